@@ -1,0 +1,92 @@
+"""What every pass of SmartMem is, and what it is given to work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, get_type_hints
+
+from torch_mlir import ir
+
+from smartmem.errors import PassError
+from smartmem.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One decision of a pass, kept for the report.
+
+    Attributes:
+        argument: flag of the pass that decided.
+        op: name of the operation the decision is about, e.g. ``tensor.pad``.
+        location: the operation's location as MLIR prints it.
+        applied: whether the pass changed the operation.
+        reason: why, or why not.
+    """
+
+    argument: str
+    op: str
+    location: str
+    applied: bool
+    reason: str
+
+
+@dataclass
+class PassContext:
+    """What passes share beside the module: the parameters and the report's remarks."""
+
+    parameters: Parameters = field(default_factory=Parameters)
+    remarks: list[Remark] = field(default_factory=list)
+
+    def remark(self, argument: str, op: ir.Operation, applied: bool, reason: str) -> None:
+        """Adds a remark about ``op`` to the report."""
+        self.remarks.append(Remark(argument, op.name, str(op.location), applied, reason))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A transformation or analysis of one ``builtin.module``.
+
+    A subclass is a frozen dataclass; its fields (bool, int or str, each with a
+    default) are the pass's options, spelled with dashes on the command line:
+    ``max_pieces`` is ``--smartmem-raise-views='max-pieces=4'``. The IR must verify
+    before and after ``run``, not in between.
+    """
+
+    argument: ClassVar[str]
+    summary: ClassVar[str]
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Changes ``module`` in place.
+
+        Raises:
+            PassError: the pass cannot do its work on this module.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def parse(cls, options: str = "") -> Pass:
+        """The pass with the options of ``options``, e.g. ``"max-pieces=4 strict=true"``.
+
+        Raises:
+            PassError: an unknown option, or a value of the wrong type.
+        """
+        hints = get_type_hints(cls)
+        names = {f.name.replace("_", "-"): f.name for f in fields(cls)}
+        values: dict[str, bool | int | str] = {}
+        for item in options.split():
+            name, _, text = item.partition("=")
+            if name not in names:
+                known = ", ".join(sorted(names)) or "none"
+                raise PassError(cls.argument, f"unknown option '{name}'; options: {known}")
+            values[names[name]] = _parse_value(cls.argument, name, text, hints[names[name]])
+        return cls(**values)
+
+
+def _parse_value(argument: str, name: str, text: str, type_: type) -> bool | int | str:
+    if type_ is str:
+        return text
+    if type_ is bool and text in ("", "true", "1", "false", "0"):
+        return text in ("", "true", "1")
+    if type_ is int and text.lstrip("-").isdigit():
+        return int(text)
+    raise PassError(argument, f"option '{name}={text}' needs a value of type {type_.__name__}")

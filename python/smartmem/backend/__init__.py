@@ -1,0 +1,1 @@
+"""IREE as SmartMem's backend: compile, targets, devices."""

@@ -1,0 +1,48 @@
+"""The errors SmartMem raises for faults a user can mend.
+
+Every message says what is wrong, where, and what to do about it. The command line
+tools print the message alone and exit with 1; anything that is not a
+``SmartMemError`` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class SmartMemError(Exception):
+    """Base of every error that a user, not a maintainer, can mend."""
+
+
+class UnsupportedError(SmartMemError):
+    """The model holds an operation, dtype or shape that SmartMem cannot compile."""
+
+
+class InvalidInputError(SmartMemError):
+    """A file, model or array given by the user is missing, unreadable or does not fit."""
+
+
+class VerificationError(SmartMemError):
+    """The IR breaks a rule of its dialect."""
+
+
+class PassError(SmartMemError):
+    """A pass could not be run or failed.
+
+    Attributes:
+        argument: the flag of the pass, without dashes.
+    """
+
+    def __init__(self, argument: str, message: str) -> None:
+        super().__init__(f"pass {argument}: {message}")
+        self.argument = argument
+
+
+class TargetError(SmartMemError):
+    """An unknown target, no such device, or a module that does not match its device."""
+
+
+class BackendError(SmartMemError):
+    """iree-compile failed, or ran past its time limit."""
+
+
+class ToolMissingError(SmartMemError):
+    """An optional package or program is missing; the message names the install command."""

@@ -1,0 +1,1 @@
+"""Readers of models: each gives linalg on tensors and a parameter table."""

@@ -1,0 +1,120 @@
+"""The side table that holds a model's parameters (weights, buffers, index tables).
+
+In the IR a parameter is ``arith.constant dense_resource<key> : tensor<...>``, plain
+upstream MLIR. MLIR's Python bindings cannot read such a resource back, so every
+frontend records its array here under the same key. Passes look values up with
+``Parameters.value`` and create re-laid-out parameters with ``Parameters.add``;
+nothing is ever parsed from text after import.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+from torch_mlir import ir
+
+from smartmem.errors import UnsupportedError
+
+Array = npt.NDArray[np.generic]
+
+# MLIR element type as printed -> NumPy dtype. Signless integers map to signed ones.
+NUMPY_DTYPES: Mapping[str, np.dtype[np.generic]] = {
+    "f16": np.dtype(np.float16),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
+    "f32": np.dtype(np.float32),
+    "f64": np.dtype(np.float64),
+    "i1": np.dtype(np.bool_),
+    "i8": np.dtype(np.int8),
+    "ui8": np.dtype(np.uint8),
+    "si8": np.dtype(np.int8),
+    "i16": np.dtype(np.int16),
+    "i32": np.dtype(np.int32),
+    "si32": np.dtype(np.int32),
+    "i64": np.dtype(np.int64),
+    "si64": np.dtype(np.int64),
+}
+
+_RESOURCE_KEY = re.compile(r'dense_resource<(?:"((?:[^"\\]|\\.)*)"|([^>]+))>')
+
+
+def numpy_dtype(element_type: ir.Type) -> np.dtype[np.generic]:
+    """The NumPy dtype of an MLIR element type.
+
+    Raises:
+        UnsupportedError: the element type has no NumPy counterpart.
+    """
+    dtype = NUMPY_DTYPES.get(str(element_type))
+    if dtype is None:
+        raise UnsupportedError(
+            f"element type {element_type} is not supported; "
+            f"use one of {', '.join(NUMPY_DTYPES)}"
+        )
+    return dtype
+
+
+def resource_key(attribute: ir.Attribute) -> str | None:
+    """The key of a ``dense_resource`` attribute, or None for any other attribute."""
+    if not isinstance(attribute, ir.DenseResourceElementsAttr):
+        return None
+    match = _RESOURCE_KEY.match(str(attribute))
+    return (match.group(1) or match.group(2)) if match else None
+
+
+class Parameters(Mapping[str, Array]):
+    """Maps each ``dense_resource`` key of one module to its array."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def __getitem__(self, key: str) -> Array:
+        return self._arrays[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays together."""
+        return sum(array.nbytes for array in self._arrays.values())
+
+    def add(self, name: str, array: Array, type: ir.RankedTensorType) -> ir.Attribute:
+        """Records ``array`` and returns the attribute that stands for it in the IR.
+
+        The key can differ from ``name``: MLIR keeps keys unique in a context.
+        """
+        array = np.ascontiguousarray(array)
+        attribute = ir.DenseResourceElementsAttr.get_from_buffer(array, name, type)
+        key = resource_key(attribute)
+        assert key is not None
+        self._arrays[key] = array
+        return attribute
+
+    def record(self, key: str, array: Array) -> None:
+        """Records the array of a resource that the IR already holds."""
+        self._arrays[key] = array
+
+    def value(self, attribute: ir.Attribute) -> Array | None:
+        """The elements of a constant attribute, or None when they are not known."""
+        if isinstance(attribute, ir.DenseResourceElementsAttr):
+            key = resource_key(attribute)
+            return self._arrays.get(key) if key is not None else None
+        if isinstance(attribute, ir.DenseElementsAttr):
+            return _dense_value(attribute)
+        return None
+
+
+def _dense_value(attribute: ir.DenseElementsAttr) -> Array | None:
+    type = ir.RankedTensorType(attribute.type)
+    dtype = NUMPY_DTYPES.get(str(type.element_type))
+    if dtype is None:
+        return None
+    if attribute.is_splat:
+        return np.full(type.shape, attribute.get_splat_value().value, dtype=dtype)
+    return np.array(attribute).astype(dtype, copy=False).reshape(type.shape)
