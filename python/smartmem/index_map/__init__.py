@@ -1,0 +1,62 @@
+"""The algebra of index maps that every pass uses.
+
+``expr`` holds quasi-affine expressions and their simplification, ``index_map`` the
+maps between boxes with composition and domains, ``digits`` the mixed-radix form that
+gives inverse, contiguity and cost, ``affine`` the conversion from and to MLIR.
+"""
+
+from __future__ import annotations
+
+from smartmem.index_map.digits import (
+    DigitForm,
+    MapCost,
+    contiguous_run,
+    cost,
+    digit_form,
+    inverse,
+)
+from smartmem.index_map.expr import Expr, Shape, bounds, constant, dim
+from smartmem.index_map.index_map import (
+    Domain,
+    IndexMap,
+    box_domain,
+    broadcast,
+    compose,
+    compose_domain,
+    divisions,
+    extract_slice,
+    from_affine,
+    identity,
+    is_within,
+    reshape,
+    row_major_strides,
+    transpose,
+)
+
+__all__ = [
+    "DigitForm",
+    "Domain",
+    "Expr",
+    "IndexMap",
+    "MapCost",
+    "Shape",
+    "bounds",
+    "box_domain",
+    "broadcast",
+    "compose",
+    "compose_domain",
+    "constant",
+    "contiguous_run",
+    "cost",
+    "digit_form",
+    "dim",
+    "divisions",
+    "extract_slice",
+    "from_affine",
+    "identity",
+    "inverse",
+    "is_within",
+    "reshape",
+    "row_major_strides",
+    "transpose",
+]
