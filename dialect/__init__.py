@@ -8,16 +8,41 @@ same context does nothing.
 from __future__ import annotations
 
 from torch_mlir import ir
-from torch_mlir.dialects import ext
 
+from smartmem.dialect.attributes import (
+    GROUPS,
+    MAPPINGS,
+    GroupAttr,
+    LayoutAttr,
+    MappingAttr,
+    group,
+    layout,
+    layout_fault,
+    mapping,
+)
+from smartmem.dialect.base import SmartMem
+from smartmem.dialect.ops import ConcatOp, RelayoutOp, ViewOp
 
-class SmartMem(ext.Dialect, name="smartmem"):
-    """Operations and attributes of SmartMem."""
+__all__ = [
+    "GROUPS",
+    "MAPPINGS",
+    "ConcatOp",
+    "GroupAttr",
+    "LayoutAttr",
+    "MappingAttr",
+    "RelayoutOp",
+    "ViewOp",
+    "group",
+    "layout",
+    "layout_fault",
+    "load",
+    "mapping",
+]
 
 
 def load(context: ir.Context) -> None:
     """Loads the dialect into ``context`` unless it is loaded already."""
     if context.is_dialect_loaded(SmartMem.DIALECT_NAMESPACE):
         return
-    with context:
+    with context, ir.Location.unknown():
         SmartMem.load()

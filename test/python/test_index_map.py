@@ -213,9 +213,7 @@ def expressions(draw: st.DrawFn, shape: tuple[int, ...], depth: int = 3):  # typ
 def test_simplified_expressions_keep_their_values(case: tuple) -> None:
     shape, (expression, values) = case
     grid = list(np.ogrid[tuple(slice(n) for n in shape)])
-    np.testing.assert_array_equal(
-        np.broadcast_to(ex.evaluate(expression, grid), shape), values
-    )
+    np.testing.assert_array_equal(np.broadcast_to(ex.evaluate(expression, grid), shape), values)
     low, high = ex.bounds(expression, shape)
     assert low <= values.min() and values.max() <= high
     again = ex.simplify(expression, shape)
@@ -224,7 +222,9 @@ def test_simplified_expressions_keep_their_values(case: tuple) -> None:
 
 def test_rule_of_the_paper() -> None:
     # [2,256,4] reshaped to [16,8,4,4] and transposed to [16,4,8,4] (SmartMem, figure 3).
-    total = im.compose(im.transpose((16, 8, 4, 4), (0, 2, 1, 3)), im.reshape((2, 256, 4), (16, 8, 4, 4)))
+    total = im.compose(
+        im.transpose((16, 8, 4, 4), (0, 2, 1, 3)), im.reshape((2, 256, 4), (16, 8, 4, 4))
+    )
     assert str(total) == (
         "(d0, d1, d2, d3) -> (((d0) floordiv 8), d1 + d2 * 4 + ((d0) mod 8) * 32, d3)"
     )

@@ -55,7 +55,7 @@ class Mod:
     modulus: int
 
 
-Atom = Union[Dim, FloorDiv, Mod]
+Atom = Union["Dim", "FloorDiv", "Mod"]
 
 
 @dataclass(frozen=True)
