@@ -29,11 +29,13 @@ class PassError(SmartMemError):
 
     Attributes:
         argument: the flag of the pass, without dashes.
+        diagnostics: MLIR's messages as ``file:line:column: error: text``.
     """
 
-    def __init__(self, argument: str, message: str) -> None:
+    def __init__(self, argument: str, message: str, diagnostics: tuple[str, ...] = ()) -> None:
         super().__init__(f"pass {argument}: {message}")
         self.argument = argument
+        self.diagnostics = diagnostics
 
 
 class TargetError(SmartMemError):

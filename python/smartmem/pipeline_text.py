@@ -1,0 +1,228 @@
+"""The text of pass pipelines: elements from text and text from elements.
+
+MLIR's textual pipelines cannot name a pass written in Python, so the outer list is
+split here and only upstream elements go to MLIR's own parser.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import TypeAlias
+
+from torch_mlir import ir
+from torch_mlir.passmanager import PassManager
+
+from smartmem.errors import PassError
+from smartmem.passes import PASSES, Pass
+from smartmem.upstream_passes import UNREGISTERED, register_torch_passes, upstream_passes
+
+PipelineElement: TypeAlias = Pass | str
+"""A pass of SmartMem, or the text of an upstream element."""
+
+MODULE = "builtin.module"
+
+_ELEMENT = re.compile(
+    r"(?P<name>[\w.*-]+)\s*(?:\((?P<nested>.*)\)|\{(?P<options>.*)\})?", re.DOTALL
+)
+_UNKNOWN = re.compile(rf"'([^']*)' {UNREGISTERED}")
+_RESTRICTED = re.compile(r"restricted to '([^']+)'")
+_CLOSING = {"(": ")", "{": "}", "[": "]"}
+
+
+def parse_pipeline(
+    text: str, *, anchor: str = MODULE, passes: Sequence[type[Pass]] = PASSES
+) -> list[PipelineElement]:
+    """The elements of ``builtin.module(canonicalize,func.func(cse),smartmem-x{a=1})``.
+
+    The outer ``builtin.module(...)`` may be left out. Names of upstream passes are
+    checked by ``run_pipeline`` and ``check_pipeline``.
+
+    Args:
+        anchor: name of the operation that the pipeline will run on.
+        passes: the passes written in Python that the text may name.
+
+    Raises:
+        PassError: unbalanced text, bad options of a pass of SmartMem, or such a pass
+            nested in another operation than the module.
+    """
+    elements = _split(text)
+    if len(elements) == 1:
+        name, nested, _ = _parts(elements[0])
+        if nested is not None and name in (anchor, "any"):
+            elements = _split(nested)
+    known = {cls.argument: cls for cls in passes}
+    return [_element(element, anchor, known) for element in elements]
+
+
+def parse_flag(
+    name: str, options: str = "", *, passes: Sequence[type[Pass]] = PASSES
+) -> PipelineElement:
+    """The element for a command line flag ``--name='options'`` on a module.
+
+    An upstream pass that works on another operation, such as a function, is nested
+    there, as ``mlir-opt`` does for flags.
+
+    Raises:
+        PassError: an unknown pass or option.
+    """
+    for cls in passes:
+        if cls.argument == name:
+            return cls.parse(options)
+    text = f"{name}{{{options}}}" if options else name
+    with ir.Context():
+        fault = _add_text(PassManager(MODULE), text)
+    restricted = _RESTRICTED.search(fault)
+    if restricted:
+        return f"{restricted.group(1)}({text})"
+    if fault:
+        raise _text_error(text, fault, passes)
+    return text
+
+
+def format_element(element: PipelineElement) -> str:
+    """The text of one element, with all options of a pass of SmartMem."""
+    if isinstance(element, str):
+        return element
+    options = " ".join(
+        f"{field.name.replace('_', '-')}={_option_text(getattr(element, field.name))}"
+        for field in fields(element)
+    )
+    return f"{element.argument}{{{options}}}" if options else element.argument
+
+
+def format_pipeline(elements: Sequence[PipelineElement], anchor: str = MODULE) -> str:
+    """The text from which ``parse_pipeline`` makes ``elements`` again."""
+    return f"{anchor}({','.join(map(format_element, elements))})"
+
+
+def add_upstream(manager: PassManager, text: str) -> None:
+    """Adds an upstream element to ``manager``.
+
+    Raises:
+        PassError: an unknown pass or option, or a pass that cannot run there.
+    """
+    fault = _add_text(manager, text)
+    if fault:
+        raise _text_error(text, fault, PASSES)
+
+
+def check_pipeline(elements: Sequence[PipelineElement], anchor: str = MODULE) -> None:
+    """Raises PassError if an upstream element of the pipeline cannot be run."""
+    with ir.Context():
+        manager = PassManager(anchor)
+        for element in elements:
+            if isinstance(element, str):
+                add_upstream(manager, element)
+
+
+def _add_text(manager: PassManager, text: str) -> str:
+    """Adds upstream text to ``manager``; returns what the parser objects to, or ""."""
+    register_torch_passes()
+    try:
+        manager.add(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _text_error(text: str, fault: str, passes: Sequence[type[Pass]]) -> PassError:
+    unknown = _UNKNOWN.search(fault)
+    if unknown:
+        return _unknown_pass(unknown.group(1), passes)
+    restricted = _RESTRICTED.search(fault)
+    if restricted:
+        anchor = restricted.group(1)
+        return PassError(text, f"works on {anchor}; write '{anchor}({text})'")
+    # The parser's text: "MLIR Textual PassPipeline Parser:1:3: error: what", or
+    # "<Pass-Options-Parser>: what", then the text again with a caret.
+    what = re.sub(r"^.*?(?:error: |Parser>: )", "", fault.strip().splitlines()[0])
+    return PassError(text, f"{what}{_known_options(text)}")
+
+
+def _unknown_pass(name: str, passes: Sequence[type[Pass]]) -> PassError:
+    names = [*(cls.argument for cls in passes), *upstream_passes()]
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.7)
+    hint = f"did you mean {' or '.join(close)}?" if close else "see smartmem-opt --list-passes"
+    return PassError(name, f"no such pass; {hint}")
+
+
+def _known_options(text: str) -> str:
+    """The options of the upstream pass in ``text``, or nothing where MLIR tells none."""
+    name = text.partition("{")[0]
+    manager = PassManager("any")
+    if "(" in name or _add_text(manager, name):
+        return ""
+    options = re.findall(r"([\w-]+)=", str(manager))
+    return f"; options: {', '.join(sorted(options))}" if options else "; it has no options"
+
+
+def _element(text: str, anchor: str, known: dict[str, type[Pass]]) -> PipelineElement:
+    name, nested, options = _parts(text)
+    if name in known and nested is None:
+        if anchor != MODULE:
+            raise _misplaced(name, anchor)
+        return known[name].parse(options)
+    if nested is not None:
+        for inner in _names(nested):
+            if inner in known:
+                raise _misplaced(inner, name)
+    return text
+
+
+def _misplaced(name: str, anchor: str) -> PassError:
+    return PassError(
+        name, f"runs on the outermost {MODULE} only; take it out of '{anchor}(...)'"
+    )
+
+
+def _names(text: str) -> Iterator[str]:
+    for element in _split(text):
+        name, nested, _ = _parts(element)
+        if nested is None:
+            yield name
+        else:
+            yield from _names(nested)
+
+
+def _parts(element: str) -> tuple[str, str | None, str]:
+    """Name, nested pipeline (None if there is none) and options of one element."""
+    match = _ELEMENT.fullmatch(element)
+    if match is None:
+        raise _malformed(f"'{element}' is not a pass or 'operation(passes)'")
+    return match["name"], match["nested"], match["options"] or ""
+
+
+def _split(text: str) -> list[str]:
+    """Splits at the commas outside of all brackets and quotes."""
+    if not text.strip():
+        return []
+    elements, expected, quote, start = [], "", "", 0
+    for position, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in _CLOSING:
+            expected = _CLOSING[char] + expected
+        elif char in ")}]":
+            if not expected.startswith(char):
+                raise _malformed(f"unexpected '{char}' at column {position + 1} of '{text}'")
+            expected = expected[1:]
+        elif char == "," and not expected:
+            elements.append(text[start:position].strip())
+            start = position + 1
+    if expected or quote:
+        raise _malformed(f"missing '{quote or expected[0]}' at the end of '{text}'")
+    elements.append(text[start:].strip())
+    return elements
+
+
+def _malformed(message: str) -> PassError:
+    return PassError("pipeline", message)
+
+
+def _option_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

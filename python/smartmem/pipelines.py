@@ -1,0 +1,218 @@
+"""Pass pipelines that mix SmartMem's passes with those of MLIR.
+
+A pipeline is a list of elements: a ``Pass`` instance for one of SmartMem's, the text of
+an upstream element such as ``canonicalize{max-iterations=2}`` or ``func.func(cse)``
+otherwise. ``parse_pipeline`` makes such a list from text; the compiler writes its lists
+directly::
+
+    run_pipeline(module, [RaiseViews(), "canonicalize", "cse", LowerViews()], context)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+from torch_mlir.passmanager import ExternalPass, PassManager
+
+from smartmem.diagnostics import Diagnostic, collect_diagnostics
+from smartmem.errors import PassError, SmartMemError
+from smartmem.passes import Pass, PassContext
+from smartmem.pipeline_text import (
+    PipelineElement,
+    add_upstream,
+    check_pipeline,
+    format_element,
+    format_pipeline,
+    parse_flag,
+    parse_pipeline,
+)
+
+__all__ = [
+    "PipelineElement",
+    "PrintOptions",
+    "check_pipeline",
+    "format_element",
+    "format_pipeline",
+    "parse_flag",
+    "parse_pipeline",
+    "run_pipeline",
+]
+
+
+@dataclass(frozen=True)
+class PrintOptions:
+    """When and how MLIR prints the IR to stderr while a pipeline runs.
+
+    Attributes:
+        before_all: before each pass.
+        after_all: after each pass.
+        after_change: after each pass that changed the IR.
+        after_failure: after a pass that failed.
+        module_scope: the whole module even when a pass works on one function.
+        tree_dir: a folder that receives one file per dump instead of stderr.
+        elide_elements: print "..." for constants with more elements than this.
+        debug_info: print locations.
+        generic: print the generic form of operations.
+    """
+
+    before_all: bool = False
+    after_all: bool = False
+    after_change: bool = False
+    after_failure: bool = False
+    module_scope: bool = False
+    tree_dir: str | None = None
+    elide_elements: int | None = None
+    debug_info: bool = False
+    generic: bool = False
+
+
+def run_pipeline(
+    module: ir.Module | ir.Operation,
+    elements: Sequence[PipelineElement],
+    context: PassContext,
+    *,
+    verify_each: bool = True,
+    timing: bool = False,
+    statistics: bool = False,
+    print_options: PrintOptions | None = None,
+    on_diagnostic: Callable[[Diagnostic], None] | None = None,
+) -> None:
+    """Runs ``elements`` in order on ``module``, changing it in place.
+
+    Args:
+        module: the module, or another operation when no element is a ``Pass``.
+        context: parameters and remarks, shared by all passes of SmartMem.
+        verify_each: verify the IR after each pass.
+        timing: print the time of each pass to stderr at the end.
+        statistics: print the statistics of the passes to stderr at the end.
+        on_diagnostic: called with each diagnostic at once, warnings and remarks too.
+
+    Raises:
+        PassError: an unknown upstream pass, or one that failed; holds the diagnostics.
+        SmartMemError: whatever a pass of SmartMem raised.
+    """
+    if not elements:
+        return
+    operation = module.operation
+    run = _Run(elements, context, verify_each, on_diagnostic)
+    with operation.context:
+        manager = run.manager(operation.name)
+        manager.enable_verifier(verify_each)
+        if timing:
+            manager.enable_timing()
+        if statistics:
+            manager.enable_statistics()
+        if print_options is not None:
+            _enable_printing(manager, print_options)
+        with collect_diagnostics(operation.context, run.record):
+            succeeded = _succeeds(manager, operation)
+    if run.failure is not None:
+        raise run.failure
+    if not succeeded:
+        raise run.upstream_failure()
+
+
+def _succeeds(manager: PassManager, operation: ir.Operation) -> bool:
+    try:
+        manager.run(operation)
+    except ir.MLIRError:
+        return False
+    return True
+
+
+class _Run:
+    """One run of a pipeline: what has been reported, and how far it came."""
+
+    def __init__(
+        self,
+        elements: Sequence[PipelineElement],
+        context: PassContext,
+        verify_each: bool,
+        on_diagnostic: Callable[[Diagnostic], None] | None,
+    ) -> None:
+        self.failure: BaseException | None = None
+        self._elements = elements
+        self._context = context
+        self._verify_each = verify_each
+        self._on_diagnostic = on_diagnostic
+        self._errors: list[Diagnostic] = []
+        self._done = -1  # index of the last pass of SmartMem that returned
+
+    def record(self, diagnostic: Diagnostic) -> None:
+        if diagnostic.severity == "error":
+            self._errors.append(diagnostic)
+        if self._on_diagnostic is not None:
+            self._on_diagnostic(diagnostic)
+
+    def manager(self, anchor: str) -> PassManager:
+        manager = PassManager(anchor)
+        for index, element in enumerate(self._elements):
+            if isinstance(element, str):
+                add_upstream(manager, element)
+            else:
+                manager.add(
+                    self._callback(index, element),
+                    name=type(element).__name__,
+                    argument=format_element(element),
+                    description=element.summary,
+                )
+        return manager
+
+    def _callback(
+        self, index: int, pass_: Pass
+    ) -> Callable[[ir.Operation, ExternalPass], None]:
+        def run(operation: ir.Operation, external: ExternalPass) -> None:
+            errors = len(self._errors)
+            # An exception must not travel through MLIR's C++ frames, so it waits here
+            # until the pass manager has returned.
+            try:
+                pass_.run(operation, self._context)
+            except SmartMemError as error:
+                self.failure = error
+                if len(self._errors) == errors:
+                    operation.location.emit_error(str(error))
+            except BaseException as error:  # noqa: BLE001 (raised again by run_pipeline)
+                self.failure = error
+            if self.failure is not None:
+                external.signal_pass_failure()
+            self._done = index
+
+        return run
+
+    def upstream_failure(self) -> PassError:
+        """The error of a run that failed outside of the passes of SmartMem."""
+        diagnostics = tuple(map(str, self._errors))
+        reason = diagnostics[0] if diagnostics else "failed and gave no reason"
+        if len(diagnostics) > 1:
+            reason += f" (and {len(diagnostics) - 1} more)"
+        return PassError(self._suspects(), reason, diagnostics)
+
+    def _suspects(self) -> str:
+        # MLIR does not tell which pass failed. It is one that follows the last pass of
+        # SmartMem that returned, or that pass itself if it left IR that does not verify.
+        first = max(self._done if self._verify_each else self._done + 1, 0)
+        suspects = [format_element(self._elements[first])]
+        for element in self._elements[first + 1 :]:
+            if not isinstance(element, str):
+                break
+            suspects.append(element)
+        return " or ".join(suspects)
+
+
+def _enable_printing(manager: PassManager, options: PrintOptions) -> None:
+    after = options.after_all or options.after_change or options.after_failure
+    if not (after or options.before_all):
+        return
+    manager.enable_ir_printing(
+        print_before_all=options.before_all,
+        print_after_all=after,
+        print_module_scope=options.module_scope,
+        print_after_change=options.after_change,
+        print_after_failure=options.after_failure,
+        large_elements_limit=options.elide_elements,
+        enable_debug_info=options.debug_info,
+        print_generic_op_form=options.generic,
+        tree_printing_dir_path=options.tree_dir,
+    )
