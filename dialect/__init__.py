@@ -21,7 +21,7 @@ from smartmem.dialect.attributes import (
     mapping,
 )
 from smartmem.dialect.base import SmartMem
-from smartmem.dialect.ops import ConcatOp, RelayoutOp, ViewOp
+from smartmem.dialect.ops import ConcatOp, RelayoutOp, ViewOp, concat, view
 
 __all__ = [
     "GROUPS",
@@ -32,11 +32,13 @@ __all__ = [
     "MappingAttr",
     "RelayoutOp",
     "ViewOp",
+    "concat",
     "group",
     "layout",
     "layout_fault",
     "load",
     "mapping",
+    "view",
 ]
 
 

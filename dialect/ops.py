@@ -26,11 +26,12 @@ class ViewOp(SmartMem.Operation, name="view", traits=[ext.Pure]):
     ``%r = "smartmem.view"(%source) {map = affine_map<(d0, d1) -> (d1, d0)>}``
     ``%r = "smartmem.view"(%source, %fill) {map = ..., domain = ...}``
 
-    result[i] = source[map(i)] where every result of ``domain`` is >= 0 at i, and
-    ``fill``, a scalar, elsewhere. Without ``fill`` there is no ``domain``.
+    result[i] = source[map(i)] where every result of ``domain`` is >= 0 at i, or
+    everywhere if there is no ``domain``. Elsewhere the element is ``fill``, a scalar;
+    without ``fill`` it is undefined, as in ``tensor.empty``, and nobody may read it.
 
     Verified: one map dim per result dim, one map result per source dim, equal element
-    types, static shapes, and every read inside the source.
+    types, static shapes, every read inside the source, and no fill without a domain.
     """
 
     source: ext.Operand[Any]
@@ -45,20 +46,20 @@ class ViewOp(SmartMem.Operation, name="view", traits=[ext.Pure]):
 
 
 class ConcatOp(SmartMem.Operation, name="concat", traits=[ext.Pure]):
-    """Joins pieces of several tensors into one.
+    """Picks each element from the first source whose domain holds its index.
 
-    ``%r = "smartmem.concat"(%a, %b) {maps = [...], domains = [...]}``
+    ``%r = "smartmem.concat"(%a, %b) {domains = [affine_map<...>, affine_map<...>]}``
 
-    result[i] = source_k[maps[k](i)] for the first k whose domain holds i: every
-    result of ``domains[k]`` is >= 0 at i. ``tensor.insert_slice`` is the two pieces
-    (source, box) and (destination, everywhere).
+    result[i] = source_k[i] for the first k such that every result of ``domains[k]``
+    is >= 0 at i. All sources have the result's type; where the joined tensors are
+    smaller, each source is a ``view`` with that domain, whose other elements are
+    undefined. ``tensor.insert_slice`` is the two pieces (view of the source, box) and
+    (destination, everywhere).
 
-    Verified: as many maps and domains as sources, each read inside its source, and
-    every result element covered.
+    Verified: as many domains as sources, equal types, every element covered.
     """
 
     sources: Sequence[ext.Operand[Any]]
-    maps: ir.ArrayAttr
     domains: ir.ArrayAttr
     result: ext.Result[Any]
 
@@ -84,6 +85,42 @@ class RelayoutOp(SmartMem.Operation, name="relayout", traits=[ext.Pure]):
     def verify_invariants(op: ir.OpView) -> bool:
         """Emits an error and returns False if the operation breaks a rule."""
         return _emit(op, _relayout_fault(op))
+
+
+# The generated accessors of variadic operands read operandSegmentSizes, which these
+# operations do not need: each has one variadic operand at most.
+ViewOp.source = property(lambda self: self.operands[0])
+ViewOp.fill = property(lambda self: next(iter(list(self.operands)[1:]), None))
+ViewOp.domain = property(lambda self: self.operation.attributes.get("domain"))
+ConcatOp.sources = property(lambda self: list(self.operands))
+
+
+def view(
+    source: ir.Value,
+    map_: ir.AffineMap,
+    result_type: ir.RankedTensorType,
+    domain: ir.AffineMap | None = None,
+    fill: ir.Value | None = None,
+) -> ir.Value:
+    """Builds a ``smartmem.view`` at the current insertion point."""
+    attributes = {"map": ir.AffineMapAttr.get(map_)}
+    if domain is not None:
+        attributes["domain"] = ir.AffineMapAttr.get(domain)
+    operands = [source] if fill is None else [source, fill]
+    op = ir.Operation.create("smartmem.view", [result_type], operands, attributes)
+    return op.results[0]
+
+
+def concat(
+    sources: Sequence[ir.Value],
+    domains: Sequence[ir.AffineMap],
+    result_type: ir.RankedTensorType,
+) -> ir.Value:
+    """Builds a ``smartmem.concat`` at the current insertion point."""
+    attribute = ir.ArrayAttr.get([ir.AffineMapAttr.get(d) for d in domains])
+    attributes = {"domains": attribute}
+    op = ir.Operation.create("smartmem.concat", [result_type], list(sources), attributes)
+    return op.results[0]
 
 
 def _emit(op: ir.OpView, fault: str | None) -> bool:
@@ -124,27 +161,31 @@ def _view_fault(op: ir.OpView) -> str | None:
         return fault
     if len(operands) > 2:
         return f"takes a source and at most one fill value, but has {len(operands)} operands"
-    if (len(operands) == 2) != ("domain" in attributes):
-        return "needs a fill value and a domain together, or neither"
+    if len(operands) == 2 and "domain" not in attributes:
+        return "has a fill value but no domain outside which it stands"
     result = op.operation.results[0].type
     if len(operands) == 2 and operands[1].type != result.element_type:
         return f"fill value has type {operands[1].type}, but elements {result.element_type}"
     domain = attributes.get("domain")
-    return _read_fault(attributes["map"], domain, operands[0], tuple(result.shape), "map")
+    return _read_fault(attributes["map"], domain, operands[0], tuple(result.shape))
 
 
 def _concat_fault(op: ir.OpView) -> str | None:
-    sources, attributes = list(op.operation.operands), op.operation.attributes
-    maps, domains = ir.ArrayAttr(attributes["maps"]), ir.ArrayAttr(attributes["domains"])
+    sources = list(op.operation.operands)
+    domains = ir.ArrayAttr(op.operation.attributes["domains"])
+    result = op.operation.results[0]
     if not sources:
         return "needs at least one source"
-    if not len(sources) == len(maps) == len(domains):
-        return f"has {len(sources)} sources, {len(maps)} maps and {len(domains)} domains"
-    if fault := _tensor_faults(op, sources):
+    if len(sources) != len(domains):
+        return f"has {len(sources)} sources but {len(domains)} domains"
+    if fault := _type_fault(result, "result"):
         return fault
-    shape = tuple(op.operation.results[0].type.shape)
-    for number, (source, map_, domain) in enumerate(zip(sources, maps, domains, strict=True)):
-        if fault := _read_fault(map_, domain, source, shape, f"maps[{number}]"):
+    for number, source in enumerate(sources):
+        if source.type != result.type:
+            return f"source #{number} has type {source.type}, but the result {result.type}"
+    shape = tuple(result.type.shape)
+    for number, domain in enumerate(domains):
+        if fault := _domain_fault(domain, shape, f"domains[{number}]"):
             return fault
     if not _covered(shape, [_domain(d, shape) for d in domains]):
         return f"leaves elements of the result {list(shape)} that no domain holds"
@@ -160,36 +201,34 @@ def _relayout_fault(op: ir.OpView) -> str | None:
     return None
 
 
+def _domain_fault(attribute: ir.Attribute, shape: Shape, name: str) -> str | None:
+    if not isinstance(attribute, ir.AffineMapAttr):
+        return f"{name} must be an affine map, but is {attribute}"
+    if attribute.value.n_dims != len(shape):
+        return f"{name} has {attribute.value.n_dims} dims, but the result has rank {len(shape)}"
+    try:
+        from_affine(attribute.value, shape)
+    except SmartMemError as error:
+        return str(error)
+    return None
+
+
 def _read_fault(
-    map_: ir.Attribute,
-    domain: ir.Attribute | None,
-    source: ir.Value,
-    shape: Shape,
-    name: str,
+    map_: ir.Attribute, domain: ir.Attribute | None, source: ir.Value, shape: Shape
 ) -> str | None:
     """What is wrong with reading ``source`` through ``map_`` where ``domain`` holds."""
-    for attribute, role in ((map_, name), (domain, "domain")):
-        if attribute is None:
-            continue
-        if not isinstance(attribute, ir.AffineMapAttr):
-            return f"{role} must be an affine map, but is {attribute}"
-        if attribute.value.n_dims != len(shape):
-            return (
-                f"{role} has {attribute.value.n_dims} dims, but the result has "
-                f"rank {len(shape)}"
-            )
+    if fault := _domain_fault(map_, shape, "map"):
+        return fault
+    if domain is not None and (fault := _domain_fault(domain, shape, "domain")):
+        return fault
     extents = tuple(source.type.shape)
     results = len(map_.value.results)
     if results != len(extents):
-        return f"{name} has {results} results, but its source has rank {len(extents)}"
-    try:
-        index_map = from_affine(map_.value, shape)
-        holds = None if domain is None else _domain(domain, shape)
-    except SmartMemError as error:
-        return str(error)
-    if not _within(index_map, extents, holds):
+        return f"map has {results} results, but its source has rank {len(extents)}"
+    holds = None if domain is None else _domain(domain, shape)
+    if not _within(from_affine(map_.value, shape), extents, holds):
         return (
-            f"{name} = {map_.value} reads outside its source {list(extents)} "
+            f"map = {map_.value} reads outside its source {list(extents)} "
             f"for a result of {list(shape)}"
         )
     return None

@@ -1,0 +1,178 @@
+"""Lower ``smartmem.view`` and ``smartmem.concat`` to upstream operations.
+
+Rewrites:
+  smartmem.view              ->  extract_slice, expand_shape, linalg.transpose,
+                                 linalg.broadcast, collapse_shape, as needed
+  smartmem.view with fill    ->  the same, then tensor.pad
+  smartmem.concat            ->  tensor.concat, or tensor.insert_slice for each piece
+  maps or domains without such a form  ->  linalg.generic with tensor.extract
+
+  %t = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
+    ->
+  %t = linalg.transpose ins(%x) outs(%empty) permutation = [1, 0]
+
+Refuses nothing: every view that verifies has a lowering. A remark names each one that
+needs the generic form.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.index_map import Domain, IndexMap, Shape, from_affine, identity
+from smartmem.passes import tensor_builders as build
+from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.read_through import GatherPiece, gather, read, restrict
+
+
+@dataclass(frozen=True)
+class LowerViews(Pass):
+    """Turns views and concats back into linalg and tensor operations."""
+
+    argument = "smartmem-lower-views"
+    summary = "Lower smartmem.view and smartmem.concat to tensor and linalg operations"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Lowers concats first: they read through the views that feed them."""
+        concats, views = _movements(module)
+        for concat in concats:
+            _replace(concat, _lower_concat(concat))
+        for view in reversed(views):
+            if list(view.result.uses):
+                _replace(view, _lower_view(view))
+            else:
+                view.operation.erase()
+
+
+def _movements(module: ir.Operation) -> tuple[list[ConcatOp], list[ViewOp]]:
+    concats: list[ConcatOp] = []
+    views: list[ViewOp] = []
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        if op.name == ConcatOp.OPERATION_NAME:
+            concats.append(op.opview)
+        elif op.name == ViewOp.OPERATION_NAME:
+            views.append(op.opview)
+        return ir.WalkResult.ADVANCE
+
+    module.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return concats, views
+
+
+def _replace(op: ViewOp | ConcatOp, value: ir.Value) -> None:
+    op.result.replace_all_uses_with(value)
+    op.operation.erase()
+
+
+def _domain(attribute: ir.AffineMapAttr, shape: Shape) -> Domain:
+    return Domain(from_affine(ir.AffineMapAttr(attribute).value, shape).exprs)
+
+
+def _index_map(view: ViewOp) -> IndexMap:
+    return from_affine(ir.AffineMapAttr(view.map).value, build.shape_of(view.result))
+
+
+def _lower_view(view: ViewOp) -> ir.Value:
+    with ir.InsertionPoint(view), view.location:
+        if view.domain is None:
+            return read(view.source, _index_map(view))
+        # Outside its domain a view without fill is undefined: any value will do.
+        fill = view.fill or build.zero(view.result.type.element_type)
+        return _lower_padded(view, fill)
+
+
+def _lower_padded(view: ViewOp, fill: ir.Value) -> ir.Value:
+    shape, type_ = build.shape_of(view.result), view.result.type
+    domain = _domain(view.domain, shape)
+    box = domain.box(shape)
+    if box is None:
+        piece = GatherPiece(view.source, _index_map(view), domain)
+        return gather([piece], fill, type_)
+    if _volume(box) == 0:
+        return build.splat(fill, type_)
+    return build.pad(read(view.source, restrict(_index_map(view), box)), box, shape, fill)
+
+
+def _volume(box: build.Box) -> int:
+    return math.prod(max(high - low, 0) for low, high in box)
+
+
+def _lower_concat(concat: ConcatOp) -> ir.Value:
+    shape = build.shape_of(concat.result)
+    domains = [_domain(d, shape) for d in ir.ArrayAttr(concat.domains)]
+    boxes = [d.box(shape) for d in domains]
+    with ir.InsertionPoint(concat), concat.location:
+        if any(box is None for box in boxes):
+            return _gather_pieces(concat, domains)
+        known = [box for box in boxes if box is not None]
+        if (axis := _joined_axis(known, shape)) is not None:
+            return _join(concat, known, axis)
+        return _insert(concat, known)
+
+
+def _gather_pieces(concat: ConcatOp, domains: list[Domain]) -> ir.Value:
+    shape = build.shape_of(concat.result)
+    pieces = []
+    for source, domain in zip(concat.sources, domains, strict=True):
+        view = _partial_view(source)
+        if view is None:
+            pieces.append(GatherPiece(source, identity(shape), domain))
+        else:
+            pieces.append(GatherPiece(view.source, _index_map(view), domain))
+    return gather(pieces, None, concat.result.type)
+
+
+def _partial_view(value: ir.Value) -> ViewOp | None:
+    """The view without fill that defines ``value``, if one does."""
+    owner = value.owner
+    if isinstance(owner, ir.Block) or owner.name != ViewOp.OPERATION_NAME:
+        return None
+    view = owner.opview
+    return view if view.fill is None else None
+
+
+def _joined_axis(boxes: list[build.Box], shape: Shape) -> int | None:
+    """The axis along which the boxes, in order, tile ``shape``."""
+    for axis, n in enumerate(shape):
+        ends = [0, *(box[axis][1] for box in boxes)]
+        abut = all(box[axis][0] == end for box, end in zip(boxes, ends, strict=False))
+        full = all(
+            box[other] == (0, m)
+            for box in boxes
+            for other, m in enumerate(shape)
+            if other != axis
+        )
+        if abut and full and ends[-1] == n and all(b[axis][0] < b[axis][1] for b in boxes):
+            return axis
+    return None
+
+
+def _piece(source: ir.Value, box: build.Box) -> ir.Value:
+    """The part ``box`` of a concat's source."""
+    view = _partial_view(source)
+    if view is not None:
+        return read(view.source, restrict(_index_map(view), box))
+    return read(source, restrict(identity(build.shape_of(source)), box))
+
+
+def _join(concat: ConcatOp, boxes: list[build.Box], axis: int) -> ir.Value:
+    parts = [_piece(s, b) for s, b in zip(concat.sources, boxes, strict=True)]
+    if len(parts) == 1:
+        return parts[0]
+    return build.concat(parts, axis, concat.result.type)
+
+
+def _insert(concat: ConcatOp, boxes: list[build.Box]) -> ir.Value:
+    """Inserts the pieces from last to first, so that the first to hold an index wins."""
+    shape = build.shape_of(concat.result)
+    value = build.empty(concat.result.type)
+    for source, box in reversed(list(zip(concat.sources, boxes, strict=True))):
+        if _volume(box) == 0:
+            continue
+        part = _piece(source, box)
+        value = part if build.shape_of(part) == shape else build.insert_slice(part, value, box)
+    return value

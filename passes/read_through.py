@@ -1,0 +1,204 @@
+"""Read a tensor through an index map, with upstream operations.
+
+Best first: nothing, a reshape, slice + expand_shape + transpose + broadcast + reshape
+(any map with a mixed-radix form), and last a ``linalg.generic`` that computes each
+source index and reads it with ``tensor.extract`` (rolls, flips, odd slices).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+from torch_mlir.dialects import affine, arith, linalg, tensor
+
+from smartmem.index_map import (
+    DigitForm,
+    Domain,
+    Expr,
+    IndexMap,
+    Shape,
+    bounds,
+    constant,
+    contiguous_run,
+    digit_form,
+    identity,
+    transpose,
+)
+from smartmem.index_map import expr as ex
+from smartmem.index_map.affine import to_affine_map
+from smartmem.passes import tensor_builders as build
+
+
+def read(source: ir.Value, index_map: IndexMap) -> ir.Value:
+    """``result[i] = source[index_map(i)]``, for a map that stays inside the source."""
+    shape = index_map.shape
+    elements = math.prod(shape)
+    is_reshape = elements == math.prod(build.shape_of(source)) and (
+        contiguous_run(index_map, build.shape_of(source)) == elements
+    )
+    if is_reshape:
+        return build.reshape(source, shape)
+    permutation = _permutation(index_map, build.shape_of(source))
+    if permutation is not None:
+        return build.transpose(source, permutation)
+    form = digit_form(index_map)
+    plan = _plan(form, build.shape_of(source)) if form else None
+    if plan is None:
+        return gather([GatherPiece(source, index_map)], None, build.tensor_type(source, shape))
+    return _apply(plan, source, shape)
+
+
+def _permutation(index_map: IndexMap, source: Shape) -> list[int] | None:
+    """The source dim of each result dim, if the map only permutes whole dims."""
+    moved = {
+        expr.terms[0][0].index: axis
+        for axis, expr in enumerate(index_map.exprs)
+        if len(expr.terms) == 1 and isinstance(expr.terms[0][0], ex.Dim)
+    }
+    units = [axis for axis, n in enumerate(source) if n == 1]
+    if len(moved) + len(units) != len(source) or len(source) != len(index_map.shape):
+        return None
+    permutation = [moved[k] if k in moved else units.pop(0) for k in range(len(source))]
+    expected = transpose(source, permutation)
+    return permutation if expected == index_map else None
+
+
+def restrict(index_map: IndexMap, box: build.Box) -> IndexMap:
+    """``index_map`` over the part ``box`` of its domain, counted from 0."""
+    shape = tuple(high - low for low, high in box)
+    unit = identity(shape).exprs
+    values = [ex.add([e, constant(low)], shape) for e, (low, _) in zip(unit, box, strict=True)]
+    return IndexMap(tuple(ex.substitute(e, values, shape) for e in index_map.exprs), shape)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A slice of the source, split into digits, permuted and repeated."""
+
+    offsets: list[int]
+    sizes: list[int]
+    strides: list[int]
+    source_digits: list[int]
+    digit_shape: Shape
+
+
+def _plan(form: DigitForm, source: Shape) -> _Plan | None:
+    """How the digits lie in the source, or None where no slice holds just them."""
+    sizes = form.digit_shape
+    offsets, extents, strides, order = [], [], [], []
+    for expr in form.exprs:
+        terms = sorted(expr.terms, key=lambda term: -term[1])
+        if any(c < 0 for _, c in terms):
+            return None
+        stride = math.gcd(*(c for _, c in terms)) if terms else 1
+        run = 1
+        for atom, c in reversed(terms):
+            assert isinstance(atom, ex.Dim)
+            if c != run * stride:
+                return None
+            run *= sizes[atom.index]
+        offsets.append(expr.const)
+        extents.append(run)
+        strides.append(stride)
+        order += [atom.index for atom, _ in terms if isinstance(atom, ex.Dim)]
+    if len(set(order)) != len(order):
+        return None
+    return _Plan(offsets, extents, strides, order, sizes)
+
+
+def _apply(plan: _Plan, source: ir.Value, shape: Shape) -> ir.Value:
+    value = build.extract_slice(source, plan.offsets, plan.sizes, plan.strides)
+    if plan.source_digits == list(range(len(plan.digit_shape))):
+        return build.reshape(value, shape)
+    value = build.reshape(value, tuple(plan.digit_shape[d] for d in plan.source_digits))
+    present = sorted(plan.source_digits)
+    value = build.transpose(value, [plan.source_digits.index(d) for d in present])
+    added = [d for d in range(len(plan.digit_shape)) if d not in present]
+    return build.reshape(build.broadcast(value, plan.digit_shape, added), shape)
+
+
+@dataclass(frozen=True)
+class GatherPiece:
+    """One source of a gather; the first whose domain holds an index gives it."""
+
+    source: ir.Value
+    index_map: IndexMap
+    domain: Domain = Domain(())  # noqa: RUF009 - immutable
+
+
+def gather(
+    pieces: Sequence[GatherPiece], fill: ir.Value | None, type_: ir.RankedTensorType
+) -> ir.Value:
+    """A generic that computes the source indices of each element.
+
+    Without ``fill`` the last piece gives what no domain holds.
+    """
+    rank = len(type_.shape)
+    identity_map = ir.AffineMapAttr.get(ir.AffineMap.get_identity(rank))
+    parallel = ir.Attribute.parse("#linalg.iterator_type<parallel>")
+    generic = linalg.GenericOp(
+        [type_],
+        [],
+        [build.empty(type_)],
+        ir.ArrayAttr.get([identity_map]),
+        ir.ArrayAttr.get([parallel] * rank),
+    )
+    block = generic.regions[0].blocks.append(type_.element_type)
+    with ir.InsertionPoint(block):
+        indices = [linalg.index(d) for d in range(rank)]
+        linalg.YieldOp([_pick(pieces, fill, indices, tuple(type_.shape))])
+    return generic.results[0]
+
+
+def _pick(
+    pieces: Sequence[GatherPiece], fill: ir.Value | None, indices: list[ir.Value], shape: Shape
+) -> ir.Value:
+    value = fill
+    for piece in reversed(pieces):
+        element = _element(piece, indices, shape)
+        if value is None or not piece.domain.constraints:
+            value = element
+            continue
+        value = arith.select(_holds(piece.domain, indices, shape), element, value)
+    assert value is not None
+    return value
+
+
+def _apply_expr(expr: Expr, indices: list[ir.Value], shape: Shape) -> ir.Value:
+    map_ = to_affine_map([expr], len(shape), indices[0].context if indices else _context())
+    return affine.AffineApplyOp(map_, indices, results=[ir.IndexType.get()]).result
+
+
+def _context() -> ir.Context:
+    return ir.Location.current.context
+
+
+def _element(piece: GatherPiece, indices: list[ir.Value], shape: Shape) -> ir.Value:
+    """The element read, with indices clamped where they can leave the source."""
+    at = []
+    for expr, extent in zip(piece.index_map.exprs, build.shape_of(piece.source), strict=True):
+        index = _apply_expr(expr, indices, shape)
+        low, high = bounds(expr, shape)
+        if low < 0:
+            index = arith.maxsi(index, _index_constant(0))
+        if high >= extent:
+            index = arith.minsi(index, _index_constant(extent - 1))
+        at.append(index)
+    return tensor.ExtractOp(piece.source, at).result
+
+
+def _index_constant(value: int) -> ir.Value:
+    return arith.constant(ir.IndexType.get(), value)
+
+
+def _holds(domain: Domain, indices: list[ir.Value], shape: Shape) -> ir.Value:
+    truth: ir.Value | None = None
+    for constraint in domain.constraints:
+        value = _apply_expr(constraint, indices, shape)
+        holds = arith.cmpi(arith.CmpIPredicate.sge, value, _index_constant(0))
+        truth = holds if truth is None else arith.andi(truth, holds)
+    assert truth is not None
+    return truth

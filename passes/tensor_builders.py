@@ -1,0 +1,158 @@
+"""Builders of upstream tensor and linalg operations at the current insertion point.
+
+Each returns its operand unchanged where there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch_mlir import ir
+from torch_mlir.dialects import linalg, tensor
+
+from smartmem.index_map import Shape
+
+Box = list[tuple[int, int]]
+
+
+def shape_of(value: ir.Value) -> Shape:
+    """The static shape of a ranked tensor value."""
+    return tuple(ir.RankedTensorType(value.type).shape)
+
+
+def tensor_type(like: ir.Value, shape: Sequence[int]) -> ir.RankedTensorType:
+    """The tensor type of ``shape`` with the element type of ``like``."""
+    return ir.RankedTensorType.get(list(shape), like.type.element_type)
+
+
+def empty(type_: ir.RankedTensorType) -> ir.Value:
+    """A ``tensor.empty``."""
+    return tensor.EmptyOp(list(type_.shape), type_.element_type).result
+
+
+def reshape(value: ir.Value, shape: Shape) -> ir.Value:
+    """Row-major reshape by collapse_shape, expand_shape, or both."""
+    if shape_of(value) == shape:
+        return value
+    groups = _reassociation(shape_of(value), shape)
+    if any(len(old) > 1 for old, _ in groups) or not groups:
+        value = _collapse(value, [old for old, _ in groups])
+    if any(len(new) > 1 for _, new in groups) or (not groups and shape):
+        value = _expand(value, [new for _, new in groups], shape)
+    return value
+
+
+def _reassociation(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
+    """Smallest groups of neighbouring dims with equal products on both sides.
+
+    Empty if one side has rank 0: then all dims of the other have size 1.
+    """
+    if not old or not new:
+        return []
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(old) and j < len(new):
+        left, right = [i], [j]
+        a, b = old[i], new[j]
+        while a != b:
+            if a < b:
+                i += 1
+                left.append(i)
+                a *= old[i]
+            else:
+                j += 1
+                right.append(j)
+                b *= new[j]
+        i, j = i + 1, j + 1
+        groups.append((left, right))
+    groups[-1][0].extend(range(i, len(old)))
+    groups[-1][1].extend(range(j, len(new)))
+    return groups
+
+
+def _reassociation_attr(groups: list[list[int]]) -> ir.ArrayAttr:
+    i64 = ir.IntegerType.get_signless(64)
+    return ir.ArrayAttr.get(
+        [ir.ArrayAttr.get([ir.IntegerAttr.get(i64, d) for d in group]) for group in groups]
+    )
+
+
+def _collapse(value: ir.Value, groups: list[list[int]]) -> ir.Value:
+    shape = shape_of(value)
+    type_ = tensor_type(value, [math.prod(shape[d] for d in group) for group in groups])
+    return tensor.CollapseShapeOp(type_, value, _reassociation_attr(groups)).result
+
+
+def _expand(value: ir.Value, groups: list[list[int]], shape: Shape) -> ir.Value:
+    attribute = _reassociation_attr(groups)
+    type_ = tensor_type(value, shape)
+    return tensor.ExpandShapeOp(type_, value, attribute, [], list(shape)).result
+
+
+def transpose(value: ir.Value, permutation: list[int]) -> ir.Value:
+    """``linalg.transpose``: result dim k is dim ``permutation[k]``."""
+    if permutation == list(range(len(permutation))):
+        return value
+    shape = shape_of(value)
+    init = empty(tensor_type(value, [shape[p] for p in permutation]))
+    return linalg.transpose(value, outs=[init], permutation=permutation).results[0]
+
+
+def broadcast(value: ir.Value, shape: Shape, dimensions: list[int]) -> ir.Value:
+    """``linalg.broadcast`` to ``shape``; ``dimensions`` are the added ones."""
+    if not dimensions:
+        return value
+    init = empty(tensor_type(value, shape))
+    return linalg.broadcast(value, outs=[init], dimensions=dimensions).results[0]
+
+
+def extract_slice(
+    value: ir.Value, offsets: list[int], sizes: list[int], strides: list[int]
+) -> ir.Value:
+    """``tensor.extract_slice`` with static offsets, sizes and strides."""
+    if tuple(sizes) == shape_of(value):
+        return value
+    type_ = tensor_type(value, sizes)
+    return tensor.ExtractSliceOp(type_, value, [], [], [], offsets, sizes, strides).result
+
+
+def insert_slice(value: ir.Value, into: ir.Value, box: Box) -> ir.Value:
+    """``tensor.insert_slice`` of ``value`` at the box of ``into``."""
+    offsets, sizes = [low for low, _ in box], [high - low for low, high in box]
+    ones = [1] * len(box)
+    return tensor.InsertSliceOp(value, into, [], [], [], offsets, sizes, ones).result
+
+
+def pad(value: ir.Value, box: Box, shape: Shape, fill: ir.Value) -> ir.Value:
+    """``tensor.pad`` with ``fill`` so that ``value`` lies at ``box`` of ``shape``."""
+    if shape_of(value) == shape:
+        return value
+    low = [a for a, _ in box]
+    high = [n - b for n, (_, b) in zip(shape, box, strict=True)]
+    op = tensor.PadOp(tensor_type(value, shape), value, [], [], low, high)
+    index = ir.IndexType.get()
+    block = op.regions[0].blocks.append(*[index] * len(shape))
+    with ir.InsertionPoint(block):
+        tensor.YieldOp(fill)
+    return op.result
+
+
+def splat(fill: ir.Value, type_: ir.RankedTensorType) -> ir.Value:
+    """A tensor of ``fill`` everywhere."""
+    return linalg.fill(fill, outs=[empty(type_)])
+
+
+def zero(element_type: ir.Type) -> ir.Value:
+    """The scalar 0 of an integer or float type."""
+    is_float = isinstance(element_type, ir.FloatType)
+    attribute = (
+        ir.FloatAttr.get(element_type, 0.0) if is_float else ir.IntegerAttr.get(element_type, 0)
+    )
+    op = ir.Operation.create("arith.constant", [element_type], [], {"value": attribute})
+    return op.results[0]
+
+
+def concat(values: Sequence[ir.Value], axis: int, type_: ir.RankedTensorType) -> ir.Value:
+    """``tensor.concat`` along ``axis``."""
+    return tensor.ConcatOp(type_, axis, list(values)).result
