@@ -82,6 +82,21 @@ class Pass:
         return cls(**values)
 
 
+def operations(root: ir.Operation) -> list[ir.Operation]:
+    """Every operation in ``root``, itself first, in program order.
+
+    A list, so that a pass can change the IR while it goes through it.
+    """
+    found: list[ir.Operation] = []
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        found.append(op)
+        return ir.WalkResult.ADVANCE
+
+    root.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return found
+
+
 def _parse_value(argument: str, name: str, text: str, type_: type) -> bool | int | str:
     if type_ is str:
         return text

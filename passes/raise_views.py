@@ -26,7 +26,7 @@ from torch_mlir import ir
 from smartmem.dialect import concat, view
 from smartmem.index_map import Domain
 from smartmem.index_map.affine import to_affine_map
-from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.movements import Movement, Piece, Refusal, movement
 
 
@@ -39,24 +39,12 @@ class RaiseViews(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites each recognized movement; what it keeps gets a remark."""
-        for op in _operations(module):
+        for op in operations(module):
             outcome = movement(op, context.parameters)
             if isinstance(outcome, Refusal):
                 context.remark(self.argument, op, False, outcome.reason)
             elif outcome is not None:
                 _replace(op, outcome)
-
-
-def _operations(module: ir.Operation) -> list[ir.Operation]:
-    """All operations in program order, so that constants behind views are seen."""
-    found: list[ir.Operation] = []
-
-    def visit(op: ir.Operation) -> ir.WalkResult:
-        found.append(op)
-        return ir.WalkResult.ADVANCE
-
-    module.walk(visit, ir.WalkOrder.PRE_ORDER)
-    return [op for op in found if op.name.startswith(("tensor.", "linalg."))]
 
 
 def _replace(op: ir.Operation, found: Movement) -> None:

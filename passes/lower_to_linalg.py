@@ -1,4 +1,4 @@
-"""Lower ``smartmem.view`` and ``smartmem.concat`` to upstream operations.
+"""Lower the ``smartmem`` dialect to upstream operations.
 
 Rewrites:
   smartmem.view              ->  extract_slice, expand_shape, linalg.transpose,
@@ -6,13 +6,14 @@ Rewrites:
   smartmem.view with fill    ->  the same, then tensor.pad
   smartmem.concat            ->  tensor.concat, or tensor.insert_slice for each piece
   maps or domains without such a form  ->  linalg.generic with tensor.extract
+  smartmem.* attributes      ->  removed: the code generator does not know them
 
   %t = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
     ->
   %t = linalg.transpose ins(%x) outs(%empty) permutation = [1, 0]
 
-Refuses nothing: every view that verifies has a lowering. A remark names each one that
-needs the generic form.
+Every view that verifies has a lowering. Relayouts are materialized before this pass;
+one that is left is an error.
 """
 
 from __future__ import annotations
@@ -22,45 +23,56 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
+from smartmem.errors import PassError
 from smartmem.index_map import Domain, IndexMap, Shape, from_affine, identity
 from smartmem.passes import tensor_builders as build
-from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.read_through import GatherPiece, gather, read, restrict
 
 
 @dataclass(frozen=True)
-class LowerViews(Pass):
-    """Turns views and concats back into linalg and tensor operations."""
+class LowerToLinalg(Pass):
+    """Turns views and concats into linalg and tensor operations; drops attributes."""
 
-    argument = "smartmem-lower-views"
-    summary = "Lower smartmem.view and smartmem.concat to tensor and linalg operations"
+    argument = "smartmem-lower-to-linalg"
+    summary = "Lower the smartmem dialect to linalg and tensor operations"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Lowers concats first: they read through the views that feed them."""
-        concats, views = _movements(module)
-        for concat in concats:
-            _replace(concat, _lower_concat(concat))
-        for view in reversed(views):
-            if list(view.result.uses):
-                _replace(view, _lower_view(view))
+        """Lowers concats first: they read through the views that feed them.
+
+        Raises:
+            PassError: a relayout is left.
+        """
+        found = operations(module)
+        for op in found:
+            if fault := _not_lowerable(op):
+                raise PassError(self.argument, f"{op.location}: {fault}")
+            _drop_attributes(op)
+        concats = [op for op in found if op.name == ConcatOp.OPERATION_NAME]
+        views = [op for op in found if op.name == ViewOp.OPERATION_NAME]
+        for op in concats:
+            _replace(op.opview, _lower_concat(op.opview))
+        for op in reversed(views):
+            if list(op.results[0].uses):
+                _replace(op.opview, _lower_view(op.opview))
             else:
-                view.operation.erase()
+                op.erase()
 
 
-def _movements(module: ir.Operation) -> tuple[list[ConcatOp], list[ViewOp]]:
-    concats: list[ConcatOp] = []
-    views: list[ViewOp] = []
+def _not_lowerable(op: ir.Operation) -> str | None:
+    if op.name == RelayoutOp.OPERATION_NAME:
+        return "smartmem.relayout is left; layouts must be materialized before lowering"
+    for result in op.results:
+        encoding = getattr(result.type, "encoding", None)
+        if encoding is not None and isinstance(encoding.maybe_downcast(), LayoutAttr):
+            return f"{result.type} carries a layout; materialize layouts before lowering"
+    return None
 
-    def visit(op: ir.Operation) -> ir.WalkResult:
-        if op.name == ConcatOp.OPERATION_NAME:
-            concats.append(op.opview)
-        elif op.name == ViewOp.OPERATION_NAME:
-            views.append(op.opview)
-        return ir.WalkResult.ADVANCE
 
-    module.walk(visit, ir.WalkOrder.PRE_ORDER)
-    return concats, views
+def _drop_attributes(op: ir.Operation) -> None:
+    for name in [n for n in op.attributes.keys() if n.startswith("smartmem.")]:  # noqa: SIM118
+        del op.attributes[name]
 
 
 def _replace(op: ViewOp | ConcatOp, value: ir.Value) -> None:
