@@ -1,0 +1,267 @@
+"""Compiles lowered modules with IREE.
+
+``compile_bytecode`` writes a ``.vmfb``; ``dump_phase`` returns the IR that IREE has made
+of a module at one of its phases, for tests and reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smartmem.backend.targets import Target
+from smartmem.backend.tool import ToolRun, run_iree_compile
+from smartmem.errors import BackendError, InvalidInputError
+from smartmem.files import copy_file
+
+logger = logging.getLogger(__name__)
+
+_FIRST_ERROR = re.compile(
+    r"^(?P<where>.*?):? ?\b(?:error|LLVM ERROR): (?P<what>.*)$", re.MULTILINE
+)
+_MESSAGE_LIMIT = 300
+_TEMPORARY = "smartmem-"
+
+# What iree-compile's log says -> what to do about it; the first match counts.
+_ADVICE = (
+    (r"stack allocation", "pass --iree-llvmcpu-stack-allocation-limit with a larger value"),
+    (r"shared memory|workgroup memory", "compile with a lower optimization level"),
+    (r"failed to legalize operation", "compile with optimization level O1"),
+    (r"[Uu]nknown command line argument", "correct the extra flags"),
+)
+_DEFAULT_ADVICE = "-v shows the whole log"
+
+
+class CompileError(BackendError):
+    """iree-compile did not produce a module.
+
+    Attributes:
+        log: everything iree-compile printed.
+    """
+
+    def __init__(self, message: str, log: str) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+@dataclass(frozen=True)
+class CompileStatistics:
+    """What one compilation produced and cost.
+
+    Attributes:
+        kernels: dispatches of one inference, repeated ones counted each time.
+        copies: buffer copies between dispatches.
+        fills: buffer fills between dispatches.
+        transient_bytes: memory for intermediate values.
+        constant_bytes: memory for constants.
+        seconds: wall time of iree-compile.
+        peak_rss_bytes: its largest resident memory.
+    """
+
+    kernels: int
+    copies: int
+    fills: int
+    transient_bytes: int
+    constant_bytes: int
+    seconds: float
+    peak_rss_bytes: int
+
+
+def compile_bytecode(
+    bytecode: bytes | Path,
+    target: Target,
+    *,
+    opt_level: str = "O3",
+    extra_flags: Sequence[str] = (),
+    timeout_s: float = 600.0,
+    output: Path,
+) -> CompileStatistics:
+    """Compiles an MLIR module and writes the result to ``output``, whole or not at all.
+
+    Args:
+        bytecode: the module as bytecode or text, or the path of a file that holds it.
+        opt_level: IREE's optimization level, ``O0`` to ``O3``.
+        extra_flags: further iree-compile flags; they win over the target's.
+        timeout_s: wall time after which iree-compile is killed.
+
+    Raises:
+        CompileError: iree-compile failed, crashed or ran past the limit.
+        InvalidInputError: ``bytecode`` cannot be read or ``output`` cannot be written.
+    """
+    output = output.resolve()
+    with _scratch_folder(output) as scratch, _source_file(bytecode) as source:
+        module, statistics = scratch / "module.vmfb", scratch / "statistics.json"
+        flags = [
+            str(source),
+            *_flags(target, opt_level, extra_flags),
+            "--iree-scheduling-dump-statistics-format=json",
+            f"--iree-scheduling-dump-statistics-file={statistics}",
+            "-o",
+            str(module),
+        ]
+        run = run_iree_compile(flags, timeout_s=timeout_s)
+        _check_space(run, output)
+        _check(run, target, timeout_s)
+        result = _statistics(statistics, run)
+        _publish(module, output)
+    return result
+
+
+def dump_phase(
+    bytecode: bytes | Path,
+    target: Target,
+    phase: str,
+    *,
+    opt_level: str = "O3",
+    extra_flags: Sequence[str] = (),
+    timeout_s: float = 600.0,
+) -> str:
+    """The IR at the end of one of IREE's phases, as text with large constants elided.
+
+    Args:
+        phase: a value of iree-compile's ``--compile-to``, such as ``flow``,
+            ``executable-sources`` or ``executable-targets``.
+
+    Raises:
+        CompileError: iree-compile failed, crashed or ran past the limit.
+        InvalidInputError: ``bytecode`` cannot be read.
+    """
+    with _source_file(bytecode) as source:
+        flags = [
+            str(source),
+            *_flags(target, opt_level, extra_flags),
+            f"--compile-to={phase}",
+            "--mlir-elide-elementsattrs-if-larger=16",
+            "--mlir-elide-resource-strings-if-larger=16",
+        ]
+        run = run_iree_compile(flags, timeout_s=timeout_s)
+    _check(run, target, timeout_s)
+    return run.stdout
+
+
+def _flags(target: Target, opt_level: str, extra_flags: Sequence[str]) -> list[str]:
+    return [*target.iree_flags, f"--iree-opt-level={opt_level}", *extra_flags]
+
+
+@contextlib.contextmanager
+def _source_file(bytecode: bytes | Path) -> Iterator[Path]:
+    if isinstance(bytecode, Path):
+        if not bytecode.is_file():
+            raise InvalidInputError(f"cannot read {bytecode}: there is no such file")
+        yield bytecode
+        return
+    with tempfile.NamedTemporaryFile(prefix=_TEMPORARY, suffix=".mlirbc") as file:
+        try:
+            file.write(bytecode)
+            file.flush()
+        except OSError as error:
+            raise InvalidInputError(
+                f"cannot write {file.name}: {error.strerror}; "
+                "free some space or set TMPDIR to another folder"
+            ) from error
+        yield Path(file.name)
+
+
+@contextlib.contextmanager
+def _scratch_folder(output: Path) -> Iterator[Path]:
+    """A folder on the same file system as ``output``, so that a rename can publish it."""
+    regular = output.is_file() or not output.exists()
+    if output.is_dir():
+        raise InvalidInputError(f"cannot write {output}: it is a folder; name a file")
+    try:
+        folder = tempfile.TemporaryDirectory(
+            prefix=f".{output.name}.", dir=output.parent if regular else None
+        )
+    except OSError as error:
+        raise InvalidInputError(
+            f"cannot write {output}: {error.strerror}; choose another place"
+        ) from error
+    with folder as name:
+        yield Path(name)
+
+
+def _publish(module: Path, output: Path) -> None:
+    if output.exists() and not output.is_file():  # such as /dev/stdout
+        copy_file(module, output)
+        return
+    try:
+        os.replace(module, output)
+    except OSError as error:
+        raise InvalidInputError(
+            f"cannot write {output}: {error.strerror}; choose another place"
+        ) from error
+
+
+def _check_space(run: ToolRun, output: Path) -> None:
+    if run.returncode and "No space left on device" in run.stderr:
+        raise InvalidInputError(
+            f"cannot write {output}: No space left on device; "
+            "choose another place or free some space"
+        )
+
+
+def _check(run: ToolRun, target: Target, timeout_s: float) -> None:
+    if run.stderr:
+        logger.debug("iree-compile printed:\n%s", run.stderr)
+    if run.returncode == 0 and not run.timed_out:
+        return
+    raise CompileError(failure_message(run, target.name, timeout_s), run.stderr)
+
+
+def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:
+    """One line that says why iree-compile failed and what to do."""
+    start = f"iree-compile for target {target_name}"
+    if run.timed_out:
+        return f"{start} was stopped after {timeout_s:g} s; raise the time limit"
+    advice = next(
+        (text for pattern, text in _ADVICE if re.search(pattern, run.stderr)), _DEFAULT_ADVICE
+    )
+    match = _FIRST_ERROR.search(run.stderr)
+    if match is not None:
+        what = _shorten(match["what"])
+        where = f" at {match['where']}" if _is_place(match["where"]) else ""
+        return f"{start} failed{where}: {what}; {advice}"
+    if run.returncode < 0:
+        name = signal.Signals(-run.returncode).name
+        return f"{start} was ended by {name}; {_signal_advice(-run.returncode)}"
+    first = run.stderr.strip().splitlines()[:1] or [f"exit status {run.returncode}"]
+    return f"{start} failed: {_shorten(first[0])}; {advice}"
+
+
+def _is_place(where: str) -> bool:
+    """Whether the text before ``error:`` names a place in a file of the user's."""
+    own = where.startswith(("<unknown>", str(Path(tempfile.gettempdir(), _TEMPORARY))))
+    return re.search(r":\d+(:\d+)?$", where) is not None and not own
+
+
+def _signal_advice(number: int) -> str:
+    if number == signal.SIGKILL:
+        return "it probably ran out of memory: free some, or compile a smaller model"
+    return "this is a fault of iree-compile: try a lower optimization level"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}..."
+
+
+def _statistics(path: Path, run: ToolRun) -> CompileStatistics:
+    values: dict[str, Any] = json.loads(path.read_text())["stream-aggregate"]
+    execution = values["execution"]
+    return CompileStatistics(
+        kernels=execution["dispatch-count"],
+        copies=execution["copy-count"],
+        fills=execution["fill-count"],
+        transient_bytes=execution["transient-memory-size"],
+        constant_bytes=values["global"]["constant-size"],
+        seconds=run.seconds,
+        peak_rss_bytes=run.peak_rss_bytes,
+    )
