@@ -18,14 +18,14 @@ _SEVERITIES = {
 
 @dataclass(frozen=True)
 class SourcePoint:
-    """A place in a text file; lines and columns count from 1."""
+    """A place in a file; lines and columns count from 1, and are 0 in a binary file."""
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Diagnostic:
 
     def __str__(self) -> str:
         """The message as ``file:line:column: error: text``, notes left out."""
-        return f"{self.point or '<unknown>:0'}: {self.severity}: {self.message}"
+        place = f"{self.point}: " if self.point is not None else ""
+        return f"{place}{self.severity}: {self.message}"
 
     def flat(self) -> Iterator[Diagnostic]:
         """This diagnostic and its notes, in the order in which they are printed."""
@@ -65,7 +66,7 @@ class Diagnostic:
 def source_point(location: ir.Location) -> SourcePoint | None:
     """The first file position inside ``location``, or None if it names no file."""
     if isinstance(location, ir.FileLineColLoc):
-        return SourcePoint(location.filename.value, location.start_line, location.start_col)
+        return SourcePoint(location.filename, location.start_line, location.start_col)
     if isinstance(location, ir.NameLoc):
         return source_point(location.child_loc)
     if isinstance(location, ir.CallSiteLoc):

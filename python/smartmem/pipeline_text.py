@@ -28,6 +28,7 @@ _ELEMENT = re.compile(
     r"(?P<name>[\w.*-]+)\s*(?:\((?P<nested>.*)\)|\{(?P<options>.*)\})?", re.DOTALL
 )
 _UNKNOWN = re.compile(rf"'([^']*)' {UNREGISTERED}")
+_FAILING = re.compile(r"failed to add `([^`]+)`")
 _RESTRICTED = re.compile(r"restricted to '([^']+)'")
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
 
@@ -38,7 +39,7 @@ def parse_pipeline(
     """The elements of ``builtin.module(canonicalize,func.func(cse),smartmem-x{a=1})``.
 
     The outer ``builtin.module(...)`` may be left out. Names of upstream passes are
-    checked by ``run_pipeline`` and ``check_pipeline``.
+    checked by ``run_pipeline`` and ``expand_pipeline``.
 
     Args:
         anchor: name of the operation that the pipeline will run on.
@@ -58,27 +59,37 @@ def parse_pipeline(
 
 
 def parse_flag(
-    name: str, options: str = "", *, passes: Sequence[type[Pass]] = PASSES
+    name: str,
+    options: str = "",
+    *,
+    anchor: str = MODULE,
+    passes: Sequence[type[Pass]] = PASSES,
+    other_flags: Sequence[str] = (),
 ) -> PipelineElement:
-    """The element for a command line flag ``--name='options'`` on a module.
+    """The element for a command line flag ``--name='options'``.
 
-    An upstream pass that works on another operation, such as a function, is nested
-    there, as ``mlir-opt`` does for flags.
+    An upstream pass that works on another operation than ``anchor``, such as a function,
+    is nested there, as ``mlir-opt`` does for flags.
+
+    Args:
+        anchor: name of the operation that the pipeline will run on.
+        passes: the passes written in Python that may be named.
+        other_flags: further names to suggest in place of an unknown one.
 
     Raises:
         PassError: an unknown pass or option.
     """
     for cls in passes:
         if cls.argument == name:
-            return cls.parse(options)
+            return _own_pass(cls, options, anchor)
     text = f"{name}{{{options}}}" if options else name
     with ir.Context():
-        fault = _add_text(PassManager(MODULE), text)
-    restricted = _RESTRICTED.search(fault)
-    if restricted:
-        return f"{restricted.group(1)}({text})"
-    if fault:
-        raise _text_error(text, fault, passes)
+        fault = _add_text(PassManager(anchor), text)
+        restricted = _RESTRICTED.search(fault)
+        if restricted:
+            return f"{restricted.group(1)}({text})"
+        if fault:
+            raise _text_error(text, fault, passes, other_flags)
     return text
 
 
@@ -109,15 +120,6 @@ def add_upstream(manager: PassManager, text: str) -> None:
         raise _text_error(text, fault, PASSES)
 
 
-def check_pipeline(elements: Sequence[PipelineElement], anchor: str = MODULE) -> None:
-    """Raises PassError if an upstream element of the pipeline cannot be run."""
-    with ir.Context():
-        manager = PassManager(anchor)
-        for element in elements:
-            if isinstance(element, str):
-                add_upstream(manager, element)
-
-
 def _add_text(manager: PassManager, text: str) -> str:
     """Adds upstream text to ``manager``; returns what the parser objects to, or ""."""
     register_torch_passes()
@@ -128,10 +130,13 @@ def _add_text(manager: PassManager, text: str) -> str:
     return ""
 
 
-def _text_error(text: str, fault: str, passes: Sequence[type[Pass]]) -> PassError:
+def _text_error(
+    text: str, fault: str, passes: Sequence[type[Pass]], other_flags: Sequence[str] = ()
+) -> PassError:
     unknown = _UNKNOWN.search(fault)
     if unknown:
-        return _unknown_pass(unknown.group(1), passes)
+        names = [*other_flags, *(cls.argument for cls in passes), *upstream_passes()]
+        return _unknown_pass(unknown.group(1), names)
     restricted = _RESTRICTED.search(fault)
     if restricted:
         anchor = restricted.group(1)
@@ -139,32 +144,29 @@ def _text_error(text: str, fault: str, passes: Sequence[type[Pass]]) -> PassErro
     # The parser's text: "MLIR Textual PassPipeline Parser:1:3: error: what", or
     # "<Pass-Options-Parser>: what", then the text again with a caret.
     what = re.sub(r"^.*?(?:error: |Parser>: )", "", fault.strip().splitlines()[0])
-    return PassError(text, f"{what}{_known_options(text)}")
+    failing = _FAILING.search(fault)
+    return PassError(text, what + (_known_options(failing.group(1)) if failing else ""))
 
 
-def _unknown_pass(name: str, passes: Sequence[type[Pass]]) -> PassError:
-    names = [*(cls.argument for cls in passes), *upstream_passes()]
+def _unknown_pass(name: str, names: Sequence[str]) -> PassError:
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.7)
     hint = f"did you mean {' or '.join(close)}?" if close else "see smartmem-opt --list-passes"
     return PassError(name, f"no such pass; {hint}")
 
 
-def _known_options(text: str) -> str:
-    """The options of the upstream pass in ``text``, or nothing where MLIR tells none."""
-    name = text.partition("{")[0]
+def _known_options(name: str) -> str:
+    """The options of an upstream pass, for the end of an error message."""
     manager = PassManager("any")
-    if "(" in name or _add_text(manager, name):
+    if _add_text(manager, name):
         return ""
-    options = re.findall(r"([\w-]+)=", str(manager))
-    return f"; options: {', '.join(sorted(options))}" if options else "; it has no options"
+    options = sorted(re.findall(r"([\w-]+)=", str(manager)))
+    return f"; options: {', '.join(options)}" if options else "; it has no options"
 
 
 def _element(text: str, anchor: str, known: dict[str, type[Pass]]) -> PipelineElement:
     name, nested, options = _parts(text)
     if name in known and nested is None:
-        if anchor != MODULE:
-            raise _misplaced(name, anchor)
-        return known[name].parse(options)
+        return _own_pass(known[name], options, anchor)
     if nested is not None:
         for inner in _names(nested):
             if inner in known:
@@ -172,10 +174,14 @@ def _element(text: str, anchor: str, known: dict[str, type[Pass]]) -> PipelineEl
     return text
 
 
+def _own_pass(cls: type[Pass], options: str, anchor: str) -> Pass:
+    if anchor != MODULE:
+        raise _misplaced(cls.argument, anchor)
+    return cls.parse(options)
+
+
 def _misplaced(name: str, anchor: str) -> PassError:
-    return PassError(
-        name, f"runs on the outermost {MODULE} only; take it out of '{anchor}(...)'"
-    )
+    return PassError(name, f"runs on the outermost {MODULE} only, not inside of {anchor}")
 
 
 def _names(text: str) -> Iterator[str]:

@@ -20,9 +20,9 @@ from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import PassError, SmartMemError
 from smartmem.passes import Pass, PassContext
 from smartmem.pipeline_text import (
+    MODULE,
     PipelineElement,
     add_upstream,
-    check_pipeline,
     format_element,
     format_pipeline,
     parse_flag,
@@ -30,9 +30,10 @@ from smartmem.pipeline_text import (
 )
 
 __all__ = [
+    "MODULE",
     "PipelineElement",
     "PrintOptions",
-    "check_pipeline",
+    "expand_pipeline",
     "format_element",
     "format_pipeline",
     "parse_flag",
@@ -53,6 +54,7 @@ class PrintOptions:
         module_scope: the whole module even when a pass works on one function.
         tree_dir: a folder that receives one file per dump instead of stderr.
         elide_elements: print "..." for constants with more elements than this.
+        elide_resources: the same for resources with more characters than this.
         debug_info: print locations.
         generic: print the generic form of operations.
     """
@@ -64,6 +66,7 @@ class PrintOptions:
     module_scope: bool = False
     tree_dir: str | None = None
     elide_elements: int | None = None
+    elide_resources: int | None = None
     debug_info: bool = False
     generic: bool = False
 
@@ -114,6 +117,16 @@ def run_pipeline(
         raise run.upstream_failure()
 
 
+def expand_pipeline(elements: Sequence[PipelineElement], anchor: str = MODULE) -> str:
+    """The text of a pipeline with every option of every pass.
+
+    Raises:
+        PassError: an unknown upstream pass or option.
+    """
+    with ir.Context():
+        return str(_Run(elements, PassContext(), True, None).manager(anchor))
+
+
 def _succeeds(manager: PassManager, operation: ir.Operation) -> bool:
     try:
         manager.run(operation)
@@ -147,17 +160,22 @@ class _Run:
             self._on_diagnostic(diagnostic)
 
     def manager(self, anchor: str) -> PassManager:
+        """A pass manager for an operation named ``anchor``, in the current context.
+
+        Raises:
+            PassError: an unknown upstream pass or option.
+        """
         manager = PassManager(anchor)
         for index, element in enumerate(self._elements):
             if isinstance(element, str):
                 add_upstream(manager, element)
-            else:
-                manager.add(
-                    self._callback(index, element),
-                    name=type(element).__name__,
-                    argument=format_element(element),
-                    description=element.summary,
-                )
+                continue
+            manager.add(
+                self._callback(index, element),
+                name=type(element).__name__,
+                argument=format_element(element),
+                description=element.summary,
+            )
         return manager
 
     def _callback(
@@ -212,6 +230,7 @@ def _enable_printing(manager: PassManager, options: PrintOptions) -> None:
         print_after_change=options.after_change,
         print_after_failure=options.after_failure,
         large_elements_limit=options.elide_elements,
+        large_resource_limit=options.elide_resources,
         enable_debug_info=options.debug_info,
         print_generic_op_form=options.generic,
         tree_printing_dir_path=options.tree_dir,

@@ -1,0 +1,233 @@
+"""``smartmem-opt``: runs passes of SmartMem and of MLIR on MLIR text or bytecode.
+
+The flags are those of ``mlir-opt``; see docs/how-to/use-smartmem-opt.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch_mlir import ir
+
+from smartmem.diagnostics import collect_diagnostics
+from smartmem.errors import InvalidInputError, SmartMemError
+from smartmem.files import write_file
+from smartmem.passes import Pass, PassContext
+from smartmem.pipelines import (
+    MODULE,
+    PipelineElement,
+    PrintOptions,
+    expand_pipeline,
+    run_pipeline,
+)
+from smartmem.tools.opt_arguments import PassArguments, parse_arguments
+from smartmem.tools.opt_diagnostics import Reporter, unmet_expectations
+from smartmem.tools.opt_listing import dialect_listing, pass_listing, versions
+from smartmem.tools.opt_reproducer import read_reproducer, reproducer
+from smartmem.tools.opt_source import (
+    Source,
+    make_context,
+    parse_source,
+    read_source,
+    verify_roundtrip,
+)
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool; returns its exit status: 0, 1 for any fault, 130 for Ctrl-C."""
+    try:
+        arguments, passes = parse_arguments(sys.argv[1:] if argv is None else argv)
+        level = _LOG_LEVELS[min(arguments.verbose, len(_LOG_LEVELS) - 1)]
+        logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s")
+        status = _run(arguments, passes)
+        sys.stdout.flush()
+    except SmartMemError as error:
+        _log_traceback(error)
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return status
+
+
+def _run(arguments: argparse.Namespace, passes: PassArguments) -> int:
+    information = _information(arguments)
+    if information:
+        print(information)
+        return 0
+    if arguments.emit_bytecode and arguments.output == "-" and sys.stdout.isatty():
+        raise InvalidInputError("bytecode is not for a terminal; give a file with -o FILE")
+    # Faults of the command line are found before the input is read.
+    elements = passes.elements(MODULE)
+    source = read_source(arguments.input)
+    if arguments.run_reproducer:
+        passes, arguments.verify_each = read_reproducer(source)
+        elements = passes.elements(MODULE)
+    expanded = expand_pipeline(elements)
+    if arguments.dump_pass_pipeline:
+        print(f"Pass Manager with {len(elements)} passes:\n{expanded}", file=sys.stderr)
+    return _process_all(source, arguments, passes)
+
+
+def _information(arguments: argparse.Namespace) -> str:
+    if arguments.version:
+        return versions()
+    if arguments.show_dialects:
+        return dialect_listing()
+    return pass_listing() if arguments.list_passes else ""
+
+
+def _process_all(source: Source, arguments: argparse.Namespace, passes: PassArguments) -> int:
+    """Processes each part, also after one failed; writes only if none did."""
+    marker = arguments.split_input_file
+    parts = [source] if marker is None else source.split(marker)
+    outputs: list[str | bytes] = []
+    succeeded = True
+    for part in parts:
+        reporter = Reporter(source.name, source.lines, keep=bool(arguments.verify_diagnostics))
+        output = _process(part, arguments, passes, reporter)
+        if output is not None:
+            outputs.append(output)
+        succeeded &= _as_expected(part, arguments, reporter, output is not None)
+    if not succeeded:
+        return 1
+    _write(outputs, arguments)
+    return 0
+
+
+def _as_expected(
+    part: Source, arguments: argparse.Namespace, reporter: Reporter, succeeded: bool
+) -> bool:
+    if not arguments.verify_diagnostics:
+        return succeeded
+    only_expected = arguments.verify_diagnostics == "only-expected"
+    faults = unmet_expectations(reporter, part.lines, part.first_line, only_expected)
+    for fault in faults:
+        reporter.show(fault)
+    return not faults
+
+
+def _process(
+    part: Source, arguments: argparse.Namespace, passes: PassArguments, reporter: Reporter
+) -> str | bytes | None:
+    """The output for one part of the input, or None when an error has been reported."""
+    context = make_context(arguments.allow_unregistered_dialect)
+    try:
+        with collect_diagnostics(context, reporter):
+            with reporter.stage():
+                module = parse_source(part, context, not arguments.no_implicit_module)
+            if arguments.verify_roundtrip:
+                with reporter.stage():
+                    verify_roundtrip(module.operation)
+            with reporter.stage():
+                _run_passes(module, arguments, passes, reporter)
+            return _printed(module.operation, arguments)
+    except SmartMemError as error:
+        _log_traceback(error)
+        return None
+
+
+def _run_passes(
+    module: ir.Module | ir.Operation,
+    arguments: argparse.Namespace,
+    passes: PassArguments,
+    reporter: Reporter,
+) -> None:
+    elements = passes.elements(module.operation.name)
+    pass_context = PassContext()
+    if any(isinstance(element, Pass) for element in elements):
+        from smartmem.frontend.mlir import read_resources
+
+        pass_context.parameters = read_resources(module)
+    _write_reproducers(module.operation, elements, arguments)
+    try:
+        run_pipeline(
+            module,
+            elements,
+            pass_context,
+            verify_each=arguments.verify_each,
+            timing=arguments.mlir_timing,
+            statistics=arguments.mlir_pass_statistics,
+            print_options=_print_options(arguments),
+            on_diagnostic=reporter,
+        )
+    finally:
+        if arguments.smartmem_remarks:
+            reporter.remarks(pass_context.remarks)
+    if arguments.mlir_pass_pipeline_crash_reproducer:
+        Path(arguments.mlir_pass_pipeline_crash_reproducer).unlink()
+
+
+def _write_reproducers(
+    operation: ir.Operation,
+    elements: Sequence[PipelineElement],
+    arguments: argparse.Namespace,
+) -> None:
+    # Before the run, since a crash in MLIR ends the process.
+    names = (arguments.mlir_generate_reproducer, arguments.mlir_pass_pipeline_crash_reproducer)
+    paths = [Path(name) for name in names if name]
+    if not paths:
+        return
+    text = reproducer(operation, elements, arguments.verify_each).encode()
+    for path in paths:
+        write_file(path, lambda out: out.write(text))
+
+
+def _print_options(arguments: argparse.Namespace) -> PrintOptions:
+    return PrintOptions(
+        before_all=arguments.mlir_print_ir_before_all,
+        after_all=arguments.mlir_print_ir_after_all,
+        after_change=arguments.mlir_print_ir_after_change,
+        after_failure=arguments.mlir_print_ir_after_failure,
+        module_scope=arguments.mlir_print_ir_module_scope,
+        tree_dir=arguments.mlir_print_ir_tree_dir,
+        elide_elements=arguments.mlir_elide_elementsattrs_if_larger,
+        elide_resources=arguments.mlir_elide_resource_strings_if_larger,
+        debug_info=arguments.mlir_print_debuginfo,
+        generic=arguments.mlir_print_op_generic,
+    )
+
+
+def _printed(operation: ir.Operation, arguments: argparse.Namespace) -> str | bytes:
+    if arguments.emit_bytecode:
+        buffer = io.BytesIO()
+        operation.write_bytecode(buffer)
+        return buffer.getvalue()
+    text: str = operation.get_asm(
+        large_elements_limit=arguments.mlir_elide_elementsattrs_if_larger,
+        large_resource_limit=arguments.mlir_elide_resource_strings_if_larger,
+        enable_debug_info=arguments.mlir_print_debuginfo or arguments.mlir_pretty_debuginfo,
+        pretty_debug_info=arguments.mlir_pretty_debuginfo,
+        print_generic_op_form=arguments.mlir_print_op_generic,
+        use_local_scope=arguments.mlir_print_local_scope,
+    )
+    return text.rstrip("\n") + "\n"
+
+
+def _write(outputs: Sequence[str | bytes], arguments: argparse.Namespace) -> None:
+    texts = [output for output in outputs if isinstance(output, str)]
+    joined = f"\n{arguments.output_split_marker}\n".join(texts).encode()
+    data = joined + b"".join(output for output in outputs if isinstance(output, bytes))
+    if arguments.output == "-":
+        sys.stdout.buffer.write(data)
+    else:
+        write_file(Path(arguments.output), lambda out: out.write(data))
+
+
+def _log_traceback(error: SmartMemError) -> None:
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        traceback.print_exception(error)
