@@ -89,10 +89,11 @@ class RelayoutOp(SmartMem.Operation, name="relayout", traits=[ext.Pure]):
 
 # The generated accessors of variadic operands read operandSegmentSizes, which these
 # operations do not need: each has one variadic operand at most.
+# mypy sees the annotations, which stand for other things to MLIR.
 ViewOp.source = property(lambda self: self.operands[0])
-ViewOp.fill = property(lambda self: next(iter(list(self.operands)[1:]), None))
+ViewOp.fill = property(lambda self: next(iter(list(self.operands)[1:]), None))  # type: ignore[assignment]
 ViewOp.domain = property(lambda self: self.operation.attributes.get("domain"))
-ConcatOp.sources = property(lambda self: list(self.operands))
+ConcatOp.sources = property(lambda self: list(self.operands))  # type: ignore[assignment]
 
 
 def view(

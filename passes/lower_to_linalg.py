@@ -26,9 +26,9 @@ from torch_mlir import ir
 from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
 from smartmem.errors import PassError
 from smartmem.index_map import Domain, IndexMap, Shape, from_affine, identity
-from smartmem.passes import tensor_builders as build
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.read_through import GatherPiece, gather, read, restrict
+from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.read_through import GatherPiece, gather, read, restrict
 
 
 @dataclass(frozen=True)

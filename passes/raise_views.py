@@ -26,8 +26,9 @@ from torch_mlir import ir
 from smartmem.dialect import concat, view
 from smartmem.index_map import Domain
 from smartmem.index_map.affine import to_affine_map
+from smartmem.passes.analysis.movement import Movement, Piece, Refusal
+from smartmem.passes.analysis.movements import movement
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.movements import Movement, Piece, Refusal, movement
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from smartmem.index_map.digits import (
     digit_form,
     inverse,
 )
-from smartmem.index_map.expr import Expr, Shape, bounds, constant, dim
+from smartmem.index_map.expr import Dim, Expr, Shape, atoms, bounds, constant, dim
 from smartmem.index_map.index_map import (
     Domain,
     IndexMap,
@@ -35,11 +35,13 @@ from smartmem.index_map.index_map import (
 
 __all__ = [
     "DigitForm",
+    "Dim",
     "Domain",
     "Expr",
     "IndexMap",
     "MapCost",
     "Shape",
+    "atoms",
     "bounds",
     "box_domain",
     "broadcast",

@@ -90,7 +90,8 @@ def _first_division(index_map: IndexMap) -> FloorDiv | Mod | None:
                 return search(atom.operand) or atom
         return None
 
-    return next(filter(None, map(search, index_map.exprs)), None)
+    found = (search(expr) for expr in index_map.exprs)
+    return next((atom for atom in found if atom is not None), None)
 
 
 def _split_for(atom: FloorDiv | Mod, radices: Radices) -> bool:

@@ -216,6 +216,7 @@ def _half_space(constraint: Expr) -> tuple[int, int, int] | None:
     if len(constraint.terms) != 1 or not isinstance(constraint.terms[0][0], Dim):
         return None
     atom, c = constraint.terms[0]
+    assert isinstance(atom, Dim)
     if c > 0:  # c*d + const >= 0
         return atom.index, -(constraint.const // c), 1 << 62
     return atom.index, -(1 << 62), constraint.const // -c + 1

@@ -29,7 +29,7 @@ from smartmem.index_map import (
 )
 from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
-from smartmem.passes import tensor_builders as build
+from smartmem.passes.lowering import tensor_ops as build
 
 
 def read(source: ir.Value, index_map: IndexMap) -> ir.Value:

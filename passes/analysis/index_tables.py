@@ -31,12 +31,8 @@ _PREDICATES = (
 )
 
 
-def _c_remainder(a: Array, b: Array) -> Array:
-    return np.fmod(a, b)
-
-
-def _c_division(a: Array, b: Array) -> Array:
-    return ((a - np.fmod(a, b)) // b).astype(a.dtype)
+def _truncating_division(a: Table, b: Table) -> Table:
+    return (a - np.fmod(a, b)) // b
 
 
 # Integer operations that occur in index arithmetic, as NumPy computes them.
@@ -44,9 +40,9 @@ _ARITHMETIC: Mapping[str, Callable[..., Any]] = {
     "arith.addi": np.add,
     "arith.subi": np.subtract,
     "arith.muli": np.multiply,
-    "arith.divsi": _c_division,
+    "arith.divsi": _truncating_division,
     "arith.floordivsi": np.floor_divide,
-    "arith.remsi": _c_remainder,
+    "arith.remsi": np.fmod,
     "arith.maxsi": np.maximum,
     "arith.minsi": np.minimum,
     "arith.andi": np.bitwise_and,
@@ -119,7 +115,9 @@ def body_value(
     if op.name not in (*_ARITHMETIC, "arith.cmpi", "tensor.extract"):
         return None
     first = 1 if op.name == "tensor.extract" else 0
-    operands = [body_value(generic, v, shape, parameters) for v in list(op.operands)[first:]]
+    operands: list[Any] = [
+        body_value(generic, v, shape, parameters) for v in list(op.operands)[first:]
+    ]
     if any(o is None for o in operands):
         return None
     if op.name == "tensor.extract":
@@ -158,11 +156,10 @@ def fit_table(table: Table, shape: Shape) -> Expr | None:
     table = np.broadcast_to(table, shape)
     if table.size == 0:
         return None
-    origin = (0,) * table.ndim
-    base = int(table[origin])
+    base = int(table.flat[0])
     total, parts = np.asarray(base), [constant(base)]
     for axis, n in enumerate(shape):
-        line = table[(*origin[:axis], slice(None), *origin[axis + 1 :])] - base
+        line = np.moveaxis(table, axis, 0).reshape(n, -1)[:, 0] - base
         part = _fit_line(line, dim(axis), shape)
         if part is None:
             return None

@@ -1,0 +1,1 @@
+"""What passes decide on: pure functions of the IR, which change nothing."""

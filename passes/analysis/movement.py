@@ -1,0 +1,58 @@
+"""What a data movement is: pieces of sources with index maps, or a refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.index_map import Domain, IndexMap, Shape
+
+EVERYWHERE = Domain(())
+
+
+@dataclass(frozen=True)
+class Piece:
+    """result[i] = source[index_map(i)] for the i of ``domain``."""
+
+    source: ir.Value
+    index_map: IndexMap
+    domain: Domain = EVERYWHERE
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A result made of pieces; the first whose domain holds an index gives it.
+
+    ``fill`` is the scalar, a value or a constant's attribute, of the indices that no
+    piece holds, if there are any.
+    """
+
+    pieces: tuple[Piece, ...]
+    fill: ir.Value | ir.Attribute | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an operation that moves data is left as it is."""
+
+    reason: str
+
+
+Outcome = Movement | Refusal | None
+
+
+def is_static(value: ir.Value) -> bool:
+    """Whether ``value`` is a ranked tensor of static shape."""
+    type_ = value.type
+    return isinstance(type_, ir.RankedTensorType) and type_.has_static_shape
+
+
+def shape_of(value: ir.Value) -> Shape:
+    """The static shape of a ranked tensor."""
+    return tuple(ir.RankedTensorType(value.type).shape)
+
+
+def whole(source: ir.Value, index_map: IndexMap) -> Movement:
+    """The movement that reads one source everywhere."""
+    return Movement((Piece(source, index_map),))

@@ -1,0 +1,1 @@
+"""How index maps become upstream operations."""
