@@ -58,9 +58,12 @@ def numpy_dtype(element_type: ir.Type) -> np.dtype[np.generic]:
 
 def resource_key(attribute: ir.Attribute) -> str | None:
     """The key of a ``dense_resource`` attribute, or None for any other attribute."""
-    if not isinstance(attribute, ir.DenseResourceElementsAttr):
+    try:
+        # The bindings hand a resource back as a plain attribute: only a cast can tell.
+        resource = ir.DenseResourceElementsAttr(attribute)
+    except ValueError:
         return None
-    match = _RESOURCE_KEY.match(str(attribute))
+    match = _RESOURCE_KEY.match(str(resource))
     return (match.group(1) or match.group(2)) if match else None
 
 
@@ -102,9 +105,9 @@ class Parameters(Mapping[str, Array]):
 
     def value(self, attribute: ir.Attribute) -> Array | None:
         """The elements of a constant attribute, or None when they are not known."""
-        if isinstance(attribute, ir.DenseResourceElementsAttr):
-            key = resource_key(attribute)
-            return self._arrays.get(key) if key is not None else None
+        key = resource_key(attribute)
+        if key is not None:
+            return self._arrays.get(key)
         if isinstance(attribute, ir.DenseElementsAttr):
             return _dense_value(attribute)
         return None
