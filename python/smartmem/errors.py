@@ -48,3 +48,7 @@ class BackendError(SmartMemError):
 
 class ToolMissingError(SmartMemError):
     """An optional package or program is missing; the message names the install command."""
+
+
+class AccuracyError(SmartMemError):
+    """A compiled model's results are further from the original's than allowed."""

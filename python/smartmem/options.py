@@ -1,0 +1,59 @@
+"""The options of one compilation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from smartmem.errors import InvalidInputError
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(stage, index, count)`` when a stage begins, and once more with
+``index == count`` and the stage "done" when all are over."""
+
+OPT_LEVELS = ("O0", "O1", "O2", "O3")
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What a user may set; every field has a default that suits most models."""
+
+    # Import
+    input_format: str | None = None
+    """Format of a model file; None takes it from the suffix and the content."""
+
+    input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    """Shape of each input whose dimensions the model leaves open."""
+
+    # Code generation
+    opt_level: str = "O3"
+    """Optimization level of iree-compile, O0 to O3."""
+
+    iree_flags: tuple[str, ...] = ()
+    """Further flags for iree-compile, after those of the target."""
+
+    # Limits
+    timeout_s: float = 600.0
+    """Seconds that iree-compile may take."""
+
+    # Looking inside
+    save_temps: Path | None = None
+    """Folder for the bytecode of every stage; ``compile`` can start from such a file."""
+
+    keep_ir: bool = True
+    """Whether ``CompiledModel.ir`` keeps the text of every stage, parameters left out."""
+
+    progress: Progress | None = None
+    """Told about every stage that begins."""
+
+    def __post_init__(self) -> None:
+        if self.opt_level not in OPT_LEVELS:
+            known = ", ".join(OPT_LEVELS)
+            raise InvalidInputError(
+                f"optimization level '{self.opt_level}' is unknown; use one of {known}"
+            )
+        if not self.timeout_s > 0:
+            raise InvalidInputError(
+                f"a time limit of {self.timeout_s} s is not positive; give seconds above 0"
+            )
