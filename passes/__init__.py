@@ -1,7 +1,7 @@
 """The passes of SmartMem, in the order in which the pipeline runs them.
 
 ``PASSES`` is the one table that ``smartmem-opt``, the compiler, the documentation
-and the tests read; ``STAGES`` names the points between them at which a compilation
+and the tests read; ``PIPELINE`` names the points between them at which a compilation
 can be looked at and restarted.
 """
 
@@ -13,7 +13,7 @@ from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.raise_views import RaiseViews
 
-__all__ = ["PASSES", "STAGES", "Pass", "PassContext", "Remark"]
+__all__ = ["PASSES", "PIPELINE", "Pass", "PassContext", "Remark"]
 
 PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
@@ -23,7 +23,7 @@ PASSES: tuple[type[Pass], ...] = (
 )
 
 # Name of the IR after the last of the passes beside it. "input" is the import.
-STAGES: tuple[tuple[str, tuple[type[Pass], ...]], ...] = (
+PIPELINE: tuple[tuple[str, tuple[type[Pass], ...]], ...] = (
     ("views", (DemoteF64, RaiseViews)),
     ("classified", (ClassifyOps,)),
     ("lowered", (LowerToLinalg,)),

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
-from torch_mlir.dialects import affine, arith, linalg, tensor
+from torch_mlir.dialects import arith, linalg, tensor
 
 from smartmem.index_map import (
     DigitForm,
     Domain,
-    Expr,
     IndexMap,
     Shape,
     bounds,
@@ -28,8 +27,8 @@ from smartmem.index_map import (
     transpose,
 )
 from smartmem.index_map import expr as ex
-from smartmem.index_map.affine import to_affine_map
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.index_arithmetic import compute_index, index_constant
 
 
 def read(source: ir.Value, index_map: IndexMap) -> ir.Value:
@@ -148,7 +147,7 @@ def gather(
     )
     block = generic.regions[0].blocks.append(type_.element_type)
     with ir.InsertionPoint(block):
-        indices = [linalg.index(d) for d in range(rank)]
+        indices = [linalg.IndexOp(d).result for d in range(rank)]
         linalg.YieldOp([_pick(pieces, fill, indices, tuple(type_.shape))])
     return generic.results[0]
 
@@ -167,38 +166,25 @@ def _pick(
     return value
 
 
-def _apply_expr(expr: Expr, indices: list[ir.Value], shape: Shape) -> ir.Value:
-    map_ = to_affine_map([expr], len(shape), indices[0].context if indices else _context())
-    return affine.AffineApplyOp(map_, indices, results=[ir.IndexType.get()]).result
-
-
-def _context() -> ir.Context:
-    return ir.Location.current.context
-
-
 def _element(piece: GatherPiece, indices: list[ir.Value], shape: Shape) -> ir.Value:
     """The element read, with indices clamped where they can leave the source."""
     at = []
     for expr, extent in zip(piece.index_map.exprs, build.shape_of(piece.source), strict=True):
-        index = _apply_expr(expr, indices, shape)
+        index = compute_index(expr, indices, shape)
         low, high = bounds(expr, shape)
         if low < 0:
-            index = arith.maxsi(index, _index_constant(0))
+            index = arith.maxsi(index, index_constant(0))
         if high >= extent:
-            index = arith.minsi(index, _index_constant(extent - 1))
+            index = arith.minsi(index, index_constant(extent - 1))
         at.append(index)
     return tensor.ExtractOp(piece.source, at).result
-
-
-def _index_constant(value: int) -> ir.Value:
-    return arith.constant(ir.IndexType.get(), value)
 
 
 def _holds(domain: Domain, indices: list[ir.Value], shape: Shape) -> ir.Value:
     truth: ir.Value | None = None
     for constraint in domain.constraints:
-        value = _apply_expr(constraint, indices, shape)
-        holds = arith.cmpi(arith.CmpIPredicate.sge, value, _index_constant(0))
+        value = compute_index(constraint, indices, shape)
+        holds = arith.cmpi(arith.CmpIPredicate.sge, value, index_constant(0))
         truth = holds if truth is None else arith.andi(truth, holds)
     assert truth is not None
     return truth

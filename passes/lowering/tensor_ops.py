@@ -128,6 +128,9 @@ def pad(value: ir.Value, box: Box, shape: Shape, fill: ir.Value) -> ir.Value:
     """``tensor.pad`` with ``fill`` so that ``value`` lies at ``box`` of ``shape``."""
     if shape_of(value) == shape:
         return value
+    if math.prod(shape_of(value)) == 1:
+        # iree-compile 3.13 crashes where it folds the unit dims of such a tensor.pad.
+        return insert_slice(value, splat(fill, tensor_type(value, shape)), box)
     low = [a for a, _ in box]
     high = [n - b for n, (_, b) in zip(shape, box, strict=True)]
     op = tensor.PadOp(tensor_type(value, shape), value, [], [], low, high)

@@ -1,0 +1,95 @@
+// RUN: smartmem-opt --smartmem-lower-to-linalg --split-input-file --verify-diagnostics %s | FileCheck %s
+
+// CHECK-LABEL: func @reshape
+func.func @reshape(%x: tensor<2x3x4xf32>) -> tensor<3x8xf32> {
+  // CHECK-NOT: smartmem
+  // CHECK: tensor.collapse_shape %{{.*}} {{\[}}[0, 1, 2]]
+  // CHECK: tensor.expand_shape %{{.*}} {{\[}}[0, 1]] output_shape [3, 8]
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> ((d0 * 8 + d1) floordiv 12, ((d0 * 8 + d1) mod 12) floordiv 4, d1 mod 4)>} : (tensor<2x3x4xf32>) -> tensor<3x8xf32>
+  return %0 : tensor<3x8xf32>
+}
+
+// CHECK-LABEL: func @transpose_keeps_unit_dims
+func.func @transpose_keeps_unit_dims(%x: tensor<1x3x4xf32>) -> tensor<1x4x3xf32> {
+  // CHECK-NOT: tensor.collapse_shape
+  // CHECK: linalg.transpose {{.*}} permutation = [0, 2, 1]
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1, d2) -> (d0, d2, d1)>} : (tensor<1x3x4xf32>) -> tensor<1x4x3xf32>
+  return %0 : tensor<1x4x3xf32>
+}
+
+// A window partition: reshape, transpose and reshape in one map.
+// CHECK-LABEL: func @chain
+func.func @chain(%x: tensor<4x6x5xf32>) -> tensor<6x4x5xf32> {
+  // CHECK: tensor.expand_shape %arg0 {{\[}}[0, 1], [2, 3], [4]] output_shape [2, 2, 3, 2, 5]
+  // CHECK: linalg.transpose {{.*}} permutation = [0, 2, 1, 3, 4]
+  // CHECK: tensor.collapse_shape %{{.*}} {{\[}}[0, 1], [2, 3], [4]]
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1, d2) -> ((d0 floordiv 3) * 2 + d1 floordiv 2, (d0 mod 3) * 2 + d1 mod 2, d2)>} : (tensor<4x6x5xf32>) -> tensor<6x4x5xf32>
+  return %0 : tensor<6x4x5xf32>
+}
+
+// CHECK-LABEL: func @strided_slice
+func.func @strided_slice(%x: tensor<8x9xf32>) -> tensor<2x3xf32> {
+  // CHECK: tensor.extract_slice %arg0[1, 0] [2, 3] [1, 4]
+  // CHECK-NOT: tensor.expand_shape
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d0 + 1, d1 * 4)>} : (tensor<8x9xf32>) -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: func @broadcast
+func.func @broadcast(%x: tensor<3xf32>) -> tensor<2x3xf32> {
+  // CHECK: linalg.broadcast {{.*}} dimensions = [0]
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1)>} : (tensor<3xf32>) -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: func @pad
+func.func @pad(%x: tensor<4xf32>, %f: f32) -> tensor<7xf32> {
+  // CHECK: tensor.pad %arg0 low[1] high[2]
+  %0 = "smartmem.view"(%x, %f) {map = affine_map<(d0) -> (d0 - 1)>, domain = affine_map<(d0) -> (d0 - 1, 4 - d0)>} : (tensor<4xf32>, f32) -> tensor<7xf32>
+  return %0 : tensor<7xf32>
+}
+
+// CHECK-LABEL: func @roll_is_a_gather
+func.func @roll_is_a_gather(%x: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  // CHECK: linalg.generic
+  // CHECK-NOT: affine.apply
+  // CHECK: arith.remui
+  // CHECK: tensor.extract %arg0
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> ((d0 + 3) mod 8, d1)>} : (tensor<8x4xf32>) -> tensor<8x4xf32>
+  return %0 : tensor<8x4xf32>
+}
+
+// CHECK-LABEL: func @concat
+func.func @concat(%x: tensor<2xf32>, %y: tensor<3xf32>) -> tensor<5xf32> {
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0) -> (d0)>, domain = affine_map<(d0) -> (1 - d0)>} : (tensor<2xf32>) -> tensor<5xf32>
+  %1 = "smartmem.view"(%y) {map = affine_map<(d0) -> (d0 - 2)>, domain = affine_map<(d0) -> (d0 - 2)>} : (tensor<3xf32>) -> tensor<5xf32>
+  // CHECK-NOT: smartmem.view
+  // CHECK: tensor.concat dim(0) %arg0, %arg1
+  %2 = "smartmem.concat"(%0, %1) {domains = [affine_map<(d0) -> (1 - d0)>, affine_map<(d0) -> (d0 - 2)>]} : (tensor<5xf32>, tensor<5xf32>) -> tensor<5xf32>
+  return %2 : tensor<5xf32>
+}
+
+// CHECK-LABEL: func @first_piece_wins
+func.func @first_piece_wins(%x: tensor<6xf32>, %y: tensor<6xf32>, %z: tensor<6xf32>) -> tensor<6xf32> {
+  // CHECK: %[[B:.*]] = tensor.extract_slice %arg1[1] [4] [1]
+  // CHECK: %[[I:.*]] = tensor.insert_slice %[[B]] into %arg2[1] [4] [1]
+  // CHECK: %[[A:.*]] = tensor.extract_slice %arg0[2] [2] [1]
+  // CHECK: tensor.insert_slice %[[A]] into %[[I]][2] [2] [1]
+  %0 = "smartmem.concat"(%x, %y, %z) {domains = [affine_map<(d0) -> (d0 - 2, 3 - d0)>, affine_map<(d0) -> (d0 - 1, 4 - d0)>, affine_map<(d0) -> ()>]} : (tensor<6xf32>, tensor<6xf32>, tensor<6xf32>) -> tensor<6xf32>
+  return %0 : tensor<6xf32>
+}
+
+// CHECK-LABEL: func @pieces_that_are_no_boxes
+func.func @pieces_that_are_no_boxes(%x: tensor<6xf32>, %y: tensor<6xf32>) -> tensor<6xf32> {
+  // CHECK: linalg.generic
+  // CHECK: arith.select
+  %0 = "smartmem.concat"(%x, %y) {domains = [affine_map<(d0) -> (-(d0 mod 2))>, affine_map<(d0) -> ()>]} : (tensor<6xf32>, tensor<6xf32>) -> tensor<6xf32>
+  return %0 : tensor<6xf32>
+}
+
+// CHECK-LABEL: func @attributes_are_dropped
+func.func @attributes_are_dropped(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // CHECK: linalg.exp ins
+  %0 = linalg.exp {smartmem.group = #smartmem.group<"ili_variable">} ins(%x : tensor<4xf32>) outs(%x : tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
