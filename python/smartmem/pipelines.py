@@ -78,7 +78,6 @@ def run_pipeline(
     *,
     verify_each: bool = True,
     timing: bool = False,
-    statistics: bool = False,
     print_options: PrintOptions | None = None,
     on_diagnostic: Callable[[Diagnostic], None] | None = None,
 ) -> None:
@@ -89,7 +88,6 @@ def run_pipeline(
         context: parameters and remarks, shared by all passes of SmartMem.
         verify_each: verify the IR after each pass.
         timing: print the time of each pass to stderr at the end.
-        statistics: print the statistics of the passes to stderr at the end.
         on_diagnostic: called with each diagnostic at once, warnings and remarks too.
 
     Raises:
@@ -105,8 +103,6 @@ def run_pipeline(
         manager.enable_verifier(verify_each)
         if timing:
             manager.enable_timing()
-        if statistics:
-            manager.enable_statistics()
         if print_options is not None:
             _enable_printing(manager, print_options)
         with collect_diagnostics(operation.context, run.record):

@@ -161,7 +161,6 @@ def _run_passes(
             pass_context,
             verify_each=arguments.verify_each,
             timing=arguments.mlir_timing,
-            statistics=arguments.mlir_pass_statistics,
             print_options=_print_options(arguments),
             on_diagnostic=reporter,
         )

@@ -29,7 +29,7 @@ _SWITCHES = {
         "mlir-print-op-generic": "print the generic form of operations",
         "mlir-print-debuginfo": "print locations",
         "mlir-pretty-debuginfo": "print locations for readers; cannot be parsed again",
-        "mlir-print-local-scope": "print attributes and types in place, without aliases",
+        "mlir-print-local-scope": "print attributes in place: no aliases, and no resource data",
     },
     "debugging (to stderr)": {
         "mlir-print-ir-before-all": "print the IR before each pass",
@@ -38,7 +38,6 @@ _SWITCHES = {
         "mlir-print-ir-after-failure": "print the IR after a pass that failed",
         "mlir-print-ir-module-scope": "print the whole module for passes on functions too",
         "mlir-timing": "print the time of each pass",
-        "mlir-pass-statistics": "print the statistics of the passes",
     },
     "information": {
         "show-dialects": "list the dialects and exit",
