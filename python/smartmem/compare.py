@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from smartmem.errors import AccuracyError
 from smartmem.parameters import Array
 
 TOLERANCES = {"float64": 1e-4, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -74,6 +75,29 @@ class CheckResult:
     def error(self) -> float:
         """The largest error of all outputs."""
         return max((output.error for output in self.outputs), default=0.0)
+
+    def require(self) -> None:
+        """Raises AccuracyError, naming the worst output, unless all are within tolerance."""
+        failed = [output for output in self.outputs if not output.ok]
+        if not failed:
+            return
+        worst = max(failed, key=lambda output: output.error)
+        detail = f" ({worst.detail})" if worst.detail else ""
+        raise AccuracyError(
+            f"output {worst.name} is off by {worst.error:.2e}{detail} on {self.device}, the "
+            f"tolerance is {worst.tolerance:.0e}; look at the stages with --save-temps, or "
+            "accept it with --tolerance"
+        )
+
+    def __str__(self) -> str:
+        width = max((len(output.name) for output in self.outputs), default=0)
+        lines = [
+            f"output {output.name:<{width}}  error {output.error:.2e}  "
+            f"tolerance {output.tolerance:.0e}  {'ok' if output.ok else 'FAILED'}"
+            f"{'  ' + output.detail if output.detail else ''}"
+            for output in self.outputs
+        ]
+        return "\n".join([*lines, f"compared on {self.device} with {self.reference}"])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dump``; an infinite error becomes None."""

@@ -1,17 +1,15 @@
-"""Arrays to run a model on: given, read from files, or random."""
+"""The arrays that a model runs on: random ones, and given ones in the model's order."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from smartmem.backend.arrays import checked_inputs
+from smartmem.backend.metadata import ArraySpec
 from smartmem.errors import InvalidInputError
-from smartmem.frontend import TensorSpec
 from smartmem.parameters import Array
 
 RANDOM_INTEGER_END = 10
@@ -19,7 +17,7 @@ RANDOM_INTEGER_END = 10
 or position table that is not a toy, more than two so that they differ."""
 
 
-def random_inputs(specs: Sequence[TensorSpec], seed: int = 0) -> list[Array]:
+def random_inputs(specs: Sequence[ArraySpec], seed: int = 0) -> list[Array]:
     """One random array for each spec: floats are normal(0, 1), integers 0 to 9.
 
     Which integers make sense (token ids, masks) is not in a model, so pass real arrays
@@ -29,15 +27,37 @@ def random_inputs(specs: Sequence[TensorSpec], seed: int = 0) -> list[Array]:
     return [_random_array(spec, generator) for spec in specs]
 
 
-def _random_array(spec: TensorSpec, generator: np.random.Generator) -> Array:
+def _random_array(spec: ArraySpec, generator: np.random.Generator) -> Array:
+    values: Array
     if spec.dtype == np.bool_:
-        return generator.integers(0, 2, spec.shape).astype(np.bool_)
-    if np.issubdtype(spec.dtype, np.integer):
-        return generator.integers(0, RANDOM_INTEGER_END, spec.shape).astype(spec.dtype)
-    return generator.standard_normal(spec.shape).astype(spec.dtype)
+        values = generator.integers(0, 2, spec.shape)
+    elif np.issubdtype(spec.dtype, np.integer):
+        values = generator.integers(0, RANDOM_INTEGER_END, spec.shape)
+    else:
+        values = generator.standard_normal(spec.shape)
+    return np.asarray(values).astype(spec.dtype)  # a shape of () gives a bare number
 
 
-def named_inputs(specs: Sequence[TensorSpec], arrays: Mapping[str, Any]) -> list[Any]:
+def fit_arrays(specs: Sequence[ArraySpec], given: Any) -> list[Array]:
+    """Given inputs as one contiguous array for each spec.
+
+    Args:
+        specs: the model's inputs.
+        given: arrays or tensors: one, a sequence in order, or a mapping by name.
+
+    Raises:
+        InvalidInputError: a name, the number of arrays, a shape or a dtype does not fit.
+    """
+    if isinstance(given, Mapping):
+        given = named_inputs(specs, given)
+    elif not isinstance(given, list | tuple):
+        given = [given]
+    pairs = zip(given, specs, strict=False)
+    restored = [_with_bfloat16(value, spec) for value, spec in pairs]
+    return checked_inputs(specs, [*restored, *given[len(specs) :]])
+
+
+def named_inputs(specs: Sequence[ArraySpec], arrays: Mapping[str, Any]) -> list[Any]:
     """The values of ``arrays`` in the order of ``specs``.
 
     Raises:
@@ -47,78 +67,13 @@ def named_inputs(specs: Sequence[TensorSpec], arrays: Mapping[str, Any]) -> list
     missing = [name for name in names if name not in arrays]
     unknown = [name for name in arrays if name not in names]
     if missing or unknown:
-        wrong = f"no input {missing[0]!r}" if missing else f"unknown input {unknown[0]!r}"
-        raise InvalidInputError(
-            f"{wrong}; the model's inputs are {', '.join(names) or 'none'}"
-        )
+        fault = f"input {missing[0]} is missing" if missing else f"no input {unknown[0]}"
+        raise InvalidInputError(f"{fault}; the model's inputs are {', '.join(names) or 'none'}")
     return [arrays[name] for name in names]
 
 
-def checked_inputs(specs: Sequence[TensorSpec], arrays: Sequence[Any]) -> list[Array]:
-    """``arrays`` as contiguous NumPy arrays that fit ``specs``.
-
-    Raises:
-        InvalidInputError: the number of arrays, a shape or a dtype differs.
-    """
-    if len(arrays) != len(specs):
-        signature = ", ".join(map(describe, specs)) or "none"
-        raise InvalidInputError(
-            f"the model takes {len(specs)} inputs ({signature}), got {len(arrays)}"
-        )
-    return [_checked_input(spec, array) for spec, array in zip(specs, arrays, strict=True)]
-
-
-def _checked_input(spec: TensorSpec, value: Any) -> Array:
-    array = np.asarray(value)
-    if array.dtype.kind == "V" and array.dtype.itemsize == spec.dtype.itemsize:
-        array = array.view(spec.dtype)  # .npy files keep bfloat16 as bare bytes
-    if tuple(array.shape) != spec.shape or array.dtype != spec.dtype:
-        got = describe(TensorSpec(spec.name, tuple(array.shape), array.dtype))
-        raise InvalidInputError(
-            f"input {describe(spec)} does not fit the given {got.removeprefix(spec.name)[2:]}; "
-            "pass an array of that shape and dtype"
-        )
-    return np.require(array, requirements="C")
-
-
-def describe(spec: TensorSpec) -> str:
-    """The spec as people write it, e.g. ``x: 1x3x224x224 float32``."""
-    shape = "x".join(map(str, spec.shape)) or "scalar"
-    return f"{spec.name}: {shape} {spec.dtype.name}"
-
-
-def read_inputs(specs: Sequence[TensorSpec], files: Sequence[Path]) -> list[Array]:
-    """The inputs of a model from one .npz with named arrays, or one .npy for each input.
-
-    A .npz whose arrays are called ``arr_0``, ``arr_1`` ... gives them in order.
-
-    Raises:
-        InvalidInputError: a file cannot be read, or does not fit the model.
-    """
-    arrays: list[Array] = []
-    for file in files:
-        content = _read_numpy(file)
-        if isinstance(content, Mapping):
-            positional = set(content) == {f"arr_{i}" for i in range(len(content))}
-            if len(files) == 1 and not positional:
-                return checked_inputs(specs, named_inputs(specs, content))
-            arrays.extend(content.values())
-        else:
-            arrays.append(content)
-    return checked_inputs(specs, arrays)
-
-
-def _read_numpy(file: Path) -> Array | dict[str, Array]:
-    try:
-        content = np.load(file, allow_pickle=False)
-        if isinstance(content, np.lib.npyio.NpzFile):
-            with content:
-                return dict(content)
-        return np.asarray(content)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InvalidInputError(f"cannot read the input {file}: {reason}") from error
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidInputError(
-            f"{file} is not a NumPy file ({error}); save inputs with numpy.save or numpy.savez"
-        ) from error
+def _with_bfloat16(value: Any, spec: ArraySpec) -> Any:
+    """Gives bfloat16 its dtype back, which NumPy's files keep as bare bytes."""
+    if isinstance(value, np.ndarray) and value.dtype == "V2" and spec.dtype.itemsize == 2:
+        return value.view(spec.dtype)
+    return value

@@ -44,6 +44,10 @@ class CompileOptions:
     keep_ir: bool = True
     """Whether ``CompiledModel.ir`` keeps the text of every stage, parameters left out."""
 
+    inspect_kernels: bool = False
+    """Whether the report says which kernels only move data; costs another, shorter run of
+    iree-compile."""
+
     progress: Progress | None = None
     """Told about every stage that begins."""
 

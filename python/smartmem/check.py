@@ -1,0 +1,106 @@
+"""Runs the original and the compiled model on the same inputs and compares them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smartmem.backend.iree import compile_bytecode
+from smartmem.backend.runtime import LoadedModule
+from smartmem.backend.targets import Target, resolve_target
+from smartmem.compare import CheckResult, compare
+from smartmem.compiler import (
+    ALL_STAGES,
+    CompiledModel,
+    as_target,
+    build,
+    embed_metadata,
+    import_stage,
+    lower,
+    signature,
+)
+from smartmem.frontend import ImportedModel
+from smartmem.inputs import fit_arrays, random_inputs
+from smartmem.options import CompileOptions
+from smartmem.parameters import Array
+from smartmem.stages import StageRecorder, save_bytecode
+
+STOCK = "stock IREE on the CPU"
+
+_ORIGINALS = {"torch": "PyTorch", "onnx": "ONNX"}
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """A compiled model and how it compares with the original."""
+
+    compiled: CompiledModel
+    result: CheckResult
+
+
+def check_model(
+    model: Any,
+    *,
+    inputs: Any = None,
+    arrays: Any = None,
+    target: str | Path | Target = "auto",
+    options: CompileOptions | None = None,
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> CheckedModel:
+    """Compiles a model and compares it with the original on the target's device.
+
+    The original is PyTorch for a torch model, ONNX Runtime or ONNX's reference
+    evaluator for an ONNX model, and stock IREE on the CPU for MLIR.
+
+    Args:
+        model: as for ``smartmem.compile``.
+        inputs: example inputs, for an ``nn.Module``.
+        arrays: what both run on: one, a sequence in order, or a mapping by name;
+            ``inputs`` if there are none, and random ones from ``seed`` without either.
+        target: as for ``smartmem.compile``.
+        options: as for ``smartmem.compile``.
+        tolerance: largest accepted error of a floating-point output; None takes it from
+            ``smartmem.compare.TOLERANCES``.
+        seed: of the random arrays.
+
+    Raises:
+        SmartMemError: as for ``smartmem.compile``, and TargetError if no device fits.
+    """
+    options = options or CompileOptions()
+    chosen = as_target(target)
+    recorder = StageRecorder(ALL_STAGES, options)
+    imported = import_stage(model, inputs, options, recorder)
+    given = _arrays(imported, arrays if arrays is not None else inputs, seed)
+    expected = _run_original(imported, given, options)
+    compiled = build(lower(imported, model, chosen, recorder), chosen, options, recorder)
+    actual = compiled.module(*given)
+    names = [spec.name for spec in compiled.outputs]
+    result = CheckResult(
+        outputs=compare(names, expected, actual, tolerance),
+        reference=_ORIGINALS.get(imported.source, STOCK),
+        device=compiled.module.device_name,
+    )
+    return CheckedModel(compiled, result)
+
+
+def _arrays(imported: ImportedModel, given: Any, seed: int) -> list[Array]:
+    specs, _ = signature(imported)
+    return random_inputs(specs, seed) if given is None else fit_arrays(specs, given)
+
+
+def _run_original(
+    imported: ImportedModel, arrays: Sequence[Array], options: CompileOptions
+) -> list[Array]:
+    if imported.reference is not None:
+        return imported.reference(arrays)
+    with tempfile.TemporaryDirectory(prefix="smartmem-") as folder:
+        source, module = Path(folder, "original.mlirbc"), Path(folder, "original.vmfb")
+        target = resolve_target("cpu")
+        embed_metadata(imported, target)
+        save_bytecode(imported.module, source)
+        compile_bytecode(source, target, timeout_s=options.timeout_s, output=module)
+        return LoadedModule(module, "cpu")(*arrays)

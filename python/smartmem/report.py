@@ -1,0 +1,144 @@
+"""What a compilation did: counts, bytes, times and the passes' decisions.
+
+``Report.to_json`` is for programs: ``schema_version`` grows whenever a field changes
+its meaning or goes away, new fields alone do not change it. ``Report.render`` is for
+people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import smartmem
+from smartmem.backend.iree import CompileStatistics
+from smartmem.backend.kernels import KernelCounts
+from smartmem.backend.metadata import ArraySpec
+from smartmem.files import write_file
+from smartmem.inventory import Inventory
+from smartmem.passes import Remark
+
+SCHEMA_VERSION = 1
+
+Worker = Literal["import", "smartmem", "iree-compile"]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of a compilation.
+
+    Attributes:
+        name: as in ``CompiledModel.ir``.
+        worker: who did the work: the frontend, SmartMem's passes, or iree-compile.
+        seconds: wall time, without the time to keep or save the stage's IR.
+        data_movement: data-movement operations at run time after the stage; None where
+            the stage leaves no MLIR of ours.
+    """
+
+    name: str
+    worker: Worker
+    seconds: float
+    data_movement: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report of one compilation.
+
+    Attributes:
+        model: name of the model, from its file or class.
+        source: "torch", "onnx", "mlir" or "stablehlo".
+        target: name of the target.
+        inputs: what the model takes.
+        outputs: what it returns.
+        inventory: operations and data movement where they were last classified.
+        kernels: what iree-compile made of the model.
+        parameter_bytes: size of the parameters after import.
+        module_bytes: size of the compiled module.
+        kernel_counts: which kernels only move data; None unless asked for with
+            ``CompileOptions.inspect_kernels``.
+        stages: in the order in which they ran.
+        own_peak_bytes: largest resident memory of this process so far.
+        remarks: what the passes did and refused, with reasons.
+    """
+
+    model: str
+    source: str
+    target: str
+    inputs: tuple[ArraySpec, ...]
+    outputs: tuple[ArraySpec, ...]
+    inventory: Inventory
+    kernels: CompileStatistics
+    parameter_bytes: int
+    module_bytes: int
+    kernel_counts: KernelCounts | None
+    stages: tuple[StageRecord, ...]
+    own_peak_bytes: int
+    remarks: tuple[Remark, ...]
+
+    def seconds(self, worker: Worker | None = None) -> float:
+        """Wall time of all stages, or of those that ``worker`` did."""
+        return sum(s.seconds for s in self.stages if worker in (None, s.worker))
+
+    @property
+    def movement_kernels(self) -> int | None:
+        """Kernel runs that only move data; None if the kernels were not inspected."""
+        return self.kernel_counts.movement_dispatches if self.kernel_counts else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain data for ``json.dump``."""
+        inventory = self.inventory
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "smartmem_version": smartmem.__version__,
+            "model": self.model,
+            "source": self.source,
+            "target": self.target,
+            "inputs": [_spec_json(spec) for spec in self.inputs],
+            "outputs": [_spec_json(spec) for spec in self.outputs],
+            "ops": [asdict(count) for count in inventory.ops],
+            "data_movement": {
+                "count": inventory.movements,
+                "bytes_moved": inventory.bytes_moved,
+                "kinds": [asdict(count) for count in inventory.data_movement],
+            },
+            "kernels": asdict(self.kernels),
+            "movement_kernels": self.movement_kernels,
+            "parameter_bytes": self.parameter_bytes,
+            "module_bytes": self.module_bytes,
+            "stages": [asdict(stage) for stage in self.stages],
+            "seconds": {
+                "total": self.seconds(),
+                "import": self.seconds("import"),
+                "smartmem": self.seconds("smartmem"),
+                "iree-compile": self.seconds("iree-compile"),
+            },
+            "own_peak_bytes": self.own_peak_bytes,
+            "remarks": [asdict(remark) for remark in self.remarks],
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Writes the report as JSON.
+
+        Raises:
+            InvalidInputError: the path cannot be written.
+        """
+        text = json.dumps(self.to_json(), indent=2) + "\n"
+        write_file(Path(path), lambda out: out.write(text.encode()))
+
+    def remark_counts(self) -> dict[tuple[str, bool, str], int]:
+        """How often each pass applied or refused for each reason."""
+        keys = ((r.argument, r.applied, r.reason) for r in self.remarks)
+        return dict(sorted(Counter(keys).items()))
+
+    def __str__(self) -> str:
+        from smartmem.report_text import render
+
+        return render(self)
+
+
+def _spec_json(spec: ArraySpec) -> dict[str, Any]:
+    return {"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype.name}

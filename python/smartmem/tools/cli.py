@@ -1,0 +1,59 @@
+"""``smartmem``: compiles models and runs, checks and measures them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import smartmem
+from smartmem.tools import cli_compile, cli_demo, cli_info, cli_run, cli_targets
+from smartmem.tools.cli_console import INTERRUPTED
+
+app = typer.Typer(
+    name="smartmem",
+    help="Compile neural networks for mobile GPUs and CPUs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("compile")(cli_compile.compile_command)
+app.command("info")(cli_info.info_command)
+app.command("run")(cli_run.run_command)
+app.command("check")(cli_run.check_command)
+app.command("benchmark")(cli_run.benchmark_command)
+app.command("targets")(cli_targets.targets_command)
+app.command("demo")(cli_demo.demo_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"smartmem {smartmem.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the tool; exits with 0, 1 for a fault, 2 for a wrong command line, 130 for Ctrl-C."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What ``smartmem`` says: results on stdout, messages and progress on stderr."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from smartmem.errors import InvalidInputError, SmartMemError
+from smartmem.options import Progress as ProgressCallback
+from smartmem.tools.cli_settings import MessageSettings, expand_settings
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+logger = logging.getLogger(__name__)
+
+
+def result(text: str) -> None:
+    """Prints a result on stdout.
+
+    Raises:
+        InvalidInputError: stdout cannot be written, e.g. because its disk is full.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InvalidInputError(
+            f"cannot write to standard output: {error.strerror}; redirect it elsewhere"
+        ) from error
+
+
+def note(text: str, messages: MessageSettings) -> None:
+    """Prints a message for people on stderr unless they asked for quiet."""
+    if not messages.quiet:
+        print(text, file=sys.stderr)
+
+
+@contextmanager
+def stage_progress(messages: MessageSettings, title: str) -> Iterator[ProgressCallback | None]:
+    """A progress bar over the stages of a compilation; None where none is wanted.
+
+    The bar lives on stderr and goes away at the end.
+    """
+    wanted = messages.progress
+    if wanted is None:
+        wanted = sys.stderr.isatty() and not messages.quiet
+    if not wanted:
+        yield None
+        return
+    console = Console(stderr=True, force_terminal=True if messages.progress else None)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def show(stage: str, index: int, count: int) -> None:
+            bar.update(task, description=f"{title}: {stage}", completed=index, total=count)
+
+        yield show
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Makes a function a command: settings as options, errors as messages.
+
+    The function takes ``messages: MessageSettings`` beside its own parameters.
+    """
+    return expand_settings(_guarded(function))
+
+
+def _guarded(function: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def run(*, messages: MessageSettings, **values: Any) -> None:
+        _set_up_logging(messages)
+        try:
+            function(messages=messages, **values)
+        except SmartMemError as error:
+            if messages.verbose:
+                traceback.print_exc()
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # Python flushes stdout once more at exit and would complain again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(1) from None
+
+    return run
+
+
+def _set_up_logging(messages: MessageSettings) -> None:
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    level = logging.ERROR if messages.quiet else levels[min(messages.verbose, 2)]
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s")

@@ -1,0 +1,64 @@
+"""Which files the commands read and write."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from smartmem.errors import InvalidInputError
+
+STDOUT = Path("-")
+
+# Suffixes of files that some program can read: what -o must not replace by another type.
+_FILE_TYPES = {
+    ".json": "JSON",
+    ".mlir": "MLIR text",
+    ".mlirbc": "MLIR bytecode",
+    ".npy": "a NumPy array",
+    ".npz": "NumPy arrays",
+    ".onnx": "an ONNX model",
+    ".pt2": "a torch.export archive",
+    ".vmfb": "a compiled module",
+}
+
+
+def is_module(path: Path) -> bool:
+    """Whether the file is a compiled module, by its suffix."""
+    return path.suffix == ".vmfb"
+
+
+def check_output(path: Path, suffix: str, model: Path) -> None:
+    """Reports an output that would destroy something else, before the work begins.
+
+    Args:
+        path: where the output is to go; ``STDOUT`` is always fine.
+        suffix: type of the output, e.g. ``.vmfb``.
+        model: the input.
+
+    Raises:
+        InvalidInputError: ``path`` is the model itself, a folder, in no folder, or an
+            existing file of another type than ``suffix``.
+    """
+    if path == STDOUT:
+        return
+    if not path.parent.is_dir():
+        raise InvalidInputError(
+            f"cannot write {path}: there is no folder {path.parent}; create it first"
+        )
+    if not path.exists():
+        return
+    if path.is_dir():
+        raise InvalidInputError(f"cannot write {path}: it is a folder; name a file with -o")
+    if model.exists() and path.samefile(model):
+        raise InvalidInputError(f"{path} is the input itself; name another file with -o")
+    if path.suffix in _FILE_TYPES and path.suffix != suffix:
+        raise InvalidInputError(
+            f"{path} exists and is {_FILE_TYPES[path.suffix]}, the output would be "
+            f"{_FILE_TYPES[suffix]}; remove it or name another file with -o"
+        )
+
+
+def refuse_terminal(path: Path) -> None:
+    """Raises InvalidInputError if binary output would go to a terminal."""
+    if path == STDOUT and sys.stdout.isatty():
+        raise InvalidInputError("a module is not for a terminal; name a file with -o FILE")

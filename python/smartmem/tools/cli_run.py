@@ -1,0 +1,182 @@
+"""``smartmem run``, ``check`` and ``benchmark``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smartmem.tools.cli_console import command, note, result, stage_progress
+from smartmem.tools.cli_files import check_output, is_module
+from smartmem.tools.cli_settings import CompileSettings, DataSettings, MessageSettings
+
+if TYPE_CHECKING:
+    from smartmem.executable import Executable
+    from smartmem.parameters import Array
+
+ModuleArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL|MODULE", help="A model, or a compiled .vmfb.")
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="Where to run: cpu, vulkan, vulkan:N, vulkan:PART-OF-NAME, or auto for the "
+        "first device that fits the target."
+    ),
+]
+
+
+@command
+def run_command(
+    model: ModuleArgument,
+    build: CompileSettings,
+    data: DataSettings,
+    messages: MessageSettings,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.npz", help="Write the outputs there."),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Run a compiled module, or compile a model and run it, once."""
+    from smartmem.array_files import write_arrays
+
+    if output is not None:
+        check_output(output, ".npz", model)
+    executable = open_executable(model, build, messages, device)
+    arrays = input_arrays(executable.inputs, data, messages)
+    outputs = executable.module(*arrays)
+    for spec, array in zip(executable.outputs, outputs, strict=True):
+        result(describe_output(spec, array))
+    if output is not None:
+        names = [spec.name for spec in executable.outputs]
+        write_arrays(output, dict(zip(names, outputs, strict=True)))
+    note(f"ran on {executable.module.device_name}", messages)
+
+
+@command
+def check_command(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="ONNX, MLIR or torch.export (.pt2) file.")
+    ],
+    build: CompileSettings,
+    data: DataSettings,
+    messages: MessageSettings,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest accepted error; by default 1e-4 for float32, 1e-2 for float16, "
+            "5e-2 for bfloat16."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compile a model, and compare it with the original on the target's device.
+
+    The error of an output is max|compiled - original| / max|original|. Ends with 1 if one
+    is above the tolerance.
+    """
+    from smartmem.array_files import read_arrays
+    from smartmem.check import check_model
+
+    arrays = read_arrays(data.input) if data.input else None
+    with stage_progress(messages, model.name) as progress:
+        checked = check_model(
+            model,
+            arrays=arrays,
+            target=build.target,
+            options=build.options(progress),
+            tolerance=tolerance,
+            seed=data.seed,
+        )
+    outcome = checked.result
+    result(json.dumps(outcome.to_json(), indent=2) if as_json else str(outcome))
+    if not data.input:
+        _note_random(data, messages)
+    outcome.require()
+
+
+@command
+def benchmark_command(
+    model: ModuleArgument,
+    build: CompileSettings,
+    data: DataSettings,
+    messages: MessageSettings,
+    device: DeviceOption = "auto",
+    repetitions: Annotated[int, typer.Option(help="Measured runs.")] = 10,
+    warmup: Annotated[int, typer.Option(help="Runs before the measured ones.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the latency of single runs; inputs and outputs stay on the device."""
+    from smartmem.report_text import format_seconds
+
+    executable = open_executable(model, build, messages, device)
+    arrays = input_arrays(executable.inputs, data, messages)
+    times = executable.benchmark(*arrays, repetitions=repetitions, warmup=warmup)
+    where = executable.module.device_name
+    if as_json:
+        result(json.dumps({"device": where, "seconds": [*times.seconds]}, indent=2))
+        return
+    parts = [f"{name} {format_seconds(getattr(times, name))}" for name in _STATISTICS]
+    result(f"{', '.join(parts)} ({repetitions} runs on {where})")
+
+
+_STATISTICS = ("median", "min", "max")
+
+
+def open_executable(
+    model: Path, build: CompileSettings, messages: MessageSettings, device: str
+) -> Executable:
+    """The compiled module in the file, or the compiled model.
+
+    Raises:
+        SmartMemError: as for ``smartmem.load`` and ``smartmem.compile``.
+    """
+    import smartmem
+
+    if is_module(model):
+        return smartmem.load(model, device=device)
+    with stage_progress(messages, model.name) as progress:
+        compiled = smartmem.compile(model, target=build.target, options=build.options(progress))
+    compiled.device = device
+    return compiled
+
+
+def input_arrays(
+    specs: Sequence[Any], data: DataSettings, messages: MessageSettings
+) -> list[Array]:
+    """The arrays of the files given, or random ones.
+
+    Raises:
+        InvalidInputError: a file cannot be read or does not fit.
+    """
+    from smartmem.array_files import read_arrays
+    from smartmem.inputs import fit_arrays, random_inputs
+
+    if data.input:
+        return fit_arrays(specs, read_arrays(data.input))
+    _note_random(data, messages)
+    return random_inputs(specs, data.seed)
+
+
+def _note_random(data: DataSettings, messages: MessageSettings) -> None:
+    note(
+        f"inputs are random with seed {data.seed}: floats normal(0, 1), integers 0 to 9; "
+        "give real ones with --input",
+        messages,
+    )
+
+
+def describe_output(spec: Any, array: Array) -> str:
+    """Name, type, range and first values of an output, on one line."""
+    import numpy as np
+
+    if not array.size:
+        return f"{spec}  empty"
+    values = array.astype(np.float64)
+    first = ", ".join(f"{value:.6g}" for value in values.ravel()[:4])
+    more = ", ..." if array.size > 4 else ""
+    return f"{spec}  min {values.min():.6g}  max {values.max():.6g}  [{first}{more}]"

@@ -1,0 +1,217 @@
+"""Groups of options that several commands of ``smartmem`` share.
+
+Each group is a dataclass; ``expand_settings`` spreads its fields over the signature of a
+command, where typer finds them as options of their own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from smartmem.errors import InvalidInputError
+from smartmem.options import CompileOptions, Progress
+
+_IMPORT = "Import"
+_BUILD = "Compilation"
+_MESSAGES = "Messages"
+
+
+@dataclass(frozen=True)
+class CompileSettings:
+    """How a model is imported and compiled."""
+
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target",
+            "-t",
+            help="What to compile for: cpu, vulkan, adreno, valhall4 ..., or a target file; "
+            "`smartmem targets` lists them. auto: a real Vulkan device, else the CPU.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = "auto"
+    opt_level: Annotated[
+        str,
+        typer.Option(
+            "--opt-level",
+            "-O",
+            help="Optimization level of iree-compile: O0 to O3.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.opt_level
+    iree_flag: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further flag for iree-compile, e.g. --iree-flag=--iree-opt-strip-assertions;"
+            " may be repeated.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = None
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time limit of iree-compile.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.timeout_s
+    save_temps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Save the IR of every stage there; compile continues from such a file.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = None
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=1x3x224x224",
+            help="Shape of an input whose dimensions the model leaves open; may be repeated.",
+            rich_help_panel=_IMPORT,
+        ),
+    ] = None
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of the model; by default its suffix and content tell.",
+            rich_help_panel=_IMPORT,
+        ),
+    ] = None
+
+    def options(
+        self, progress: Progress | None, *, inspect_kernels: bool = False
+    ) -> CompileOptions:
+        """The options for ``smartmem.compile``.
+
+        Raises:
+            InvalidInputError: a shape or a number does not make sense.
+        """
+        return CompileOptions(
+            input_format=self.input_format,
+            input_shapes=parse_shapes(self.input_shape or []) or None,
+            opt_level=self.opt_level.upper(),
+            iree_flags=tuple(self.iree_flag or ()),
+            timeout_s=self.timeout,
+            save_temps=self.save_temps,
+            keep_ir=False,
+            inspect_kernels=inspect_kernels,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The arrays that a model runs on."""
+
+    input: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="A .npz with one array for each input by name, or one .npy for each input "
+            "in order; random arrays by default.",
+        ),
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0
+
+
+@dataclass(frozen=True)
+class MessageSettings:
+    """What is said on stderr."""
+
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            metavar="",
+            help="Say more, and show the traceback of an error; -vv shows all logs.",
+            rich_help_panel=_MESSAGES,
+        ),
+    ] = 0
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Say nothing but errors.", rich_help_panel=_MESSAGES
+        ),
+    ] = False
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--progress/--no-progress",
+            help="Show progress bars; by default only on a terminal.",
+            show_default=False,
+            rich_help_panel=_MESSAGES,
+        ),
+    ] = None
+
+
+def parse_shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes of ``["x=1x3x224x224", "mask=1x77"]`` by input name.
+
+    Raises:
+        InvalidInputError: a text of another form.
+    """
+    return dict(_parse_shape(text) for text in texts)
+
+
+def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, separator, shape = text.rpartition("=")
+    sizes = shape.split("x")
+    if not (separator and name and all(size.isdecimal() and int(size) for size in sizes)):
+        raise InvalidInputError(
+            f"input shape '{text}' is not of the form NAME=1x3x224x224; "
+            "give the input's name and sizes above 0"
+        )
+    return name, tuple(map(int, sizes))
+
+
+def expand_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with each parameter that is a settings class replaced by its fields."""
+    hints = get_type_hints(command, include_extras=True)
+    kept: list[inspect.Parameter] = []
+    groups: dict[str, type[Any]] = {}
+    for parameter in inspect.signature(command).parameters.values():
+        hint = hints[parameter.name]
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            groups[parameter.name] = hint
+        else:
+            kept.append(parameter.replace(annotation=hint))
+    fields = [field for group in groups.values() for field in _parameters(group)]
+
+    @functools.wraps(command)
+    def expanded(**values: Any) -> None:
+        settings = {
+            name: group(**{f.name: values.pop(f.name) for f in dataclasses.fields(group)})
+            for name, group in groups.items()
+        }
+        command(**values, **settings)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*kept, *fields)]
+    expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {p.name: p.annotation for p in parameters}
+    return expanded
+
+
+def _parameters(group: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(group)
+    ]
