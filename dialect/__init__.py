@@ -48,3 +48,5 @@ def load(context: ir.Context) -> None:
         return
     with context, ir.Location.unknown():
         SmartMem.load()
+    # The class keeps the module that defined the dialect, and with it the context.
+    SmartMem._mlir_module = None

@@ -158,6 +158,8 @@ def _tensor_faults(op: ir.OpView, sources: Sequence[ir.Value]) -> str | None:
 
 def _view_fault(op: ir.OpView) -> str | None:
     operands, attributes = list(op.operation.operands), op.operation.attributes
+    if not operands or "map" not in attributes:
+        return "needs a source and an attribute 'map'"
     if fault := _tensor_faults(op, operands[:1]):
         return fault
     if len(operands) > 2:
@@ -173,10 +175,10 @@ def _view_fault(op: ir.OpView) -> str | None:
 
 def _concat_fault(op: ir.OpView) -> str | None:
     sources = list(op.operation.operands)
+    if not sources or "domains" not in op.operation.attributes:
+        return "needs at least one source and an attribute 'domains'"
     domains = ir.ArrayAttr(op.operation.attributes["domains"])
     result = op.operation.results[0]
-    if not sources:
-        return "needs at least one source"
     if len(sources) != len(domains):
         return f"has {len(sources)} sources but {len(domains)} domains"
     if fault := _type_fault(result, "result"):

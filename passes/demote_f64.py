@@ -60,14 +60,19 @@ def _f32_like(type_: ir.Type) -> ir.Type:
 def _demote(function: ir.Operation, parameters: Parameters) -> None:
     found = operations(function)
     for op in found:
-        _demote_constant(op, parameters)
-        for value in (*op.results, *_block_arguments(op)):
-            if _is_f64(value.type):
-                value.set_type(_f32_like(value.type))
+        with op.location:
+            _demote_op(op, parameters)
     for op in found:
         if op.name in _CASTS and op.operands[0].type == op.results[0].type:
             op.results[0].replace_all_uses_with(op.operands[0])
             op.erase()
+
+
+def _demote_op(op: ir.Operation, parameters: Parameters) -> None:
+    _demote_constant(op, parameters)
+    for value in (*op.results, *_block_arguments(op)):
+        if _is_f64(value.type):
+            value.set_type(_f32_like(value.type))
 
 
 def _block_arguments(op: ir.Operation) -> list[ir.Value]:

@@ -78,7 +78,7 @@ func.func @two_fills(%x: tensor<4xf32>, %f: f32) -> tensor<6xf32> {
 
 // -----
 func.func @no_map(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error@+1 {{attribute "map" is expected but not provided}}
+  // expected-error@+1 {{needs a source and an attribute 'map'}}
   %0 = "smartmem.view"(%x) : (tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }

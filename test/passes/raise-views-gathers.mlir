@@ -1,4 +1,4 @@
-// RUN: smartmem-opt --smartmem-raise-views --cse %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-raise-views --cse --mlir-print-local-scope %s | FileCheck %s
 
 #id = affine_map<(d0) -> (d0)>
 
