@@ -1,0 +1,122 @@
+"""IREE's devices: opening them and moving arrays to and from them."""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from typing import Any, cast
+
+import numpy as np
+from iree import runtime as rt
+from iree.runtime import _binding
+from iree.runtime.dtypes import map_dtype_to_hal_element_type
+
+from smartmem.errors import TargetError, UnsupportedError
+from smartmem.parameters import Array
+
+CPU_URI = "local-task"
+
+_FLAGS_LOCK = threading.Lock()
+_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+@functools.cache
+def vm_instance() -> Any:
+    """The process's one IREE VM instance."""
+    return rt.VmInstance()
+
+
+@functools.cache
+def open_device(uri: str, threads: int | None = None) -> Any:
+    """An IREE device, opened once per process and number of threads.
+
+    Args:
+        uri: ``CPU_URI`` or a ``VulkanDevice.runtime_uri``.
+        threads: worker threads of a CPU device; None for one per physical core.
+
+    Raises:
+        TargetError: the device does not open.
+    """
+    try:
+        if uri != CPU_URI:
+            return rt.get_device(uri)
+        return _open_cpu(threads)
+    except (RuntimeError, ValueError) as error:
+        raise TargetError(f"device {uri} does not open: {short_status(error)}") from error
+
+
+def _open_cpu(threads: int | None) -> Any:
+    # The number of workers is a flag of the process, read when a driver is made; the
+    # drivers behind rt.get_device are shared, so this makes one of its own.
+    with _FLAGS_LOCK:
+        rt.flags.parse_flags(f"--task_topology_group_count={threads or 0}")
+        try:
+            return _binding.create_hal_driver(CPU_URI).create_default_device()
+        finally:
+            rt.flags.parse_flags("--task_topology_group_count=0")
+
+
+def upload(device: Any, array: Array) -> Any:
+    """Copies a contiguous array to the device; returns a buffer view.
+
+    Raises:
+        TargetError: the device has not enough memory.
+        UnsupportedError: IREE has no such element type.
+    """
+    element_type = map_dtype_to_hal_element_type(array.dtype)
+    if element_type is None:
+        raise UnsupportedError(f"IREE has no arrays of {array.dtype}")
+    try:
+        return device.allocator.allocate_buffer_copy(
+            memory_type=rt.MemoryType.DEVICE_LOCAL,
+            allowed_usage=rt.BufferUsage.DEFAULT,
+            device=device,
+            # Python's buffer protocol knows no bfloat16: hand over the bits.
+            buffer=array.view(_BITS[array.dtype.itemsize]),
+            element_type=element_type,
+        )
+    except RuntimeError as error:
+        raise TargetError(
+            f"an input of {array.nbytes} bytes does not go to the device: {short_status(error)}"
+        ) from error
+
+
+def download(device: Any, view: Any, dtype: np.dtype[np.generic]) -> Array:
+    """Copies a buffer view's content into a new array of ``dtype``."""
+    shape, source = tuple(view.shape), view.get_buffer()
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if size == 0:
+        return np.empty(shape, dtype)
+    mapped = (source if _is_mappable(source) else _staged(device, source)).map()
+    content = np.array(mapped.asarray([source.byte_length()], np.dtype(np.uint8)))
+    return cast(Array, content[:size].view(dtype).reshape(shape))
+
+
+def _is_mappable(buffer: Any) -> bool:
+    visible, scoped = int(rt.MemoryType.HOST_VISIBLE), int(rt.BufferUsage.MAPPING_SCOPED)
+    return bool(buffer.memory_type() & visible) and bool(buffer.allowed_usage() & scoped)
+
+
+def _staged(device: Any, source: Any) -> Any:
+    """A mappable copy of a buffer.
+
+    IREE's own ``to_host`` imports host memory instead where the driver offers that, which
+    fails on arrays that are not aligned to the driver's page size.
+    """
+    staging = device.allocator.allocate_buffer(
+        memory_type=int(rt.MemoryType.HOST_LOCAL | rt.MemoryType.DEVICE_VISIBLE),
+        allowed_usage=int(rt.BufferUsage.TRANSFER_TARGET | rt.BufferUsage.MAPPING_SCOPED),
+        allocation_size=source.byte_length(),
+    )
+    semaphore = device.create_semaphore(0)
+    done = rt.HalFence.create_at(semaphore, 1)
+    device.queue_copy(source, staging, rt.HalFence.create_at(semaphore, 0), done)
+    done.wait()
+    return staging
+
+
+def short_status(error: Exception) -> str:
+    """The last part of an IREE status: without source file names and stack."""
+    text = re.split(r"; (?:while invoking|stack:|\[ *\d+\])|\n", str(error))[0]
+    return re.sub(r"\S+\.(?:c|cc|h|cpp):\d+: ", "", text)[:300]

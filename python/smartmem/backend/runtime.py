@@ -1,0 +1,166 @@
+"""Runs compiled modules, on the device they were compiled for only."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iree import runtime as rt
+
+from smartmem.backend import hal
+from smartmem.backend.arrays import checked_inputs
+from smartmem.backend.metadata import ArraySpec
+from smartmem.backend.module_file import ModuleFile
+from smartmem.backend.placement import place
+from smartmem.errors import InvalidInputError, TargetError
+from smartmem.parameters import Array
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """Times of single inferences in seconds: inputs and outputs stay on the device."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def min(self) -> float:
+        """The fastest run."""
+        return min(self.seconds)
+
+    @property
+    def median(self) -> float:
+        """The run in the middle."""
+        return statistics.median(self.seconds)
+
+    @property
+    def max(self) -> float:
+        """The slowest run."""
+        return max(self.seconds)
+
+
+class LoadedModule:
+    """A compiled module on its device, ready to run.
+
+    Attributes:
+        metadata: what the module was compiled for, and its signature.
+        device_name: the device it runs on.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | bytes,
+        device: str = "auto",
+        *,
+        threads: int | None = None,
+        unchecked: bool = False,
+    ) -> None:
+        """Loads a ``.vmfb``.
+
+        Args:
+            source: its path or its content.
+            device: ``cpu``, ``vulkan``, ``vulkan:N``, ``vulkan:PART-OF-NAME``, or ``auto``
+                for the first device that fits, real ones before software ones.
+            threads: worker threads on a CPU; None for one per physical core.
+            unchecked: run even if the module does not say what it needs of a device, or
+                needs what the device lacks. On Vulkan that can give wrong numbers without
+                any error.
+
+        Raises:
+            InvalidInputError: not a compiled module, or a damaged one.
+            TargetError: no such device, or the module does not fit it.
+        """
+        if threads is not None and threads < 1:
+            raise InvalidInputError(f"the number of threads is {threads}; give 1 or more")
+        file = ModuleFile(source)
+        self.metadata = file.metadata
+        uri, self.device_name = place(file, device, unchecked=unchecked)
+        self._device = hal.open_device(uri, threads if uri == hal.CPU_URI else None)
+        self._function = file.function
+        self._dtypes = (file.input_dtypes, file.output_dtypes)
+        self._context = self._load(file)
+
+    def _load(self, file: ModuleFile) -> Any:
+        instance = hal.vm_instance()
+        try:
+            driver = rt.create_hal_module(instance, self._device)
+            return rt.VmContext(instance, [driver, file.vm_module])
+        except (RuntimeError, ValueError) as error:
+            raise TargetError(
+                f"{file.name} does not load on {self.device_name}: {hal.short_status(error)}"
+            ) from error
+
+    @property
+    def inputs(self) -> tuple[ArraySpec, ...]:
+        """Names, shapes and dtypes of the inputs, in order."""
+        return self.metadata.inputs
+
+    @property
+    def outputs(self) -> tuple[ArraySpec, ...]:
+        """Names, shapes and dtypes of the outputs, in order."""
+        return self.metadata.outputs
+
+    def __call__(self, *arrays: Any) -> list[Array]:
+        """Runs one inference.
+
+        Args:
+            arrays: one NumPy array or PyTorch tensor per input, in order.
+
+        Returns:
+            One NumPy array per output.
+
+        Raises:
+            InvalidInputError: a wrong number of arrays, or a wrong shape or dtype.
+            TargetError: the device fails, for want of memory for instance.
+        """
+        views = self._upload(arrays)
+        results = self._invoke(views)
+        downloads = zip(results, self._dtypes[1], self.outputs, strict=True)
+        return [
+            hal.download(self._device, view, dtype).astype(spec.dtype, copy=False)
+            for view, dtype, spec in downloads
+        ]
+
+    def benchmark(
+        self, arrays: Sequence[Any], *, warmup: int = 3, repetitions: int = 10
+    ) -> BenchmarkResult:
+        """Times ``repetitions`` inferences after ``warmup`` untimed ones.
+
+        Raises:
+            InvalidInputError: as for a call, or fewer than one repetition.
+            TargetError: as for a call.
+        """
+        if repetitions < 1 or warmup < 0:
+            raise InvalidInputError("a benchmark takes 1 repetition and 0 warm-ups or more")
+        views = self._upload(arrays)
+        for _ in range(warmup):
+            self._invoke(views)
+        return BenchmarkResult(tuple(self._timed(views) for _ in range(repetitions)))
+
+    def _timed(self, views: Sequence[Any]) -> float:
+        start = time.perf_counter()
+        self._invoke(views)
+        return time.perf_counter() - start
+
+    def _upload(self, arrays: Sequence[Any]) -> list[Any]:
+        checked = checked_inputs(self.inputs, arrays)
+        return [
+            hal.upload(self._device, array.astype(dtype, copy=False))
+            for array, dtype in zip(checked, self._dtypes[0], strict=True)
+        ]
+
+    def _invoke(self, views: Sequence[Any]) -> list[Any]:
+        """Runs the function to its end; the compiled function waits for the device."""
+        arguments, results = rt.VmVariantList(len(views)), rt.VmVariantList(len(self.outputs))
+        for view in views:
+            arguments.push_ref(view)
+        try:
+            self._context.invoke(self._function, arguments, results)
+        except (RuntimeError, ValueError) as error:
+            raise TargetError(
+                f"the module failed on {self.device_name}: {hal.short_status(error)}"
+            ) from error
+        return [results.get_as_object(i, rt.HalBufferView) for i in range(len(results))]
