@@ -1,0 +1,53 @@
+# make demo   compile and check a real model, from a bare machine
+# make test   every check of the project, from a bare machine
+#
+# Both create .venv and install SmartMem into it. TORCH adds PyTorch, whose frontend is
+# tested only where it is installed: make test TORCH=torch==2.13.0
+
+PYTHON ?= python3
+TORCH ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed$(if $(TORCH),-torch)
+
+.PHONY: help demo test install vulkan lint typecheck lit pytest docs clean
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: install vulkan ## compile a small Swin for CPU and Vulkan, run it, check it
+	$(BIN)/smartmem demo
+
+test: install vulkan lint typecheck lit pytest ## run all checks and tests
+
+install: $(STAMP) ## create .venv and install SmartMem with its test tools
+
+$(STAMP): pyproject.toml CMakeLists.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $(TORCH)
+	@touch $@
+
+vulkan: ## install the software Vulkan driver (lavapipe) if there is none
+	@scripts/install-vulkan-driver.sh
+
+lint: install ## ruff: style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# dialect/ and passes/ lie outside the package in the source tree: check as installed.
+typecheck: install ## mypy, on the installed package
+	@rm -rf build/typecheck
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck .
+	$(BIN)/mypy
+
+lit: install ## IR tests
+	$(BIN)/lit --quiet test
+
+pytest: install ## Python tests
+	$(BIN)/pytest
+
+docs: install ## write docs/passes.md and docs/dialect.md from the docstrings
+	$(BIN)/python scripts/generate_docs.py
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) build

@@ -1,0 +1,48 @@
+"""The project's own rules: one pass, one file, one flag, one test; docs up to date."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from smartmem.passes import PASSES, PIPELINE, Pass
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_PASSES = {"__init__", "base"}
+
+
+@pytest.mark.parametrize("pass_", PASSES, ids=lambda p: p.argument)
+def test_pass_has_one_name_in_four_spellings(pass_: type[Pass]) -> None:
+    name = pass_.argument.removeprefix("smartmem-")
+    file = name.replace("-", "_")
+    assert (ROOT / "passes" / f"{file}.py").is_file()
+    assert (ROOT / "test" / "passes" / f"{name}.mlir").is_file()
+    assert pass_.__name__ == "".join(word.capitalize() for word in file.split("_"))
+    assert pass_.__module__ == f"smartmem.passes.{file}"
+
+
+def test_every_file_in_passes_is_a_pass() -> None:
+    files = {p.stem for p in (ROOT / "passes").glob("*.py")} - NOT_PASSES
+    assert files == {p.argument.removeprefix("smartmem-").replace("-", "_") for p in PASSES}
+
+
+def test_pipeline_runs_every_pass_once_in_order() -> None:
+    assert tuple(p for _, passes in PIPELINE for p in passes) == PASSES
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    script = ROOT / "scripts" / "generate_docs.py"
+    result = subprocess.run(
+        [sys.executable, script, "--check"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")):
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
