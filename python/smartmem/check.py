@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +11,16 @@ from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.compare import CheckResult, compare
-from smartmem.compiler import (
-    ALL_STAGES,
-    CompiledModel,
-    as_target,
-    build,
-    embed_metadata,
-    import_stage,
-    lower,
-    signature,
-)
+from smartmem.compiler import ALL_STAGES, CompiledModel, as_target, build
+from smartmem.errors import InvalidInputError
+from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel
 from smartmem.inputs import fit_arrays, random_inputs
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
-from smartmem.stages import StageRecorder, save_bytecode
+from smartmem.passes.base import operations
+from smartmem.recorder import StageRecorder, save_bytecode
+from smartmem.stages import embed_metadata, import_stage, lower, signature
 
 STOCK = "stock IREE on the CPU"
 
@@ -97,7 +91,12 @@ def _run_original(
 ) -> list[Array]:
     if imported.reference is not None:
         return imported.reference(arrays)
-    with tempfile.TemporaryDirectory(prefix="smartmem-") as folder:
+    if any(op.name.startswith("smartmem.") for op in operations(imported.module.operation)):
+        raise InvalidInputError(
+            "the model holds SmartMem's own operations, so nothing else can run it to "
+            "compare with; check the model it was made from"
+        )
+    with scratch_folder() as folder:
         source, module = Path(folder, "original.mlirbc"), Path(folder, "original.vmfb")
         target = resolve_target("cpu")
         embed_metadata(imported, target)

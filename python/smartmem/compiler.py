@@ -1,12 +1,8 @@
-"""Compiles a model: import, SmartMem's passes, iree-compile.
-
-The order of the passes is ``smartmem.passes.PIPELINE``; this module names none of them.
-"""
+"""``smartmem.compile``: from a model to a module that runs."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +10,22 @@ from torch_mlir import ir
 
 from smartmem.backend.iree import CompileStatistics, compile_bytecode
 from smartmem.backend.kernels import KernelCounts, count_kernels
-from smartmem.backend.metadata import REFLECTION_KEY, ArraySpec, encode_metadata
+from smartmem.backend.metadata import ArraySpec
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
-from smartmem.frontend import ImportedModel, import_model
-from smartmem.frontend.finish import entry_function
 from smartmem.options import CompileOptions
-from smartmem.passes import PIPELINE, PassContext, Remark
-from smartmem.pipelines import run_pipeline
+from smartmem.passes import PassContext
+from smartmem.recorder import StageRecorder, peak_memory
 from smartmem.report import Report
-from smartmem.stages import StageRecorder, peak_memory, save_bytecode, stage_of_file
-
-INPUT = "input"
-IR_STAGES = (INPUT, *(name for name, _ in PIPELINE))
-"""The stages that leave IR, in order: the keys of ``CompiledModel.ir``."""
+from smartmem.stages import (
+    IR_STAGES,
+    Lowered,
+    first_stage,
+    import_stage,
+    lower,
+    run_stages,
+)
 
 BUILD = "vmfb"
 ALL_STAGES = (*IR_STAGES, BUILD)
@@ -151,123 +148,6 @@ def as_target(target: str | Path | Target) -> Target:
     return target if isinstance(target, Target) else resolve_target(target)
 
 
-def import_stage(
-    model: Any, inputs: Any, options: CompileOptions, recorder: StageRecorder
-) -> ImportedModel:
-    """The first stage; arguments and errors as for ``compile``."""
-    with recorder.stage(INPUT, "import"):
-        imported = import_model(
-            model,
-            inputs=inputs,
-            input_format=options.input_format,
-            input_shapes=options.input_shapes,
-        )
-    recorder.keep(imported.module)
-    return imported
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """A model after all stages that are ours.
-
-    Attributes:
-        folder: holds the lowered module as bytecode.
-        name: the model's name for people.
-        source: where it came from, as ``ImportedModel.source`` says.
-        inputs: what it takes.
-        outputs: what it returns.
-        parameter_bytes: size of its parameters after import.
-        remarks: of all passes.
-    """
-
-    folder: tempfile.TemporaryDirectory[str]
-    name: str
-    source: str
-    inputs: tuple[ArraySpec, ...]
-    outputs: tuple[ArraySpec, ...]
-    parameter_bytes: int
-    remarks: tuple[Remark, ...]
-
-    @property
-    def bytecode(self) -> Path:
-        """The file of the lowered module."""
-        return Path(self.folder.name) / "lowered.mlirbc"
-
-
-def lower(
-    imported: ImportedModel, model: Any, target: Target, recorder: StageRecorder
-) -> Lowered:
-    """Runs the stages of ``smartmem.passes.PIPELINE`` on ``imported.module``, in place.
-
-    Args:
-        imported: the imported ``model``.
-        model: as given to ``compile``; a file of a later stage skips the stages before.
-
-    Raises:
-        SmartMemError: a pass failed.
-    """
-    parameter_bytes = imported.parameters.nbytes
-    context = PassContext(imported.parameters)
-    run_stages(imported.module, context, recorder, after=first_stage(model))
-    lowered = Lowered(
-        tempfile.TemporaryDirectory(prefix="smartmem-"),
-        model_name(model),
-        imported.source,
-        *signature(imported),
-        parameter_bytes,
-        tuple(context.remarks),
-    )
-    embed_metadata(imported, target)
-    save_bytecode(imported.module, lowered.bytecode)
-    return lowered
-
-
-def signature(
-    imported: ImportedModel,
-) -> tuple[tuple[ArraySpec, ...], tuple[ArraySpec, ...]]:
-    """Inputs and outputs as the compiled module will describe them."""
-    inputs, outputs = (
-        tuple(ArraySpec(spec.name, spec.shape, spec.dtype) for spec in specs)
-        for specs in (imported.inputs, imported.outputs)
-    )
-    return inputs, outputs
-
-
-def embed_metadata(imported: ImportedModel, target: Target) -> None:
-    """Makes the compiled module say what it was compiled for and what it takes."""
-    text = encode_metadata(target, *signature(imported))
-    main = entry_function(imported.module)
-    with imported.module.context:
-        main.attributes["iree.reflection"] = ir.DictAttr.get(
-            {REFLECTION_KEY: ir.StringAttr.get(text)}
-        )
-
-
-def run_stages(
-    module: ir.Module,
-    context: PassContext,
-    recorder: StageRecorder,
-    *,
-    after: str = INPUT,
-    until: str = IR_STAGES[-1],
-) -> None:
-    """Runs the stages behind ``after`` up to ``until`` on ``module``, in place.
-
-    Raises:
-        SmartMemError: a pass failed.
-    """
-    for name, passes in PIPELINE[IR_STAGES.index(after) : IR_STAGES.index(until)]:
-        with recorder.stage(name, "smartmem"):
-            run_pipeline(module, [cls() for cls in passes], context)
-        recorder.keep(module)
-
-
-def first_stage(model: Any) -> str:
-    """The stage whose IR ``model`` is: later than ``INPUT`` for a file of ``save_temps``."""
-    found = stage_of_file(Path(model), IR_STAGES) if _is_path(model) else None
-    return found or INPUT
-
-
 def build(
     lowered: Lowered, target: Target, options: CompileOptions, recorder: StageRecorder
 ) -> CompiledModel:
@@ -322,14 +202,3 @@ def _inspect(lowered: Lowered, target: Target, options: CompileOptions) -> Kerne
 def module_path(folder: tempfile.TemporaryDirectory[str]) -> Path:
     """The compiled module in the folder of a compilation."""
     return Path(folder.name) / "model.vmfb"
-
-
-def model_name(model: Any) -> str:
-    """What people call the model: its file's name, or its class's."""
-    if _is_path(model):
-        return Path(model).name
-    return type(model).__name__
-
-
-def _is_path(model: Any) -> bool:
-    return isinstance(model, str | Path)

@@ -44,6 +44,37 @@ def copy_file(source: Path, path: Path) -> None:
         write_file(path, lambda out: shutil.copyfileobj(content, out))
 
 
+def make_folder(folder: Path) -> Path:
+    """Creates the folder unless it is there.
+
+    Raises:
+        InvalidInputError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidInputError(
+            f"cannot create the folder {folder}: {reason}; choose another place"
+        ) from error
+    return folder
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for temporary files that goes away with the returned object.
+
+    Raises:
+        InvalidInputError: no such folder can be made.
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="smartmem-")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidInputError(
+            f"cannot create a temporary folder: {reason}; free some space or set TMPDIR"
+        ) from error
+
+
 def _write_direct(path: Path, write: Callable[[BinaryIO], object]) -> None:
     with path.open("wb") as out:
         write(out)

@@ -1,123 +1,162 @@
-"""Watches the stages of one compilation: time, IR, files and progress."""
+"""The stages of a compilation that are SmartMem's own: import and passes.
+
+The order of the passes is ``smartmem.passes.PIPELINE``; this module names none of them.
+"""
 
 from __future__ import annotations
 
 import re
-import resource
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch_mlir import ir
 
-from smartmem.errors import InvalidInputError
-from smartmem.files import write_file
-from smartmem.inventory import Inventory, take_inventory
+from smartmem.backend.metadata import REFLECTION_KEY, ArraySpec, encode_metadata
+from smartmem.backend.targets import Target
+from smartmem.files import scratch_folder
+from smartmem.frontend import ImportedModel, import_model
+from smartmem.frontend.finish import entry_function
 from smartmem.options import CompileOptions
-from smartmem.report import StageRecord, Worker
+from smartmem.passes import PIPELINE, PassContext, Remark
+from smartmem.pipelines import run_pipeline
+from smartmem.recorder import StageRecorder, save_bytecode
 
-# Constants with more elements than this are left out of the text of a stage.
-TEXT_ELEMENTS = 16
+INPUT = "input"
+IR_STAGES = (INPUT, *(name for name, _ in PIPELINE))
+"""The stages that leave IR, in order: the keys of ``CompiledModel.ir``."""
 
 
-class StageRecorder:
-    """Collects what the report and ``CompiledModel.ir`` say about each stage."""
-
-    def __init__(self, stages: Sequence[str], options: CompileOptions) -> None:
-        """
-        Args:
-            stages: the names of all stages, in order.
-            options: say what is kept, saved and whom to tell.
-        """
-        self.records: list[StageRecord] = []
-        self.ir: dict[str, str] = {}
-        self.inventory = Inventory((), ())
-        self._stages = tuple(stages)
-        self._options = options
-
-    @contextmanager
-    def stage(self, name: str, worker: Worker) -> Iterator[None]:
-        """Times the body as stage ``name``."""
-        self._tell(name, self._stages.index(name))
-        start = time.perf_counter()
-        yield
-        self.records.append(StageRecord(name, worker, time.perf_counter() - start, None))
-
-    def keep(self, module: ir.Module) -> None:
-        """Takes the inventory of the last stage's IR, and keeps and saves the IR."""
-        record = self.records[-1]
-        inventory = take_inventory(module.operation)
-        if inventory.is_classified or not self.inventory.is_classified:
-            self.inventory = inventory
-        self.records[-1] = StageRecord(
-            record.name, record.worker, record.seconds, inventory.movements
+def import_stage(
+    model: Any, inputs: Any, options: CompileOptions, recorder: StageRecorder
+) -> ImportedModel:
+    """Imports a model; arguments and errors as for ``smartmem.compile``."""
+    with recorder.stage(first_stage(model), "import"):
+        imported = import_model(
+            model,
+            inputs=inputs,
+            input_format=options.input_format,
+            input_shapes=options.input_shapes,
         )
-        if self._options.keep_ir:
-            self.ir[record.name] = module_text(module)
-        if self._options.save_temps is not None:
-            folder = self._options.save_temps
-            file = f"{self._stages.index(record.name):02}-{record.name}.mlirbc"
-            save_bytecode(module, make_folder(folder) / file)
-
-    def done(self) -> None:
-        """Reports that all stages are over."""
-        self._tell("done", len(self._stages))
-
-    def _tell(self, stage: str, index: int) -> None:
-        if self._options.progress is not None:
-            self._options.progress(stage, index, len(self._stages))
+    recorder.keep(imported.module)
+    return imported
 
 
-def module_text(module: ir.Module, *, elide: bool = True) -> str:
-    """The IR as text.
+@dataclass(frozen=True)
+class Lowered:
+    """A model after all stages that are ours.
+
+    Attributes:
+        folder: holds the lowered module as bytecode.
+        name: the model's name for people.
+        source: where it came from, as ``ImportedModel.source`` says.
+        inputs: what it takes.
+        outputs: what it returns.
+        parameter_bytes: size of its parameters after import.
+        remarks: of all passes.
+    """
+
+    folder: tempfile.TemporaryDirectory[str]
+    name: str
+    source: str
+    inputs: tuple[ArraySpec, ...]
+    outputs: tuple[ArraySpec, ...]
+    parameter_bytes: int
+    remarks: tuple[Remark, ...]
+
+    @property
+    def bytecode(self) -> Path:
+        """The file of the lowered module."""
+        return Path(self.folder.name) / "lowered.mlirbc"
+
+
+def lower(
+    imported: ImportedModel, model: Any, target: Target, recorder: StageRecorder
+) -> Lowered:
+    """Runs the stages of ``smartmem.passes.PIPELINE`` on ``imported.module``, in place.
 
     Args:
-        elide: leave out the values of large constants; such text is for reading only.
+        imported: the imported ``model``.
+        model: as given to ``compile``; a file of a later stage skips the stages before.
+
+    Raises:
+        SmartMemError: a pass failed.
     """
-    limit = TEXT_ELEMENTS if elide else None
-    text = module.operation.get_asm(
-        large_elements_limit=limit, large_resource_limit=limit, assume_verified=True
+    parameter_bytes = imported.parameters.nbytes
+    context = PassContext(imported.parameters)
+    run_stages(imported.module, context, recorder, after=first_stage(model))
+    lowered = Lowered(
+        scratch_folder(),
+        model_name(model),
+        imported.source,
+        *signature(imported),
+        parameter_bytes,
+        tuple(context.remarks),
     )
-    return str(text)
+    with recorder.extend():
+        embed_metadata(imported, target)
+        save_bytecode(imported.module, lowered.bytecode)
+    return lowered
 
 
-def save_bytecode(module: ir.Module, path: Path) -> None:
-    """Writes the whole module, parameters included, as MLIR bytecode.
+def signature(
+    imported: ImportedModel,
+) -> tuple[tuple[ArraySpec, ...], tuple[ArraySpec, ...]]:
+    """Inputs and outputs as the compiled module will describe them."""
+    inputs, outputs = (
+        tuple(ArraySpec(spec.name, spec.shape, spec.dtype) for spec in specs)
+        for specs in (imported.inputs, imported.outputs)
+    )
+    return inputs, outputs
+
+
+def embed_metadata(imported: ImportedModel, target: Target) -> None:
+    """Makes the compiled module say what it was compiled for and what it takes."""
+    text = encode_metadata(target, *signature(imported))
+    main = entry_function(imported.module)
+    with imported.module.context:
+        main.attributes["iree.reflection"] = ir.DictAttr.get(
+            {REFLECTION_KEY: ir.StringAttr.get(text)}
+        )
+
+
+def run_stages(
+    module: ir.Module,
+    context: PassContext,
+    recorder: StageRecorder,
+    *,
+    after: str = INPUT,
+    until: str = IR_STAGES[-1],
+) -> None:
+    """Runs the stages behind ``after`` up to ``until`` on ``module``, in place.
 
     Raises:
-        InvalidInputError: the path cannot be written.
+        SmartMemError: a pass failed.
     """
-    write_file(path, module.operation.write_bytecode)
+    for name, passes in PIPELINE[IR_STAGES.index(after) : IR_STAGES.index(until)]:
+        with recorder.stage(name, "smartmem"):
+            run_pipeline(module, [cls() for cls in passes], context)
+        recorder.keep(module)
 
 
-def make_folder(folder: Path) -> Path:
-    """Creates the folder unless it is there.
+def first_stage(model: Any) -> str:
+    """The stage whose IR ``model`` is.
 
-    Raises:
-        InvalidInputError: it cannot be created.
+    That is ``INPUT`` except for a file ``NN-<stage>.mlirbc`` that ``StageRecorder.keep``
+    wrote, or the same module as ``.mlir``.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InvalidInputError(
-            f"cannot create the folder {folder}: {reason}; choose another place"
-        ) from error
-    return folder
+    name = Path(model).name if _is_path(model) else ""
+    match = re.fullmatch(r"\d\d-(.+)\.(?:mlir|mlirbc)", name)
+    return match.group(1) if match and match.group(1) in IR_STAGES else INPUT
 
 
-def stage_of_file(path: Path, stages: Sequence[str]) -> str | None:
-    """The stage whose IR a file holds, by its name, or None for a model.
-
-    ``NN-<stage>.mlirbc`` is what ``StageRecorder.keep`` writes.
-    """
-    match = re.fullmatch(r"\d\d-(.+)\.(?:mlir|mlirbc)", path.name)
-    return match.group(1) if match and match.group(1) in stages else None
+def model_name(model: Any) -> str:
+    """What people call the model: its file's name, or its class's."""
+    if _is_path(model):
+        return Path(model).name
+    return type(model).__name__
 
 
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes
+def _is_path(model: Any) -> bool:
+    return isinstance(model, str | Path)

@@ -112,8 +112,8 @@ def _save(compiled: CompiledModel, path: Path, messages: MessageSettings) -> Non
             shutil.copyfileobj(content, sys.stdout.buffer)
     else:
         compiled.save(path)
-    kernels = compiled.statistics.kernels
-    note(f"wrote {path}: {kernels} kernels for {compiled.target.description}", messages)
+    target, kernels = compiled.target, compiled.statistics.kernels
+    note(f"wrote {path} for target {target.name}; kernels: {kernels}", messages)
     for line in cost_lines(compiled.report):
         note(line, messages)
 
@@ -128,7 +128,7 @@ def _emit(
 ) -> None:
     from smartmem.compiler import module_at
     from smartmem.files import write_file
-    from smartmem.stages import module_text, save_bytecode
+    from smartmem.recorder import module_text, save_bytecode
 
     with stage_progress(messages, model.name) as progress:
         module = module_at(model, stage, options=build.options(progress))

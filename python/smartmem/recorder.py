@@ -1,0 +1,104 @@
+"""Watches the stages of one compilation: time, IR, files and progress."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from torch_mlir import ir
+
+from smartmem.files import make_folder, write_file
+from smartmem.inventory import Inventory, take_inventory
+from smartmem.options import CompileOptions
+from smartmem.report import StageRecord, Worker
+
+# Constants with more elements than this are left out of the text of a stage.
+TEXT_ELEMENTS = 16
+
+
+class StageRecorder:
+    """Collects what the report and ``CompiledModel.ir`` say about each stage."""
+
+    def __init__(self, stages: Sequence[str], options: CompileOptions) -> None:
+        """
+        Args:
+            stages: the names of all stages, in order.
+            options: say what is kept, saved and whom to tell.
+        """
+        self.records: list[StageRecord] = []
+        self.ir: dict[str, str] = {}
+        self.inventory = Inventory((), ())
+        self._stages = tuple(stages)
+        self._options = options
+
+    @contextmanager
+    def stage(self, name: str, worker: Worker) -> Iterator[None]:
+        """Times the body as stage ``name``."""
+        self._tell(name, self._stages.index(name))
+        start = time.perf_counter()
+        yield
+        self.records.append(StageRecord(name, worker, time.perf_counter() - start, None))
+
+    @contextmanager
+    def extend(self) -> Iterator[None]:
+        """Adds the time of the body to the last stage."""
+        start = time.perf_counter()
+        yield
+        last = self.records[-1]
+        seconds = last.seconds + time.perf_counter() - start
+        self.records[-1] = replace(last, seconds=seconds)
+
+    def keep(self, module: ir.Module) -> None:
+        """Takes the inventory of the last stage's IR, and keeps and saves the IR."""
+        record = self.records[-1]
+        inventory = take_inventory(module.operation)
+        if inventory.is_classified or not self.inventory.is_classified:
+            self.inventory = inventory
+        self.records[-1] = replace(record, data_movement=inventory.movements)
+        if self._options.keep_ir:
+            self.ir[record.name] = module_text(module)
+        if self._options.save_temps is not None:
+            folder = self._options.save_temps
+            file = f"{self._stages.index(record.name):02}-{record.name}.mlirbc"
+            save_bytecode(module, make_folder(folder) / file)
+
+    def done(self) -> None:
+        """Reports that all stages are over."""
+        self._tell("done", len(self._stages))
+
+    def _tell(self, stage: str, index: int) -> None:
+        if self._options.progress is not None:
+            self._options.progress(stage, index, len(self._stages))
+
+
+def module_text(module: ir.Module, *, elide: bool = True) -> str:
+    """The IR as text.
+
+    Args:
+        elide: leave out the values of large constants; such text is for reading only.
+    """
+    limit = TEXT_ELEMENTS if elide else None
+    text = module.operation.get_asm(
+        large_elements_limit=limit, large_resource_limit=limit, assume_verified=True
+    )
+    return str(text)
+
+
+def save_bytecode(module: ir.Module, path: Path) -> None:
+    """Writes the whole module, parameters included, as MLIR bytecode.
+
+    Raises:
+        InvalidInputError: the path cannot be written.
+    """
+    write_file(path, module.operation.write_bytecode)
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes
