@@ -221,10 +221,13 @@ def _write(outputs: Sequence[str | bytes], arguments: argparse.Namespace) -> Non
     texts = [output for output in outputs if isinstance(output, str)]
     joined = f"\n{arguments.output_split_marker}\n".join(texts).encode()
     data = joined + b"".join(output for output in outputs if isinstance(output, bytes))
-    if arguments.output == "-":
-        sys.stdout.buffer.write(data)
-    else:
+    if arguments.output != "-":
         write_file(Path(arguments.output), lambda out: out.write(data))
+        return
+    # Under PYTHONUNBUFFERED this is a raw stream, and a pipe takes only what fits.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[sys.stdout.buffer.write(rest) :]
 
 
 def _log_traceback(error: SmartMemError) -> None:

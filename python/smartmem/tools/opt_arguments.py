@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from smartmem.errors import InvalidInputError
+from smartmem.passes import PASSES
 from smartmem.pipelines import PipelineElement, parse_flag, parse_pipeline
 
 SPLIT_MARKER = "// -----"
@@ -71,9 +72,9 @@ class PassArguments:
             PassError: an unknown pass or option, or a malformed pipeline.
         """
         if self.pipeline is not None:
-            return parse_pipeline(self.pipeline, anchor=anchor)
+            return parse_pipeline(self.pipeline, anchor=anchor, passes=PASSES)
         return [
-            parse_flag(name, options, anchor=anchor, other_flags=self.options)
+            parse_flag(name, options, anchor=anchor, passes=PASSES, other_flags=self.options)
             for name, options in self.flags
         ]
 
