@@ -1,0 +1,219 @@
+"""SmartMem beside stock IREE: errors, kernels and paired latency on whole networks.
+
+Each network is imported from PyTorch, and with --onnx a second time through ONNX.
+Stock IREE compiles the unmodified import with the same flags. Both are run on the same
+inputs and compared with PyTorch; their runs alternate, so that a drift of the machine's
+speed meets both, and the latency ratio is the median of the ratios of neighbours.
+
+    python benchmarks/compare_with_iree.py                      # all full-size networks
+    python benchmarks/compare_with_iree.py small_swin --target vulkan
+    python benchmarks/compare_with_iree.py --onnx swin_tiny_patch4_window7_224
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from models import MODELS, ModelCase
+from rich.console import Console
+from rich.table import Table
+
+import smartmem
+from smartmem.backend.iree import compile_bytecode
+from smartmem.backend.runtime import LoadedModule
+from smartmem.backend.targets import Target, resolve_target
+from smartmem.frontend import import_model
+from smartmem.parameters import Array
+from smartmem.stages import save_bytecode
+
+TOLERANCE = 1e-4
+"""Largest |a - b| over largest |b|, f32, whole network."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network on one target.
+
+    Attributes:
+        source: "torch" or "onnx".
+        unclassified: operations that no rule of the classification knows.
+        error: SmartMem against PyTorch, relative.
+        stock_error: stock IREE against PyTorch, relative.
+        kernels: kernel launches of one inference; stock_kernels likewise.
+        latency_ms: median of single inferences; stock_latency_ms likewise.
+        ratio: median of latency / stock latency over pairs of neighbouring runs.
+        import_s: seconds in the frontend.
+        passes_s: seconds in SmartMem's own passes.
+        iree_s: seconds in iree-compile.
+    """
+
+    name: str
+    source: str
+    target: str
+    unclassified: int
+    error: float
+    stock_error: float
+    kernels: int
+    stock_kernels: int
+    latency_ms: float
+    stock_latency_ms: float
+    ratio: float
+    import_s: float
+    passes_s: float
+    iree_s: float
+
+    @property
+    def is_within_limits(self) -> bool:
+        """Right, and no more kernels than stock IREE."""
+        return (
+            self.error <= TOLERANCE
+            and self.unclassified == 0
+            and self.kernels <= self.stock_kernels
+        )
+
+
+def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Namespace) -> Row:
+    """Compiles, runs and times one network both ways."""
+    model, inputs = case.build()
+    with torch.no_grad():
+        expected = _arrays(model(*inputs))
+    arrays = [x.numpy() for x in inputs]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        given: object = model
+        if source == "onnx":
+            given = path / f"{case.name}.onnx"
+            torch.onnx.export(model, inputs, given, dynamo=True, verbose=False)
+        example = inputs if source == "torch" else None
+        stock_file = path / "stock.vmfb"
+        stock_kernels = _compile_stock(given, example, target, path, stock_file)
+        gc.collect()
+        compiled = smartmem.compile(given, inputs=example, target=target)
+        ours_file = path / "ours.vmfb"
+        compiled.save(ours_file)
+        stock = LoadedModule(stock_file, target.kind, threads=_threads(target), unchecked=True)
+        ours = LoadedModule(ours_file, target.kind, threads=_threads(target))
+        times = _paired(ours, stock, arrays, arguments.pairs, arguments.runs)
+        report = compiled.report
+        return Row(
+            name=case.name,
+            source=source,
+            target=target.name,
+            unclassified=sum(r.argument.endswith("classify-ops") for r in report.remarks),
+            error=_error(ours(*arrays), expected),
+            stock_error=_error(stock(*arrays), expected),
+            kernels=report.kernels.kernels,
+            stock_kernels=stock_kernels,
+            latency_ms=1e3 * statistics.median(a for a, _ in times),
+            stock_latency_ms=1e3 * statistics.median(b for _, b in times),
+            ratio=statistics.median(a / b for a, b in times),
+            import_s=report.seconds("import"),
+            passes_s=report.seconds("smartmem"),
+            iree_s=report.seconds("iree-compile"),
+        )
+
+
+def _threads(target: Target) -> int | None:
+    return 2 if target.kind == "cpu" else None
+
+
+def _compile_stock(
+    model: object, inputs: object, target: Target, folder: Path, output: Path
+) -> int:
+    """Compiles the unmodified import; the number of kernels of one inference."""
+    bytecode = folder / "stock.mlirbc"
+    save_bytecode(import_model(model, inputs=inputs).module, bytecode)
+    return compile_bytecode(bytecode, target, output=output, timeout_s=1200).kernels
+
+
+def _paired(
+    ours: LoadedModule, stock: LoadedModule, arrays: Sequence[Array], pairs: int, runs: int
+) -> list[tuple[float, float]]:
+    """Median seconds of ``runs`` inferences of each, in turn, ``pairs`` times."""
+    times = []
+    for number in range(pairs + 1):
+        a = ours.benchmark(arrays, warmup=1, repetitions=runs).median
+        b = stock.benchmark(arrays, warmup=1, repetitions=runs).median
+        if number:  # the first pair warms both up
+            times.append((a, b))
+    return times
+
+
+def _arrays(output: object) -> list[Array]:
+    """The tensors of a PyTorch result, in order."""
+    if isinstance(output, torch.Tensor):
+        return [output.numpy()]
+    values = output.to_tuple() if hasattr(output, "to_tuple") else output
+    return [a for value in values for a in _arrays(value)]  # type: ignore[attr-defined]
+
+
+def _error(results: Sequence[Array], expected: Sequence[Array]) -> float:
+    """Largest relative error over all outputs."""
+    assert len(results) == len(expected), f"{len(results)} outputs, not {len(expected)}"
+    return max(
+        float(np.abs(a - b).max() / np.abs(b).max())
+        for a, b in zip(results, expected, strict=True)
+    )
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """The results as one table."""
+    table = Table(title=f"SmartMem {smartmem.__version__} beside stock IREE")
+    for column in (
+        "network", "from", "target", "error", "kernels", "stock", "ms", "stock ms",
+        "ratio", "import s", "passes s", "iree s", "within limits",
+    ):  # fmt: skip
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for row in rows:
+        table.add_row(
+            row.name, row.source, row.target, f"{row.error:.1e}",
+            str(row.kernels), str(row.stock_kernels),
+            f"{row.latency_ms:.2f}", f"{row.stock_latency_ms:.2f}", f"{row.ratio:.3f}",
+            f"{row.import_s:.1f}", f"{row.passes_s:.2f}", f"{row.iree_s:.1f}",
+            "yes" if row.is_within_limits else "NO",
+        )  # fmt: skip
+    Console(width=160).print(table)
+
+
+def main() -> int:
+    """Runs the comparison; 1 if a network is wrong or has more kernels than stock."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog=__doc__.split("\n", 2)[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    full = [case.name for case in MODELS.values() if case.size == "full"]
+    parser.add_argument("models", nargs="*", default=full, help="names of benchmarks/models.py")
+    parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")
+    parser.add_argument("--onnx", action="store_true", help="through ONNX, not from PyTorch")
+    parser.add_argument("--pairs", type=int, default=10, help="pairs of runs")
+    parser.add_argument("--runs", type=int, default=5, help="inferences in one run")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.models if name not in MODELS]:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(MODELS)}")
+    target = resolve_target(arguments.target)
+    source = "onnx" if arguments.onnx else "torch"
+    rows = []
+    for name in arguments.models:
+        rows.append(compare(MODELS[name], source, target, arguments))
+        print(json.dumps(asdict(rows[-1])), file=sys.stderr)
+        gc.collect()
+    print_table(rows)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    return int(not all(row.is_within_limits for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
