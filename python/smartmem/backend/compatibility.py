@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from smartmem.backend.cpu import HostCpu
-from smartmem.backend.devices import VulkanDevice
 from smartmem.backend.requirements import DeviceRequirements
+from smartmem.backend.vulkan_device import VulkanDevice
 
 
 def vulkan_mismatches(needs: DeviceRequirements, device: VulkanDevice) -> list[str]:

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from smartmem.backend.devices import VulkanDevice
+from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import TargetError
 from smartmem.files import write_file
 
@@ -37,7 +37,7 @@ def read_device(path: Path) -> VulkanDevice:
         TargetError: the file cannot be read or is not a target file.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TargetError(f"cannot read target file {path}: {error.strerror}") from error
     except ValueError as error:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from smartmem.backend.devices import VulkanDevice
 from smartmem.backend.requirements import DeviceRequirements
+from smartmem.backend.vulkan_device import VulkanDevice
 
 # Vulkan feature -> word in the attribute's list. 32-bit types need no feature.
 _COMPUTE = {

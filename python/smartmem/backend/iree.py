@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from smartmem.backend.targets import Target
-from smartmem.backend.tool import ToolRun, run_iree_compile
+from smartmem.backend.tool import SOURCE_NAME, ToolRun, run_iree_compile
 from smartmem.errors import BackendError, InvalidInputError
 from smartmem.files import copy_file
 
@@ -29,7 +29,6 @@ _FIRST_ERROR = re.compile(
     r"^(?P<where>.*?):? ?\b(?:error|LLVM ERROR): (?P<what>.*)$", re.MULTILINE
 )
 _MESSAGE_LIMIT = 300
-_TEMPORARY = "smartmem-"
 
 # What iree-compile's log says -> what to do about it; the first match counts.
 _ADVICE = (
@@ -98,19 +97,18 @@ def compile_bytecode(
         InvalidInputError: ``bytecode`` cannot be read or ``output`` cannot be written.
     """
     output = output.resolve()
-    with _scratch_folder(output) as scratch, _source_file(bytecode) as source:
+    with _scratch_folder(output) as scratch:
         module, statistics = scratch / "module.vmfb", scratch / "statistics.json"
         flags = [
-            str(source),
             *_flags(target, opt_level, extra_flags),
             "--iree-scheduling-dump-statistics-format=json",
             f"--iree-scheduling-dump-statistics-file={statistics}",
             "-o",
             str(module),
         ]
-        run = run_iree_compile(flags, timeout_s=timeout_s)
+        run = run_iree_compile(bytecode, flags, timeout_s=timeout_s)
         _check_space(run, output)
-        _check(run, target, timeout_s)
+        _check(run, bytecode, target, timeout_s)
         result = _statistics(statistics, run)
         _publish(module, output)
     return result
@@ -135,40 +133,19 @@ def dump_phase(
         CompileError: iree-compile failed, crashed or ran past the limit.
         InvalidInputError: ``bytecode`` cannot be read.
     """
-    with _source_file(bytecode) as source:
-        flags = [
-            str(source),
-            *_flags(target, opt_level, extra_flags),
-            f"--compile-to={phase}",
-            "--mlir-elide-elementsattrs-if-larger=16",
-            "--mlir-elide-resource-strings-if-larger=16",
-        ]
-        run = run_iree_compile(flags, timeout_s=timeout_s)
-    _check(run, target, timeout_s)
+    flags = [
+        *_flags(target, opt_level, extra_flags),
+        f"--compile-to={phase}",
+        "--mlir-elide-elementsattrs-if-larger=16",
+        "--mlir-elide-resource-strings-if-larger=16",
+    ]
+    run = run_iree_compile(bytecode, flags, timeout_s=timeout_s)
+    _check(run, bytecode, target, timeout_s)
     return run.stdout
 
 
 def _flags(target: Target, opt_level: str, extra_flags: Sequence[str]) -> list[str]:
     return [*target.iree_flags, f"--iree-opt-level={opt_level}", *extra_flags]
-
-
-@contextlib.contextmanager
-def _source_file(bytecode: bytes | Path) -> Iterator[Path]:
-    if isinstance(bytecode, Path):
-        if not bytecode.is_file():
-            raise InvalidInputError(f"cannot read {bytecode}: there is no such file")
-        yield bytecode
-        return
-    with tempfile.NamedTemporaryFile(prefix=_TEMPORARY, suffix=".mlirbc") as file:
-        try:
-            file.write(bytecode)
-            file.flush()
-        except OSError as error:
-            raise InvalidInputError(
-                f"cannot write {file.name}: {error.strerror}; "
-                "free some space or set TMPDIR to another folder"
-            ) from error
-        yield Path(file.name)
 
 
 @contextlib.contextmanager
@@ -209,12 +186,14 @@ def _check_space(run: ToolRun, output: Path) -> None:
         )
 
 
-def _check(run: ToolRun, target: Target, timeout_s: float) -> None:
+def _check(run: ToolRun, source: bytes | Path, target: Target, timeout_s: float) -> None:
     if run.stderr:
         logger.debug("iree-compile printed:\n%s", run.stderr)
     if run.returncode == 0 and not run.timed_out:
         return
-    raise CompileError(failure_message(run, target.name, timeout_s), run.stderr)
+    name = str(source) if isinstance(source, Path) else "the module"
+    message = failure_message(run, target.name, timeout_s).replace(SOURCE_NAME, name)
+    raise CompileError(message, run.stderr)
 
 
 def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:
@@ -228,19 +207,13 @@ def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:
     match = _FIRST_ERROR.search(run.stderr)
     if match is not None:
         what = _shorten(match["what"])
-        where = f" at {match['where']}" if _is_place(match["where"]) else ""
+        where = f" at {match['where']}" if re.search(r":[1-9]\d*:\d+$", match["where"]) else ""
         return f"{start} failed{where}: {what}; {advice}"
     if run.returncode < 0:
         name = signal.Signals(-run.returncode).name
         return f"{start} was ended by {name}; {_signal_advice(-run.returncode)}"
     first = run.stderr.strip().splitlines()[:1] or [f"exit status {run.returncode}"]
     return f"{start} failed: {_shorten(first[0])}; {advice}"
-
-
-def _is_place(where: str) -> bool:
-    """Whether the text before ``error:`` names a place in a file of the user's."""
-    own = where.startswith(("<unknown>", str(Path(tempfile.gettempdir(), _TEMPORARY))))
-    return re.search(r":\d+(:\d+)?$", where) is not None and not own
 
 
 def _signal_advice(number: int) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from smartmem.backend import hal
 from smartmem.backend.compatibility import cpu_mismatches, vulkan_mismatches
 from smartmem.backend.cpu import host_cpu
-from smartmem.backend.devices import VulkanDevice, select_device, usable_devices
+from smartmem.backend.devices import select_device, usable_devices
 from smartmem.backend.module_file import ModuleFile
 from smartmem.backend.spirv import narrowed
+from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import TargetError
 
 

@@ -25,10 +25,11 @@ from typing import Literal
 
 from smartmem.backend.cpu import cpu_requirements
 from smartmem.backend.device_file import read_device
-from smartmem.backend.devices import VulkanDevice, probe_vulkan, real_device, select_device
+from smartmem.backend.devices import probe_vulkan, real_device, select_device
 from smartmem.backend.gpu_target import device_flag, requirements_of, target_attribute
 from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.tool import run_iree_compile
+from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import BackendError, TargetError
 
 # Every Vulkan device can bind this much as one storage buffer; IREE packs constants into
@@ -207,9 +208,7 @@ def _probe(flags: tuple[str, ...]) -> tuple[str | None, str]:
 
     Asking the compiler keeps the names in step with it, whatever its version.
     """
-    run = run_iree_compile(
-        ["-", *flags, "--compile-to=preprocessing"], stdin=b"module {}", timeout_s=60.0
-    )
+    run = run_iree_compile(b"module {}", [*flags, "--compile-to=preprocessing"], timeout_s=60.0)
     match = re.search(r"#hal\.device\.target<.*", run.stdout)
     found = match[0] if match is not None and run.returncode == 0 else None
     return found, run.stderr[:4000]

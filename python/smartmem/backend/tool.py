@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from smartmem.errors import ToolMissingError
+from smartmem.errors import InvalidInputError, ToolMissingError
 
 logger = logging.getLogger(__name__)
+
+# A name for the child's standard input that it can map into memory like any file.
+SOURCE_NAME = "/dev/stdin"
 
 _POLL_SECONDS = 0.02
 
@@ -60,19 +63,26 @@ def iree_compile_path() -> Path:
 
 
 def run_iree_compile(
-    arguments: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 600.0
+    source: bytes | Path, arguments: Sequence[str], *, timeout_s: float = 600.0
 ) -> ToolRun:
     """Runs iree-compile to its end or for ``timeout_s`` seconds.
 
     The process and its children are killed at the limit and when the caller is
     interrupted. A failure is not an exception here: see ``ToolRun.returncode``.
+
+    Args:
+        source: the module to compile, or the path of its file. The compiler sees it as
+            ``SOURCE_NAME``, which it writes into its output: a constant name makes equal
+            modules compile to equal files.
+
+    Raises:
+        InvalidInputError: ``source`` cannot be read, or stored for the compiler.
     """
-    command = [str(iree_compile_path()), *arguments]
+    command = [str(iree_compile_path()), SOURCE_NAME, *arguments]
     logger.debug("run: %s", " ".join(command))
     with contextlib.ExitStack() as stack:
-        given, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
-        given.write(stdin)
-        given.seek(0)
+        given = stack.enter_context(_opened(source))
+        out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         peak_before = _own_peak_rss()
         start = time.monotonic()
         process = subprocess.Popen(
@@ -86,6 +96,25 @@ def run_iree_compile(
             raise
         seconds = time.monotonic() - start
         return ToolRun(process.returncode, _text(out), _text(err), seconds, peak, timed_out)
+
+
+def _opened(source: bytes | Path) -> IO[bytes]:
+    if isinstance(source, Path):
+        try:
+            return source.open("rb")
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {source}: {error.strerror}") from error
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+    try:
+        file.write(source)
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise InvalidInputError(
+            f"cannot write to {tempfile.gettempdir()}: {error.strerror}; "
+            "free some space or set TMPDIR to another folder"
+        ) from error
+    return file
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float, floor: int) -> tuple[bool, int]:
