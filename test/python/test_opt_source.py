@@ -75,5 +75,5 @@ def test_roundtrip_tells_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
         return ir.Module.parse("func.func private @after()", context)
 
     monkeypatch.setattr("smartmem.tools.opt_source.parse_source", other)
-    with pytest.raises(VerificationError, match="@?before.* became .*after"):
+    with pytest.raises(VerificationError, match=r'"before".* became .*"after"'):
         verify_roundtrip(module.operation)

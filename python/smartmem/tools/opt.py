@@ -98,7 +98,7 @@ def _process_all(source: Source, arguments: argparse.Namespace, passes: PassArgu
     outputs: list[str | bytes] = []
     succeeded = True
     for part in parts:
-        reporter = Reporter(source.name, source.lines, keep=bool(arguments.verify_diagnostics))
+        reporter = Reporter(source, keep=bool(arguments.verify_diagnostics))
         output = _process(part, arguments, passes, reporter)
         if output is not None:
             outputs.append(output)
@@ -115,7 +115,7 @@ def _as_expected(
     if not arguments.verify_diagnostics:
         return succeeded
     only_expected = arguments.verify_diagnostics == "only-expected"
-    faults = unmet_expectations(reporter, part.lines, part.first_line, only_expected)
+    faults = unmet_expectations(reporter, part, only_expected)
     for fault in faults:
         reporter.show(fault)
     return not faults

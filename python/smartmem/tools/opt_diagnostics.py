@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from smartmem.diagnostics import Diagnostic, SourcePoint
 from smartmem.errors import SmartMemError
 from smartmem.passes import Remark
+from smartmem.tools.opt_source import Source
 
 _DIRECTIVE = re.compile(
     r"expected-(?P<severity>error|warning|remark|note)(?P<regex>-re)? *"
@@ -27,14 +28,12 @@ class Reporter:
     """Receives the diagnostics of one input; prints them or keeps them for checking.
 
     Attributes:
-        file: name of the input in messages.
-        lines: its source lines, empty for bytecode.
+        source: the whole input, for its name and its lines.
         keep: whether diagnostics are kept to be compared with ``expected-*`` comments
             instead of being printed.
     """
 
-    file: str
-    lines: Sequence[str]
+    source: Source
     keep: bool = False
     kept: list[Diagnostic] = field(default_factory=list)
     errors: int = 0
@@ -44,7 +43,7 @@ class Reporter:
         if diagnostic.message == _REPRODUCER_WARNING:
             return
         # MLIR parses a string under the name "-".
-        diagnostic = diagnostic.renamed({"-": self.file})
+        diagnostic = diagnostic.renamed({"-": self.source.name})
         self.errors += diagnostic.severity == "error"
         for single in diagnostic.flat():
             if self.keep:
@@ -74,9 +73,11 @@ class Reporter:
         """Prints one diagnostic to stderr, with its source line and a caret."""
         print(diagnostic, file=sys.stderr)
         point = diagnostic.point
-        if point is None or point.file != self.file or not 0 < point.line <= len(self.lines):
+        if point is None or point.file != self.source.name:
             return
-        for line in _excerpt(self.lines[point.line - 1], point.column):
+        if not 0 < point.line <= len(self.source.lines):
+            return
+        for line in _excerpt(self.source.lines[point.line - 1], point.column):
             print(line, file=sys.stderr)
 
 
@@ -114,27 +115,24 @@ class _Expectation:
 
 
 def unmet_expectations(
-    reporter: Reporter, lines: Sequence[str], first_line: int, only_expected: bool
+    reporter: Reporter, part: Source, only_expected: bool
 ) -> list[Diagnostic]:
     """What a ``--verify-diagnostics`` run has to complain about.
 
     Args:
-        reporter: holds the diagnostics of these lines.
-        lines: the source lines whose comments count.
-        first_line: the number of ``lines[0]`` in the file.
+        reporter: holds the diagnostics of ``part``.
+        part: the text whose comments count.
         only_expected: let diagnostics pass that no comment expects.
     """
     faults: list[Diagnostic] = []
     open_expectations = []
-    for found in _expectations(reporter.file, lines, first_line):
+    for found in _expectations(part):
         if isinstance(found, Diagnostic):
             faults.append(found)
         else:
             open_expectations.append(found)
     for diagnostic in reporter.kept:
-        match = next(
-            (e for e in open_expectations if e.matches(diagnostic, reporter.file)), None
-        )
+        match = next((e for e in open_expectations if e.matches(diagnostic, part.name)), None)
         if match is not None:
             open_expectations.remove(match)
         elif not only_expected:
@@ -146,18 +144,16 @@ def unmet_expectations(
     return faults
 
 
-def _expectations(
-    file: str, lines: Sequence[str], first_line: int
-) -> Iterator[_Expectation | Diagnostic]:
-    """The expectations of ``lines``, and an error for each malformed one."""
-    matches = [_DIRECTIVE.search(line) for line in lines]
+def _expectations(part: Source) -> Iterator[_Expectation | Diagnostic]:
+    """The expectations in the text of ``part``, and an error for each malformed one."""
+    matches = [_DIRECTIVE.search(line) for line in part.lines]
     plain = [index for index, match in enumerate(matches) if match is None]
     for index, match in enumerate(matches):
         if match is None:
             continue
-        written = SourcePoint(file, first_line + index, match.start() + 1)
+        written = SourcePoint(part.name, part.first_line + index, match.start() + 1)
         target = _target(match["line"], index, plain)
-        line = None if target is None else first_line + target
+        line = None if target is None else part.first_line + target
         try:
             pattern = _pattern(match["text"], match["regex"] is not None)
         except re.error as error:

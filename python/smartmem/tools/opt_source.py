@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch_mlir import ir
@@ -34,7 +35,7 @@ class Source:
     content: str | bytes
     first_line: int = 1
 
-    @property
+    @cached_property
     def lines(self) -> list[str]:
         """The text's lines; empty for bytecode."""
         return self.content.splitlines() if isinstance(self.content, str) else []
