@@ -42,8 +42,8 @@ def finish_module(module: ir.Module, parameters: Parameters) -> Parameters:
     run_passes(module, "inline,symbol-dce,canonicalize,cse")
     if _make_concats_static(module) | drop_dead_results(module):
         run_passes(module, "canonicalize,cse")
-    for operation in walk(module):
-        _check_operation(operation)
+    _check_dialects(module)
+    check_static(module)
     return _used_parameters(module, parameters)
 
 
@@ -174,19 +174,28 @@ def _concat_type(type: ir.Type, dim: int, sources: list[ir.Value]) -> ir.Type:
     return ir.RankedTensorType.get(shape, types[0].element_type)
 
 
-def _check_operation(operation: ir.Operation) -> None:
-    name = operation.name
-    if name.split(".", 1)[0] not in _DIALECTS:
-        raise UnsupportedError(
-            f"operation {name}{where(operation.location)} has no lowering in SmartMem; "
-            f"use only the dialects {', '.join(sorted(_DIALECTS))}"
-        )
-    for value in operation.results:
-        _check_static(value, name, operation)
-    for region in operation.regions:
-        for block in region.blocks:
-            for value in block.arguments:
-                _check_static(value, f"an argument of {name}", operation)
+def _check_dialects(module: ir.Module) -> None:
+    for operation in walk(module):
+        if operation.name.split(".", 1)[0] not in _DIALECTS:
+            raise UnsupportedError(
+                f"operation {operation.name}{where(operation.location)} has no lowering in "
+                f"SmartMem; use only the dialects {', '.join(sorted(_DIALECTS))}"
+            )
+
+
+def check_static(module: ir.Module) -> None:
+    """Checks that every tensor in ``module`` has a static shape.
+
+    Raises:
+        UnsupportedError: names the first value that has not.
+    """
+    for operation in walk(module):
+        for value in operation.results:
+            _check_static(value, operation.name, operation)
+        for region in operation.regions:
+            for block in region.blocks:
+                for value in block.arguments:
+                    _check_static(value, f"an argument of {operation.name}", operation)
 
 
 def _check_static(value: ir.Value, what: str, operation: ir.Operation) -> None:
@@ -210,6 +219,11 @@ def _used_parameters(module: ir.Module, parameters: Parameters) -> Parameters:
             key = resource_key(attribute)
             if key is None or key in used:
                 continue
-            element_type = ir.ShapedType(attribute.type).element_type
-            used.record(key, parameters[key].view(numpy_dtype(element_type)))
+            dtype = numpy_dtype(ir.ShapedType(attribute.type).element_type)
+            if key not in parameters:
+                raise InvalidInputError(
+                    f"the module does not hold the data of the constant {key!r}; write it "
+                    "without eliding constants, or as bytecode"
+                )
+            used.record(key, parameters[key].view(dtype))
     return used

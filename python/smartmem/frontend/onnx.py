@@ -1,0 +1,252 @@
+"""ONNX models: a file (with or without external data), its bytes, or a ``ModelProto``.
+
+The model is checked, given static shapes and typed throughout by onnx's own tools, and
+imported by torch-mlir's ONNX importer, which runs without PyTorch. Initializers and
+constants go into the parameter table under their ONNX names.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.inliner
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+from torch_mlir import ir
+from torch_mlir.extras import onnx_importer
+
+from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.frontend.finish import finish_module
+from smartmem.frontend.imported_model import Array, ImportedModel, TensorSpec, unique_names
+from smartmem.frontend.lowering import new_context, run_passes, walk
+from smartmem.frontend.onnx_matmul import flatten_matmuls
+from smartmem.frontend.onnx_reference import onnx_reference
+from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
+from smartmem.parameters import Parameters, resource_key
+
+_LOG = logging.getLogger(__name__)
+
+_ONNX_TO_LINALG = (
+    "torch-onnx-to-torch-backend-pipeline",
+    "torch-backend-to-linalg-on-tensors-backend-pipeline{allow-non-finites=true}",
+)
+_OLDEST_OPSET, _CONVERTED_OPSET = 13, 17
+"""torch-mlir reads many operators only in the form that opset 13 gave them."""
+_INLINE_ELEMENTS = 64
+"""Integer lists up to this long (shapes, axes) stay in the IR, where lowering folds them."""
+
+
+def import_onnx(
+    model: Path | bytes | onnx.ModelProto, shapes: Mapping[str, Sequence[int]]
+) -> ImportedModel:
+    """Imports an ONNX model.
+
+    Args:
+        model: a file, its bytes, or a loaded model with its data.
+        shapes: the shape of each input that has dynamic sizes (others may be named).
+
+    Raises:
+        InvalidInputError: not a valid ONNX model, or a size is missing in ``shapes``.
+        UnsupportedError: an operator or dtype has no lowering.
+    """
+    proto = _modernize(_load(model))
+    fix_shapes(proto, shapes)
+    inputs, outputs = _specs(_graph_inputs(proto)), _specs(proto.graph.output)
+    flatten_matmuls(proto)
+    module, parameters = _import(proto)
+    run_passes(module, *_ONNX_TO_LINALG)
+    parameters = finish_module(module, parameters)
+    names = [spec.name for spec in inputs]
+    reference = onnx_reference(model, names)
+    return ImportedModel(module, parameters, inputs, outputs, "onnx", reference)
+
+
+def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
+    name = str(model) if isinstance(model, Path) else "the ONNX model"
+    try:
+        proto = _decode(model)
+        # By path, onnx finds the external data; a proto has it loaded.
+        onnx.checker.check_model(str(model) if isinstance(model, Path) else proto)
+    except (DecodeError, OSError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name} is not a complete ONNX model: {_first_line(error)}"
+        ) from error
+    except onnx.checker.ValidationError as error:
+        _check_operators(proto)
+        raise InvalidInputError(
+            f"{name} is not a valid ONNX model: {_first_line(error)}"
+        ) from error
+    return proto
+
+
+def _decode(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
+    if isinstance(model, Path):
+        return onnx.load(str(model))
+    if isinstance(model, bytes):
+        return onnx.load_model_from_string(model)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _check_operators(model: onnx.ModelProto) -> None:
+    """Names an operator that ONNX does not have, instead of the checker's long message."""
+    for node in model.graph.node:
+        if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op_type):
+            raise UnsupportedError(
+                f"operator {node.op_type} (node {node.name!r}) is not in ONNX "
+                f"{onnx.__version__}; replace it, or try a newer onnx package"
+            )
+
+
+def _modernize(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Inlines the model's own functions and lifts it to an opset torch-mlir reads."""
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), None)
+    if opset is None or opset >= _OLDEST_OPSET:
+        return model
+    try:
+        return onnx.version_converter.convert_version(model, _CONVERTED_OPSET)
+    except (RuntimeError, onnx.version_converter.ConvertError) as error:
+        _LOG.warning(
+            "cannot convert the model from opset %d to %d, trying it as it is: %s",
+            opset,
+            _CONVERTED_OPSET,
+            _first_line(error),
+        )
+        return model
+
+
+def _graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that a caller passes: old models list their initializers there too."""
+    initialized = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in initialized]
+
+
+def _specs(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorSpec, ...]:
+    names = unique_names([value.name for value in values])
+    return tuple(
+        TensorSpec(name, tensor_shape(value), _dtype(value))
+        for name, value in zip(names, values, strict=True)
+    )
+
+
+def _dtype(value: onnx.ValueInfoProto) -> np.dtype[np.generic]:
+    element = value.type.tensor_type.elem_type
+    return _numpy_dtype(element, value.name)
+
+
+def _numpy_dtype(element: int, name: str) -> np.dtype[np.generic]:
+    dtype = _NUMPY_DTYPES.get(element)
+    if dtype is None:
+        raise UnsupportedError(
+            f"{name} has elements of type {onnx.TensorProto.DataType.Name(element)}; "
+            "SmartMem compiles floats, integers of 8 to 64 bits and booleans"
+        )
+    return dtype
+
+
+_NUMPY_DTYPES: dict[int, np.dtype[np.generic]] = {
+    element: np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
+    for element in (
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.FLOAT16,
+        onnx.TensorProto.BFLOAT16,
+        onnx.TensorProto.DOUBLE,
+        onnx.TensorProto.BOOL,
+        onnx.TensorProto.INT8,
+        onnx.TensorProto.UINT8,
+        onnx.TensorProto.INT16,
+        onnx.TensorProto.INT32,
+        onnx.TensorProto.INT64,
+    )
+}
+
+
+def _import(model: onnx.ModelProto) -> tuple[ir.Module, Parameters]:
+    _name_constants(model.graph)
+    context = new_context()
+    info = onnx_importer.ModelInfo(model)
+    module = info.create_module(context=context)
+    parameters = Parameters()
+    importer = onnx_importer.NodeImporter.define_function(
+        info.main_graph, module.operation, _ParameterCache(context, parameters)
+    )
+    try:
+        with warnings.catch_warnings():
+            # About values without a type, which only nodes we refused could have.
+            warnings.simplefilter("ignore")
+            importer.import_all()
+    except onnx_importer.OnnxImportError as error:
+        raise UnsupportedError(
+            f"torch-mlir cannot import the model: {_first_line(error)}"
+        ) from error
+    _make_literals(module)
+    return module, parameters
+
+
+def _name_constants(graph: onnx.GraphProto) -> None:
+    """Tensors inside Constant nodes are mostly nameless; what they define has a name."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "value":
+                attribute.t.name = attribute.t.name or node.output[0]
+            elif attribute.type == onnx.AttributeProto.GRAPH:
+                _name_constants(attribute.g)
+
+
+class _ParameterCache(onnx_importer.ContextCache):
+    """Puts tensors into the parameter table."""
+
+    __slots__ = ("_parameters",)
+
+    def __init__(self, context: ir.Context, parameters: Parameters) -> None:
+        super().__init__(context)
+        self._parameters = parameters
+
+    def tensor_proto_to_attr(self, tensor: onnx.TensorProto) -> ir.Attribute:
+        type = self.tensor_proto_to_builtin_type(tensor)
+        array = _to_array(tensor)
+        if array.size <= 1 or (array.dtype.kind in "iub" and array.size <= _INLINE_ELEMENTS):
+            return _inline(array, type)
+        return self._parameters.add(tensor.name or "constant", array, type)
+
+
+def _inline(array: Array, type: ir.RankedTensorType) -> ir.Attribute:
+    element = type.element_type
+    make = ir.FloatAttr.get if array.dtype.kind in "fV" else ir.IntegerAttr.get
+    return ir.DenseElementsAttr.get([make(element, value.item()) for value in array.flat], type)
+
+
+def _make_literals(module: ir.Module) -> None:
+    """``onnx.Constant`` of a resource -> ``torch.vtensor.literal``, which stays one.
+
+    Lowering an ``onnx.Constant`` copies its data into the IR.
+    """
+    for operation in walk(module):
+        value = operation.attributes.get("torch.onnx.value")
+        if value is None or resource_key(value) is None:
+            continue
+        with operation.location, ir.InsertionPoint(operation):
+            literal = ir.Operation.create(
+                "torch.vtensor.literal",
+                results=[operation.results[0].type],
+                attributes={"value": value},
+            )
+        operation.results[0].replace_all_uses_with(literal.result)
+        operation.erase()
+
+
+def _to_array(tensor: onnx.TensorProto) -> Array:
+    dtype = _numpy_dtype(tensor.data_type, tensor.name)
+    return numpy_helper.to_array(tensor).astype(dtype, copy=False)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,111 @@
+"""Evaluate what an ONNX graph computes from shapes and index tables alone.
+
+Exporters write sizes down as computations: Reshape(x, Concat(Shape(y)[0] * 4, 96)).
+Shape inference follows only some of them; once the inputs have static shapes, all of
+them are constants. Matrices of floats are not looked into: rearranging weights is the
+passes' work.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from smartmem.frontend.imported_model import Array
+
+LARGEST = 1 << 20
+"""Elements; larger tables cost less to compute than to store."""
+
+_RANDOM = ("Random", "Bernoulli", "Multinomial", "Dropout")
+
+
+class ConstantFolder:
+    """Folds a graph in sweeps: every sweep can use shapes that the last one made known."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._graph = model.graph
+        self._opsets = list(model.opset_import)
+        self._known: dict[str, Array] = {}
+        for tensor in self._graph.initializer:
+            self._learn(tensor.name, tensor)
+        for node in self._graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "Constant" and attribute.name == "value":
+                    self._learn(node.output[0], attribute.t)
+
+    def sweep(self, values: dict[str, onnx.ValueInfoProto]) -> bool:
+        """Replaces nodes by initializers where possible; says whether there were any.
+
+        Args:
+            values: what shape inference knows now, by value name.
+        """
+        left = [node for node in self._graph.node if not self._fold(node, values)]
+        changed = len(left) < len(self._graph.node)
+        if changed:
+            del self._graph.node[:]
+            self._graph.node.extend(left)
+        return changed
+
+    def _learn(self, name: str, tensor: onnx.TensorProto) -> None:
+        count = int(np.prod(tensor.dims, dtype=np.int64))
+        floating = "FLOAT" in onnx.TensorProto.DataType.Name(tensor.data_type)
+        external = tensor.data_location == onnx.TensorProto.EXTERNAL
+        if count <= (1 if floating else LARGEST) and not external:
+            self._known[name] = numpy_helper.to_array(tensor)
+
+    def _fold(self, node: onnx.NodeProto, values: dict[str, onnx.ValueInfoProto]) -> bool:
+        results = self._evaluate(node, values)
+        if results is None:
+            return False
+        for name, result in zip(node.output, results, strict=True):
+            self._known[name] = result
+            self._graph.initializer.append(numpy_helper.from_array(result, name))
+        return True
+
+    def _evaluate(
+        self, node: onnx.NodeProto, values: dict[str, onnx.ValueInfoProto]
+    ) -> list[Array] | None:
+        if node.op_type in ("Shape", "Size") and node.input[0] in values:
+            return _shape_of(node, values[node.input[0]])
+        inputs = [name for name in node.input if name]
+        if (
+            node.domain not in ("", "ai.onnx")
+            or node.op_type == "Constant"
+            or node.op_type.startswith(_RANDOM)
+            or any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute)
+            or not all(name in self._known for name in inputs)
+            or not all(node.output)
+        ):
+            return None
+        results = self._run(node, inputs)
+        return results if all(result.size <= LARGEST for result in results) else None
+
+    def _run(self, node: onnx.NodeProto, inputs: list[str]) -> list[Array]:
+        feeds = {name: self._known[name] for name in inputs}
+        graph = helper.make_graph(
+            [node],
+            "constant",
+            [
+                helper.make_tensor_value_info(
+                    name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+                )
+                for name, value in feeds.items()
+            ],
+            [onnx.ValueInfoProto(name=name) for name in node.output],
+        )
+        model = helper.make_model(graph, opset_imports=self._opsets)
+        return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]
+
+
+def _shape_of(node: onnx.NodeProto, value: onnx.ValueInfoProto) -> list[Array] | None:
+    tensor = value.type.tensor_type
+    sizes = tensor.shape.dim
+    if not tensor.HasField("shape") or not all(size.HasField("dim_value") for size in sizes):
+        return None
+    shape = np.array([size.dim_value for size in sizes], dtype=np.int64)
+    if node.op_type == "Size":
+        return [np.array(shape.prod(), dtype=np.int64)]
+    ends = {attribute.name: attribute.i for attribute in node.attribute}
+    return [shape[ends.get("start", 0) : ends.get("end", len(shape))]]
