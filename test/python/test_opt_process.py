@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from torch_mlir import ir
 
+from smartmem.errors import PassError
 from smartmem.passes import PASSES, Pass, PassContext
 from smartmem.tools import opt
 
@@ -113,6 +114,36 @@ def test_a_bug_keeps_its_traceback_and_the_reproducer(
         opt.main([str(source), "--smartmem-buggy", flag, "-o", str(tmp_path / "out.mlir")])
     assert "builtin.module(smartmem-buggy)" in reproducer.read_text()
     assert not (tmp_path / "out.mlir").exists()
+
+
+class _Refusing(Pass):
+    argument = "smartmem-refusing"
+    summary = "Refuse every module"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        raise PassError(self.argument, "this will not do")
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        ([], 1, "in.mlir: error: pass smartmem-refusing: this will not do\n"),
+        (["--verify-diagnostics"], 0, ""),
+    ],
+)
+def test_a_pass_that_refuses_is_told_once_and_can_be_expected(
+    flags: list[str],
+    status: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("smartmem.tools.opt_arguments.PASSES", (_Refusing,))
+    Path("in.mlir").write_text("// expected-error@unknown {{this will not do}}\n")
+    assert opt.main(["in.mlir", "--smartmem-refusing", *flags]) == status
+    assert capsys.readouterr() == ("", message)
 
 
 def test_a_pipe_or_device_may_be_input_and_output(tmp_path: Path) -> None:

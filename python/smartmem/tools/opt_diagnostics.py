@@ -109,8 +109,8 @@ class _Expectation:
         if diagnostic.severity != self.severity or not self.pattern.search(diagnostic.message):
             return False
         point = diagnostic.point
-        if self.line is None or point is None:
-            return self.line is None and point is None
+        if point is None or point.line == 0:  # 0: the module as a whole
+            return self.line is None
         return (point.file, point.line) == (file, self.line)
 
 
