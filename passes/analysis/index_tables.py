@@ -153,12 +153,12 @@ def fit_table(table: Table, shape: Shape) -> Expr | None:
     Finds sums of one-dimensional terms, each a mixed-radix number with constant
     weights (strides, flips, repeats, tiles, window offsets) or a rotation of one.
     """
-    table = np.broadcast_to(table, shape)
     if table.size == 0:
         return None
+    table = table.reshape((1,) * (len(shape) - table.ndim) + table.shape)
     base = int(table.flat[0])
     total, parts = np.asarray(base), [constant(base)]
-    for axis, n in enumerate(shape):
+    for axis, n in enumerate(table.shape):  # size 1 where the table does not vary
         line = np.moveaxis(table, axis, 0).reshape(n, -1)[:, 0] - base
         part = _fit_line(line, dim(axis), shape)
         if part is None:

@@ -1,0 +1,190 @@
+"""What a value reads, seen through all views and concats that lead to it.
+
+``reading`` composes the index maps of a chain of movements into one set of pieces on
+values that are computed, so that the chain can be replaced by one movement, or by none
+where a consumer reads the pieces itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.index_map import (
+    Domain,
+    IndexMap,
+    Shape,
+    bounds,
+    compose,
+    compose_domain,
+    from_affine,
+    identity,
+)
+from smartmem.index_map.expr import evaluate
+from smartmem.passes.analysis.index_tables import Table, extract_map
+from smartmem.passes.analysis.movement import Piece, shape_of
+
+# Tables up to this size are built to find one map for several pieces.
+TABLE_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A tensor as pieces of other tensors.
+
+    Attributes:
+        shape: of the tensor.
+        pieces: the first whose domain holds an index gives its element.
+        fill: the scalar where no piece holds; None if that cannot be or is undefined.
+    """
+
+    shape: Shape
+    pieces: tuple[Piece, ...]
+    fill: ir.Value | None = None
+
+    @property
+    def single(self) -> Piece | None:
+        """The only piece, if it gives every element."""
+        whole = len(self.pieces) == 1 and not self.pieces[0].domain.constraints
+        return self.pieces[0] if whole else None
+
+
+def reading(value: ir.Value) -> Reading:
+    """The pieces of computed values, arguments and constants that ``value`` is made of."""
+    owner = value.owner
+    shape = shape_of(value)
+    if not isinstance(owner, ir.Block):
+        if owner.name == ViewOp.OPERATION_NAME:
+            return _view_reading(owner.opview, shape)
+        if owner.name == ConcatOp.OPERATION_NAME:
+            return _concat_reading(owner.opview, shape)
+    return _leaf(value, shape)
+
+
+def _leaf(value: ir.Value, shape: Shape) -> Reading:
+    return Reading(shape, (Piece(value, identity(shape)),))
+
+
+def _view_reading(view: ViewOp, shape: Shape) -> Reading:
+    outer = from_affine(ir.AffineMapAttr(view.map).value, shape)
+    domain = _domain(view.domain, shape)
+    inner = reading(view.source)
+    if not _fills_agree(view, inner):
+        inner = _leaf(view.source, shape_of(view.source))
+    through = _through(outer, inner)
+    pieces = tuple(
+        Piece(p.source, p.index_map, _both(domain, identity(shape), p.domain))
+        for p in through.pieces
+    )
+    return _simplified(Reading(shape, pieces, view.fill or inner.fill))
+
+
+def _through(outer: IndexMap, inner: Reading) -> Reading:
+    """What ``outer`` reads of a tensor that is itself ``inner``."""
+    pieces = tuple(
+        Piece(p.source, compose(outer, p.index_map), compose_domain(outer, p.domain))
+        for p in inner.pieces
+    )
+    return _simplified(Reading(outer.shape, pieces, inner.fill))
+
+
+def _direct_pieces(concat: ConcatOp, shape: Shape) -> list[Piece]:
+    """The pieces of a concat whose sources are all views; empty if one is not."""
+    pieces = []
+    for source, attribute in zip(concat.sources, ir.ArrayAttr(concat.domains), strict=True):
+        owner = source.owner
+        if isinstance(owner, ir.Block) or owner.name != ViewOp.OPERATION_NAME:
+            return []
+        view = owner.opview
+        if view.fill is not None:
+            return []
+        index_map = from_affine(ir.AffineMapAttr(view.map).value, shape)
+        pieces.append(Piece(view.source, index_map, _domain(attribute, shape)))
+    return pieces
+
+
+def _fills_agree(view: ViewOp, inner: Reading) -> bool:
+    """Whether one fill value serves outside the view's domain and inside its source."""
+    if view.fill is None or inner.fill is None or view.fill == inner.fill:
+        return True
+    return _constant(view.fill) is not None and _constant(view.fill) == _constant(inner.fill)
+
+
+def _constant(value: ir.Value) -> ir.Attribute | None:
+    if isinstance(value.owner, ir.Block) or value.owner.name != "arith.constant":
+        return None
+    return value.owner.attributes["value"]
+
+
+def _concat_reading(concat: ConcatOp, shape: Shape) -> Reading:
+    if (joined := _joined(_direct_pieces(concat, shape), shape)) is not None:
+        return _through(joined.index_map, reading(joined.source))
+    unit = identity(shape)
+    pieces: list[Piece] = []
+    for source, attribute in zip(concat.sources, ir.ArrayAttr(concat.domains), strict=True):
+        domain = _domain(attribute, shape)
+        inner = reading(source)
+        if inner.fill is not None:
+            inner = _leaf(source, shape)
+        pieces += (
+            Piece(p.source, p.index_map, _both(domain, unit, p.domain)) for p in inner.pieces
+        )
+    return _simplified(Reading(shape, tuple(pieces)))
+
+
+def _domain(attribute: ir.Attribute | None, shape: Shape) -> Domain:
+    if attribute is None:
+        return Domain(())
+    return Domain(from_affine(ir.AffineMapAttr(attribute).value, shape).exprs)
+
+
+def _both(domain: Domain, outer: IndexMap, inner: Domain) -> Domain:
+    constraints = (*domain.constraints, *compose_domain(outer, inner).constraints)
+    return Domain(tuple(dict.fromkeys(constraints)))
+
+
+def _simplified(found: Reading) -> Reading:
+    """Without pieces that hold nothing, or that stand behind one that holds all."""
+    pieces: list[Piece] = []
+    for piece in found.pieces:
+        ranges = [(c, bounds(c, found.shape)) for c in piece.domain.constraints]
+        if any(high < 0 for _, (_, high) in ranges):
+            continue
+        open_ = tuple(c for c, (low, _) in ranges if low < 0)
+        pieces.append(Piece(piece.source, piece.index_map, Domain(open_)))
+        if not open_:
+            break
+    fill = found.fill if pieces and pieces[-1].domain.constraints else None
+    joined = _joined(pieces, found.shape) if fill is None else None
+    return Reading(found.shape, (joined,) if joined else tuple(pieces), fill)
+
+
+def _joined(pieces: Sequence[Piece], shape: Shape) -> Piece | None:
+    """One piece for several of the same source: two slices make a roll."""
+    if len(pieces) < 2 or any(p.source != pieces[0].source for p in pieces):
+        return None
+    tables = [_table(pieces, axis, shape) for axis in range(len(pieces[0].index_map.exprs))]
+    known = [t for t in tables if t is not None]
+    if len(known) < len(tables):
+        return None
+    index_map = extract_map(known, shape)
+    return Piece(pieces[0].source, index_map) if index_map else None
+
+
+def _table(pieces: Sequence[Piece], axis: int, shape: Shape) -> Table | None:
+    """The source index along ``axis`` for every result index, broadcastable to shape."""
+    grid = list(np.ogrid[tuple(slice(n) for n in shape)])
+    table = evaluate(pieces[-1].index_map.exprs[axis], grid)
+    for piece in reversed(pieces[:-1]):
+        index = evaluate(piece.index_map.exprs[axis], grid)
+        if np.array_equal(np.broadcast_arrays(index, table)[0], table):
+            continue
+        inside = piece.domain.mask(shape)
+        if np.broadcast(inside, index, table).size > TABLE_LIMIT:
+            return None
+        table = np.where(inside, index, table)
+    return table
