@@ -208,7 +208,8 @@ def _check_static(value: ir.Value, what: str, operation: ir.Operation) -> None:
 def _dynamic(value: ir.Value, what: str, operation: ir.Operation) -> str:
     return (
         f"{value.get_name()} ({what}{where(operation.location)}) has the dynamic type "
-        f"{value.type}; SmartMem compiles static shapes, fix the model's input shapes"
+        f"{value.type}; SmartMem compiles static shapes: fix the model's input shapes, or "
+        "replace the operation"
     )
 
 

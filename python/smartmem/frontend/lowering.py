@@ -58,7 +58,7 @@ def _explain(module: ir.Module, errors: list[Diagnostic], fallback: str) -> str:
     if not errors:
         return f"the model cannot be lowered to linalg: {fallback}"
     name = _blamed_op("\n".join(part.message for part in errors[0].flat()))
-    if name is None or name.startswith(_CARRIERS):
+    if name is None or name == "torch.operator" or name.startswith(_CARRIERS):
         name = next(iter(_left_over(module)), name)
     place = _left_over(module).get(name or "", "")
     if not place and errors[0].point is not None:

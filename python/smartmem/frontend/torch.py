@@ -73,6 +73,7 @@ def import_program(program: ExportedProgram, reference: Reference | None) -> Imp
     with _quiet_torch():
         program = program.run_decompositions(_decompositions())
     _check_signature(program)
+    _check_deterministic(program)
     inputs, outputs = _input_specs(program), _output_specs(program)
     _drop_plain_outputs(program)
     fold_constants(program)
@@ -259,6 +260,15 @@ def _check_signature(program: ExportedProgram) -> None:
             raise UnsupportedError(
                 f"input {name} has dynamic sizes ({', '.join(dynamic)}); pass example "
                 "inputs of the shape to compile for, or export without dynamic_shapes"
+            )
+
+
+def _check_deterministic(program: ExportedProgram) -> None:
+    for node in program.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise UnsupportedError(
+                f"operator {node.target} draws random numbers; call model.eval() if it is a "
+                "dropout, else give the numbers as an input"
             )
 
 
