@@ -3,7 +3,7 @@
     {"schema_version": 1, "device": {"name": "Adreno (TM) 740", ...}}
 
 The properties are kept, not the compiler flags made from them, so that a file stays
-useful when better flags are found.
+useful when better flags are found. Vulkan Profiles files are read too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from smartmem.backend.vulkan_device import VulkanDevice
+from smartmem.backend.vulkan_profile import device_of_profile, is_profile
 from smartmem.errors import TargetError
 from smartmem.files import write_file
 
@@ -43,8 +44,10 @@ def read_device(path: Path) -> VulkanDevice:
     except ValueError as error:
         raise TargetError(f"{path} is not a target file: {error}; {_HOW_TO_WRITE}") from error
     try:
+        if isinstance(content, dict) and is_profile(content):
+            return device_of_profile(content)
         return VulkanDevice.from_json(_device_values(content))
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise TargetError(f"{path} is not a target file: {error}; {_HOW_TO_WRITE}") from error
 
 
