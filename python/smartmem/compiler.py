@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from torch_mlir import ir
 
-from smartmem.backend.iree import CompileStatistics, compile_bytecode
+from smartmem.backend.iree import CompileError, CompileStatistics, compile_bytecode
 from smartmem.backend.kernels import KernelCounts, count_kernels
 from smartmem.backend.metadata import ArraySpec
 from smartmem.backend.targets import Target, resolve_target
@@ -26,6 +29,11 @@ from smartmem.stages import (
     lower,
     run_stages,
 )
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LEVELS = ("O3", "O1")
+"""The optimization levels to try, in this order, where the user asks for none."""
 
 BUILD = "vmfb"
 ALL_STAGES = (*IR_STAGES, BUILD)
@@ -156,29 +164,22 @@ def build(
     Raises:
         BackendError: iree-compile failed or ran past its time limit.
     """
-    output = module_path(lowered.folder)
     with recorder.stage(BUILD, "iree-compile"):
-        statistics = compile_bytecode(
-            lowered.bytecode,
-            target,
-            opt_level=options.opt_level,
-            extra_flags=options.iree_flags,
-            timeout_s=options.timeout_s,
-            output=output,
-        )
-    kernel_counts = _inspect(lowered, target, options)
+        opt_level, statistics = _run_iree_compile(lowered, target, options)
+    kernel_counts = _inspect(lowered, target, options, opt_level)
     lowered.bytecode.unlink()
     recorder.done()
     report = Report(
         model=lowered.name,
         source=lowered.source,
         target=target.name,
+        opt_level=opt_level,
         inputs=lowered.inputs,
         outputs=lowered.outputs,
         inventory=recorder.inventory,
         kernels=statistics,
         parameter_bytes=lowered.parameter_bytes,
-        module_bytes=output.stat().st_size,
+        module_bytes=module_path(lowered.folder).stat().st_size,
         kernel_counts=kernel_counts,
         stages=tuple(recorder.records),
         own_peak_bytes=peak_memory(),
@@ -187,13 +188,48 @@ def build(
     return CompiledModel(lowered.folder, target, report, recorder.ir)
 
 
-def _inspect(lowered: Lowered, target: Target, options: CompileOptions) -> KernelCounts | None:
+def _run_iree_compile(
+    lowered: Lowered, target: Target, options: CompileOptions
+) -> tuple[str, CompileStatistics]:
+    """The first of the levels to try at which iree-compile succeeds, and its result."""
+    first, *others = DEFAULT_LEVELS if options.opt_level is None else (options.opt_level,)
+    start = time.monotonic()
+    try:
+        return first, _run_at(first, lowered, target, options, options.timeout_s)
+    except CompileError as error:
+        for level in others:
+            left = options.timeout_s - (time.monotonic() - start)
+            if left <= 0:
+                break
+            with contextlib.suppress(CompileError):
+                statistics = _run_at(level, lowered, target, options, left)
+                logger.warning("compiled at %s, because at %s %s", level, first, error)
+                return level, statistics
+        raise
+
+
+def _run_at(
+    level: str, lowered: Lowered, target: Target, options: CompileOptions, timeout_s: float
+) -> CompileStatistics:
+    return compile_bytecode(
+        lowered.bytecode,
+        target,
+        opt_level=level,
+        extra_flags=options.iree_flags,
+        timeout_s=timeout_s,
+        output=module_path(lowered.folder),
+    )
+
+
+def _inspect(
+    lowered: Lowered, target: Target, options: CompileOptions, level: str
+) -> KernelCounts | None:
     if not options.inspect_kernels:
         return None
     return count_kernels(
         lowered.bytecode,
         target,
-        opt_level=options.opt_level,
+        opt_level=level,
         extra_flags=options.iree_flags,
         timeout_s=options.timeout_s,
     )

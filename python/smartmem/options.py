@@ -27,8 +27,9 @@ class CompileOptions:
     """Shape of each input whose dimensions the model leaves open."""
 
     # Code generation
-    opt_level: str = "O3"
-    """Optimization level of iree-compile, O0 to O3."""
+    opt_level: str | None = None
+    """Optimization level of iree-compile, O0 to O3. None takes O3, and O1 if iree-compile
+    fails at O3: for some GPU targets it cannot do all that it tries there."""
 
     iree_flags: tuple[str, ...] = ()
     """Further flags for iree-compile, after those of the target."""
@@ -52,7 +53,7 @@ class CompileOptions:
     """Told about every stage that begins."""
 
     def __post_init__(self) -> None:
-        if self.opt_level not in OPT_LEVELS:
+        if self.opt_level not in (None, *OPT_LEVELS):
             known = ", ".join(OPT_LEVELS)
             raise InvalidInputError(
                 f"optimization level '{self.opt_level}' is unknown; use one of {known}"

@@ -52,6 +52,7 @@ class Report:
         model: name of the model, from its file or class.
         source: "torch", "onnx", "mlir" or "stablehlo".
         target: name of the target.
+        opt_level: iree-compile's optimization level.
         inputs: what the model takes.
         outputs: what it returns.
         inventory: operations and data movement where they were last classified.
@@ -68,6 +69,7 @@ class Report:
     model: str
     source: str
     target: str
+    opt_level: str
     inputs: tuple[ArraySpec, ...]
     outputs: tuple[ArraySpec, ...]
     inventory: Inventory
@@ -97,6 +99,7 @@ class Report:
             "model": self.model,
             "source": self.source,
             "target": self.target,
+            "opt_level": self.opt_level,
             "inputs": [_spec_json(spec) for spec in self.inputs],
             "outputs": [_spec_json(spec) for spec in self.outputs],
             "ops": [asdict(count) for count in inventory.ops],

@@ -33,7 +33,7 @@ def render_text(parts: Iterable[RenderableType]) -> str:
 
 def tables(report: Report) -> Iterator[RenderableType]:
     """The parts of the report in reading order: totals first, details after."""
-    yield f"{report.model} ({report.source}) for target {report.target}"
+    yield f"{report.model} ({report.source}) for target {report.target} at {report.opt_level}"
     yield summary_table(report)
     yield ops_table(report.inventory)
     yield movement_table(report.inventory)

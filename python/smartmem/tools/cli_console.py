@@ -103,7 +103,16 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+class _Formatter(logging.Formatter):
+    """``warning: text``, like the compiler's own messages."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
+
+
 def _set_up_logging(messages: MessageSettings) -> None:
     levels = (logging.WARNING, logging.INFO, logging.DEBUG)
     level = logging.ERROR if messages.quiet else levels[min(messages.verbose, 2)]
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    logging.basicConfig(level=level, handlers=[handler])

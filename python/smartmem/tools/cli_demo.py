@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smartmem.errors import InvalidInputError
 from smartmem.tools.cli_console import command, note, result, stage_progress
 from smartmem.tools.cli_settings import MessageSettings
 
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from smartmem.check import CheckedModel
 
 
+EXAMPLE = Path("examples/small_swin.onnx")
+
+
 @command
 def demo_command(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="For example examples/small_swin.onnx.")
-    ],
     messages: MessageSettings,
+    model: Annotated[
+        Path, typer.Argument(metavar="[MODEL]", help="Any model that compile takes.")
+    ] = EXAMPLE,
     repetitions: Annotated[int, typer.Option(help="Measured runs on each device.")] = 5,
 ) -> None:
     """Compile a model for every device of this machine, check and measure it.
@@ -29,6 +33,10 @@ def demo_command(
     from smartmem.check import check_model
     from smartmem.options import CompileOptions
 
+    if model == EXAMPLE and not model.exists():
+        raise InvalidInputError(
+            f"there is no {EXAMPLE} here; run this in SmartMem's source tree, or name a model"
+        )
     columns: list[CheckedModel] = []
     for target in _targets(messages):
         with stage_progress(messages, f"{model.name} for {target}") as progress:

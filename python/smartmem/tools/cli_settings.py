@@ -39,11 +39,12 @@ class CompileSettings:
         ),
     ] = "auto"
     opt_level: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--opt-level",
             "-O",
-            help="Optimization level of iree-compile: O0 to O3.",
+            help="Optimization level of iree-compile, O0 to O3; by default O3, or O1 if it "
+            "fails there.",
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.opt_level
@@ -98,7 +99,7 @@ class CompileSettings:
         return CompileOptions(
             input_format=self.input_format,
             input_shapes=parse_shapes(self.input_shape or []) or None,
-            opt_level=self.opt_level.upper(),
+            opt_level=_opt_level(self.opt_level) if self.opt_level else None,
             iree_flags=tuple(self.iree_flag or ()),
             timeout_s=self.timeout,
             save_temps=self.save_temps,
@@ -155,6 +156,11 @@ class MessageSettings:
             rich_help_panel=_MESSAGES,
         ),
     ] = None
+
+
+def _opt_level(text: str) -> str:
+    """``O3`` for each of its common spellings: ``-O3``, ``-O O3``, ``-O o3``."""
+    return f"O{text.lstrip('oO')}"
 
 
 def parse_shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:

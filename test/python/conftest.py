@@ -1,0 +1,86 @@
+"""Small models and the command line, for tests of the compiler and its tools."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+TRANSPOSE_ADD = """\
+func.func @main(%a: tensor<4x8xf32>) -> tensor<8x4xf32> {
+  %e = tensor.empty() : tensor<8x4xf32>
+  %t = linalg.transpose ins(%a : tensor<4x8xf32>) outs(%e : tensor<8x4xf32>)
+       permutation = [1, 0]
+  %r = arith.addf %t, %t : tensor<8x4xf32>
+  return %r : tensor<8x4xf32>
+}
+"""
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def mlir_file(tmp_path: Path) -> Path:
+    """A module without parameters: the transpose of its 4x8 input, added to itself."""
+    path = tmp_path / "model.mlir"
+    path.write_text(TRANSPOSE_ADD)
+    return path
+
+
+def attention_model() -> onnx.ModelProto:
+    """softmax(x W) x' with a reshape and a transpose; W is 16x16, x is 2x8x16."""
+    weight = np.random.default_rng(7).standard_normal((16, 16)).astype(np.float32)
+    shape = np.array([2, 8, 4, 4], dtype=np.int64)
+    nodes = [
+        helper.make_node("MatMul", ["x", "weight"], ["projected"]),
+        helper.make_node("Reshape", ["projected", "shape"], ["split"]),
+        helper.make_node("Transpose", ["split"], ["heads"], perm=[0, 2, 1, 3]),
+        helper.make_node("Softmax", ["heads"], ["y"], axis=-1),
+        helper.make_node("ReduceMean", ["y"], ["mean"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "attention",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 8, 16])],
+        [
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 4, 8, 4]),
+            helper.make_tensor_value_info("mean", TensorProto.FLOAT, []),
+        ],
+        [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(shape, "shape")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> Path:
+    """The file of ``attention_model``."""
+    path = tmp_path / "attention.onnx"
+    onnx.save(attention_model(), path)
+    return path
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Runs ``smartmem`` in ``tmp_path`` and returns the finished process."""
+
+    def run(
+        *arguments: str | Path, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "smartmem.tools.cli", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
