@@ -7,9 +7,10 @@ import math
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_mlir import ir
+
 from smartmem import index_map as im
 from smartmem.index_map import expr as ex
-from torch_mlir import ir
 
 CONTEXT = ir.Context()
 RADIX = st.integers(1, 5)

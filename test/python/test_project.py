@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from smartmem.passes import PASSES, PIPELINE, Pass
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,13 +11,14 @@ from pathlib import Path
 import iree.runtime as rt
 import numpy as np
 import pytest
+from torch_mlir import ir
+
 import smartmem.dialect
 from smartmem import index_map as im
 from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.targets import resolve_target
 from smartmem.index_map import expr as ex
 from smartmem.passes import PASSES, PassContext
-from torch_mlir import ir
 
 CHAINS = 40
 
