@@ -12,9 +12,9 @@ from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.compare import CheckResult, compare
 from smartmem.compiler import ALL_STAGES, CompiledModel, as_target, build
-from smartmem.errors import InvalidInputError
+from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import scratch_folder
-from smartmem.frontend import ImportedModel
+from smartmem.frontend import ImportedModel, Reference
 from smartmem.inputs import fit_arrays, random_inputs
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
@@ -90,7 +90,7 @@ def _run_original(
     imported: ImportedModel, arrays: Sequence[Array], options: CompileOptions
 ) -> list[Array]:
     if imported.reference is not None:
-        return imported.reference(arrays)
+        return _run_reference(imported.reference, arrays)
     if any(op.name.startswith("smartmem.") for op in operations(imported.module.operation)):
         raise InvalidInputError(
             "the model holds SmartMem's own operations, so nothing else can run it to "
@@ -103,3 +103,19 @@ def _run_original(
         save_bytecode(imported.module, source)
         compile_bytecode(source, target, timeout_s=options.timeout_s, output=module)
         return LoadedModule(module, "cpu")(*arrays)
+
+
+def _run_reference(reference: Reference, arrays: Sequence[Array]) -> list[Array]:
+    try:
+        return reference(arrays)
+    except SmartMemError:
+        raise
+    except Exception as error:  # of PyTorch, ONNX Runtime or the model's own code
+        raise InvalidInputError(
+            f"the original model does not run on these inputs: {_first_line(error)}; "
+            "give inputs that suit it"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

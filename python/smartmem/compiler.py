@@ -203,7 +203,7 @@ def _run_iree_compile(
                 break
             with contextlib.suppress(CompileError):
                 statistics = _run_at(level, lowered, target, options, left)
-                logger.warning("compiled at %s, because at %s %s", level, first, error)
+                logger.info("compiled at %s, because at %s %s", level, first, error)
                 return level, statistics
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,8 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from smartmem.frontend.imported_model import Array, Reference
+
+logger = logging.getLogger(__name__)
 
 _Runner = Callable[[dict[str, Any]], Any]
 
@@ -49,11 +52,16 @@ def _runtime(
     options.log_severity_level = _ERRORS_ONLY
     # By path, the runtime finds external data and takes models past protobuf's 2 GB.
     content = str(model) if isinstance(model, Path) else model
-    session = onnxruntime.InferenceSession(
-        content.SerializeToString() if isinstance(content, onnx.ModelProto) else content,
-        options,
-        providers=["CPUExecutionProvider"],
-    )
+    try:
+        session = onnxruntime.InferenceSession(
+            content.SerializeToString() if isinstance(content, onnx.ModelProto) else content,
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+    except Exception as error:  # noqa: BLE001 (its errors have no common base)
+        # It lags behind onnx in versions, and leaves operators out that onnx evaluates.
+        logger.info("ONNX Runtime cannot load the model (%s): onnx evaluates it", error)
+        return None
     return lambda feeds: session.run(None, feeds)
 
 

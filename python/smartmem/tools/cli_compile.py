@@ -112,8 +112,9 @@ def _save(compiled: CompiledModel, path: Path, messages: MessageSettings) -> Non
             shutil.copyfileobj(content, sys.stdout.buffer)
     else:
         compiled.save(path)
-    target, kernels = compiled.target, compiled.statistics.kernels
-    note(f"wrote {path} for target {target.name}; kernels: {kernels}", messages)
+    target, level = compiled.target.name, compiled.report.opt_level
+    kernels = compiled.statistics.kernels
+    note(f"wrote {path} for target {target} at {level}; kernels: {kernels}", messages)
     for line in cost_lines(compiled.report):
         note(line, messages)
 
