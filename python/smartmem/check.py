@@ -64,6 +64,8 @@ def check_model(
     Raises:
         SmartMemError: as for ``smartmem.compile``, and TargetError if no device fits.
     """
+    if tolerance is not None and not tolerance >= 0:
+        raise InvalidInputError(f"the tolerance {tolerance} is not a number from 0 up")
     options = options or CompileOptions()
     chosen = as_target(target)
     recorder = StageRecorder(ALL_STAGES, options)

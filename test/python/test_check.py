@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import onnx
 import pytest
 
+from smartmem import check
 from smartmem.check import check_model
 from smartmem.compare import CheckResult, OutputError, compare, compare_output
 from smartmem.errors import AccuracyError, InvalidInputError
-from smartmem.options import CompileOptions
 
 
 def error(expected: object, actual: object, dtype: str = "float32") -> OutputError:
@@ -118,12 +120,39 @@ def test_mlir_is_compared_with_stock_iree(mlir_file: Path) -> None:
     assert checked.result.ok and checked.result.reference == "stock IREE on the CPU"
 
 
-def test_loss_of_accuracy_is_found(onnx_file: Path) -> None:
-    demote = "--iree-global-opt-demote-contraction-inputs"
-    half = CompileOptions(iree_flags=(f"{demote}-operations=all", f"{demote}-type=f16"))
-    result = check_model(onnx_file, target="cpu", options=half).result
-    assert not result.ok and 1e-4 < result.error < 1e-1
-    assert check_model(onnx_file, target="cpu", options=half, tolerance=0.1).result.ok
+def test_loss_of_accuracy_is_found(onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = check.import_stage
+
+    def off_by_a_percent(*arguments: Any) -> Any:
+        imported = original(*arguments)
+        exact = imported.reference
+        return replace(imported, reference=lambda arrays: [1.01 * y for y in exact(arrays)])
+
+    monkeypatch.setattr(check, "import_stage", off_by_a_percent)
+    result = check_model(onnx_file, target="cpu").result
+    assert not result.ok and result.error == pytest.approx(0.01 / 1.01, rel=1e-3)
+    assert check_model(onnx_file, target="cpu", tolerance=0.1).result.ok
+
+
+def test_tolerance_must_be_a_number_from_zero(onnx_file: Path) -> None:
+    for tolerance in (-1.0, math.nan):
+        with pytest.raises(InvalidInputError, match="tolerance"):
+            check_model(onnx_file, target="cpu", tolerance=tolerance)
+
+
+def test_an_original_that_fails_is_told(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = check.import_stage
+
+    def failing(arrays: object) -> list[np.ndarray]:
+        raise IndexError("index 9 is out of range\nand more")
+
+    monkeypatch.setattr(
+        check, "import_stage", lambda *given: replace(original(*given), reference=failing)
+    )
+    with pytest.raises(InvalidInputError, match="these inputs: index 9 is out of range; give"):
+        check_model(onnx_file, target="cpu")
 
 
 def test_torch_module_with_integer_inputs() -> None:
