@@ -13,6 +13,7 @@ speed meets both, and the latency ratio is the median of the ratios of neighbour
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import statistics
@@ -29,12 +30,13 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
-from smartmem.backend.iree import compile_bytecode
+from smartmem.backend.iree import CompileError, compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
+from smartmem.compiler import DEFAULT_LEVELS
 from smartmem.frontend import import_model
 from smartmem.parameters import Array
-from smartmem.stages import save_bytecode
+from smartmem.recorder import save_bytecode
 
 TOLERANCE = 1e-4
 """Largest |a - b| over largest |b|, f32, whole network."""
@@ -133,7 +135,17 @@ def _compile_stock(
     """Compiles the unmodified import; the number of kernels of one inference."""
     bytecode = folder / "stock.mlirbc"
     save_bytecode(import_model(model, inputs=inputs).module, bytecode)
-    return compile_bytecode(bytecode, target, output=output, timeout_s=1200).kernels
+    for level in DEFAULT_LEVELS[:-1]:  # iree-compile fails on some networks at O3
+        with contextlib.suppress(CompileError):
+            return _stock_kernels(bytecode, target, level, output)
+    return _stock_kernels(bytecode, target, DEFAULT_LEVELS[-1], output)
+
+
+def _stock_kernels(bytecode: Path, target: Target, level: str, output: Path) -> int:
+    statistics = compile_bytecode(
+        bytecode, target, opt_level=level, output=output, timeout_s=1200
+    )
+    return statistics.kernels
 
 
 def _paired(
