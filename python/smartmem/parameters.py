@@ -90,9 +90,13 @@ class Parameters(Mapping[str, Array]):
     def add(self, name: str, array: Array, type: ir.RankedTensorType) -> ir.Attribute:
         """Records ``array`` and returns the attribute that stands for it in the IR.
 
-        The key can differ from ``name``: MLIR keeps keys unique in a context.
+        The key can differ from ``name``: MLIR keeps keys unique in a context. Booleans
+        are not recorded but get a ``dense`` attribute, from which ``value`` reads them:
+        IREE's folding stops at boolean resources.
         """
         array = np.ascontiguousarray(array)
+        if array.dtype == np.bool_:
+            return ir.DenseElementsAttr.get(array, context=type.context)
         attribute = ir.DenseResourceElementsAttr.get_from_buffer(array, name, type)
         key = resource_key(attribute)
         assert key is not None

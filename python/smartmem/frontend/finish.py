@@ -7,6 +7,7 @@ resources the module uses.
 
 from __future__ import annotations
 
+import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import tensor
 
@@ -82,11 +83,15 @@ def _numbered(stem: str, types: list[ir.Type]) -> list[str]:
 
 
 def _specs(names: list[str], types: list[ir.Type]) -> tuple[TensorSpec, ...]:
-    ranked = [ir.RankedTensorType(type) for type in types]
-    return tuple(
-        TensorSpec(name, tuple(type.shape), numpy_dtype(type.element_type))
-        for name, type in zip(names, ranked, strict=True)
-    )
+    return tuple(_spec(name, type) for name, type in zip(names, types, strict=True))
+
+
+def _spec(name: str, type: ir.Type) -> TensorSpec:
+    if not isinstance(type, ir.RankedTensorType):
+        raise UnsupportedError(
+            f"{name} of the entry function is a {type}; SmartMem compiles functions of tensors"
+        )
+    return TensorSpec(name, tuple(type.shape), numpy_dtype(type.element_type))
 
 
 def _is_function(operation: ir.OpView) -> bool:
@@ -216,7 +221,7 @@ def _dynamic(value: ir.Value, what: str, operation: ir.Operation) -> str:
 def _used_parameters(module: ir.Module, parameters: Parameters) -> Parameters:
     used = Parameters()
     for operation in walk(module):
-        for attribute in operation.attributes.values():
+        for name, attribute in operation.attributes.items():
             key = resource_key(attribute)
             if key is None or key in used:
                 continue
@@ -226,5 +231,9 @@ def _used_parameters(module: ir.Module, parameters: Parameters) -> Parameters:
                     f"the module does not hold the data of the constant {key!r}; write it "
                     "without eliding constants, or as bytecode"
                 )
-            used.record(key, parameters[key].view(dtype))
+            array = parameters[key].view(dtype)
+            if dtype == np.bool_:  # can have come as a resource in a MLIR file
+                operation.attributes[name] = used.add(key, array, attribute.type)
+            else:
+                used.record(key, array)
     return used

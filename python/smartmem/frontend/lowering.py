@@ -109,7 +109,7 @@ def location_name(location: ir.Location) -> str:
     return ""
 
 
-def walk(module: ir.Module) -> list[ir.Operation]:
+def walk(module: ir.Module | ir.Operation) -> list[ir.Operation]:
     """All operations below ``module``, outer ones first."""
     found: list[ir.Operation] = []
 

@@ -24,6 +24,7 @@ from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.finish import finish_module
 from smartmem.frontend.imported_model import Array, ImportedModel, TensorSpec, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
+from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_reference import onnx_reference
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
@@ -70,16 +71,16 @@ def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
     name = str(model) if isinstance(model, Path) else "the ONNX model"
     try:
         proto = _decode(model)
+        _check_operators(proto)
         # By path, onnx finds the external data; a proto has it loaded.
         onnx.checker.check_model(str(model) if isinstance(model, Path) else proto)
+    except onnx.checker.ValidationError as error:
+        raise InvalidInputError(
+            f"{name} is not a valid ONNX model: {_first_line(error)}"
+        ) from error
     except (DecodeError, OSError, ValueError) as error:
         raise InvalidInputError(
             f"{name} is not a complete ONNX model: {_first_line(error)}"
-        ) from error
-    except onnx.checker.ValidationError as error:
-        _check_operators(proto)
-        raise InvalidInputError(
-            f"{name} is not a valid ONNX model: {_first_line(error)}"
         ) from error
     return proto
 
@@ -95,13 +96,18 @@ def _decode(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _check_operators(model: onnx.ModelProto) -> None:
-    """Names an operator that ONNX does not have, instead of the checker's long message."""
+    """Names an operator that cannot work, before the checker does at length."""
     for node in model.graph.node:
-        if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op_type):
+        if node.domain not in ("", "ai.onnx"):
+            continue
+        what = f"operator {node.op_type} (node {node.name!r})"
+        if not onnx.defs.has(node.op_type):
             raise UnsupportedError(
-                f"operator {node.op_type} (node {node.name!r}) is not in ONNX "
-                f"{onnx.__version__}; replace it, or try a newer onnx package"
+                f"{what} is not in ONNX {onnx.__version__}; replace it, or try a newer onnx "
+                "package"
             )
+        if node.op_type.startswith(RANDOM_OPERATORS):
+            raise UnsupportedError(f"{what} draws random numbers; give the numbers as an input")
 
 
 def _modernize(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -18,7 +18,8 @@ from smartmem.frontend.imported_model import Array
 LARGEST = 1 << 20
 """Elements; larger tables cost less to compute than to store."""
 
-_RANDOM = ("Random", "Bernoulli", "Multinomial", "Dropout")
+RANDOM_OPERATORS = ("Random", "Bernoulli", "Multinomial")
+"""How the names of operators that draw random numbers start."""
 
 
 class ConstantFolder:
@@ -73,7 +74,6 @@ class ConstantFolder:
         if (
             node.domain not in ("", "ai.onnx")
             or node.op_type == "Constant"
-            or node.op_type.startswith(_RANDOM)
             or any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute)
             or not all(name in self._known for name in inputs)
             or not all(node.output)

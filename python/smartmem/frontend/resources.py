@@ -15,6 +15,7 @@ import numpy as np
 from torch_mlir import ir
 
 from smartmem.errors import InvalidInputError
+from smartmem.frontend.lowering import walk
 from smartmem.parameters import NUMPY_DTYPES, Array, Parameters, resource_key
 
 _BLOB = re.compile(r': "0x([0-9A-Fa-f]*)"')
@@ -34,16 +35,13 @@ def read_resources(module: ir.Module | ir.Operation) -> Parameters:
     parameters = Parameters()
     scratch = ir.Module.create(ir.Location.unknown(module.context))
 
-    def visit(operation: ir.Operation) -> ir.WalkResult:
+    for operation in walk(module):
         for attribute in operation.attributes.values():
             key = resource_key(attribute)
             if key is not None and key not in parameters:
                 value = _value(key, attribute, scratch)
                 if value is not None:
                     parameters.record(key, value)
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(visit)
     return parameters
 
 

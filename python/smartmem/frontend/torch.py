@@ -8,6 +8,7 @@ the state dict; tied weights are recorded once.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ import ml_dtypes
 import numpy as np
 import torch
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+from torch.export.graph_signature import InputKind, InputSpec, OutputKind, TensorArgument
 from torch.utils import _pytree as pytree
 from torch_mlir import ir
 from torch_mlir.extras import fx_importer
@@ -37,6 +38,9 @@ from smartmem.frontend.lowering import TORCH_TO_LINALG, new_context, run_passes
 from smartmem.frontend.torch_constants import fold_constants
 from smartmem.frontend.torch_simplify import simplify
 from smartmem.parameters import Parameters
+
+_TELLTALES = ("torch._subclasses.fake_tensor", "torch.export")
+"""PyTorch's loggers that show the traceback of an exception that is raised as well."""
 
 Inputs = torch.Tensor | Array | Sequence[Any] | Mapping[str, Any]
 
@@ -78,11 +82,10 @@ def import_program(program: ExportedProgram, reference: Reference | None) -> Imp
     _drop_plain_outputs(program)
     fold_constants(program)
     simplify(program)
+    _make_constants_buffers(program)
     context = new_context()
     parameters = Parameters()
-    importer = fx_importer.FxImporter(
-        context=context, hooks=_ParameterHooks(parameters, program.constants)
-    )
+    importer = fx_importer.FxImporter(context=context, hooks=_ParameterHooks(parameters))
     with _importer_errors():
         importer.import_program(program, func_name="main")
     run_passes(importer.module, *TORCH_TO_LINALG)
@@ -116,7 +119,8 @@ def load_program(path: Path) -> ExportedProgram:
         InvalidInputError: ``path`` is no such file.
     """
     try:
-        return torch.export.load(path)
+        with _quiet_torch():
+            return torch.export.load(path)
     except Exception as error:  # torch.export.load documents no exception types
         raise InvalidInputError(
             f"{path} is not a program saved by torch.export.save: {_first_line(error)}"
@@ -141,24 +145,33 @@ def to_array(tensor: torch.Tensor) -> Array:
     Raises:
         UnsupportedError: a sparse, quantized or complex tensor.
     """
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex():
-        raise UnsupportedError(
-            f"a tensor of layout {tensor.layout} and dtype {tensor.dtype} cannot be "
-            "compiled; convert it to a dense real tensor"
-        )
+    _check_dense("a tensor", tensor)
     dense = tensor.detach().cpu().contiguous()
     if dense.dtype == torch.bfloat16:
         return dense.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return dense.numpy()
 
 
+def _check_dense(name: str, tensor: torch.Tensor) -> None:
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex():
+        raise UnsupportedError(
+            f"{name} of layout {tensor.layout} and dtype {tensor.dtype} cannot be compiled; "
+            "convert it to a dense real tensor"
+        )
+
+
 class _ParameterHooks(fx_importer.FxImporterHooks):
     """Puts the program's tensors into the parameter table instead of into Python lists."""
 
-    def __init__(self, parameters: Parameters, constants: dict[str, torch.Tensor]) -> None:
+    def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._names = {id(value): name for name, value in constants.items()}
-        self._known: dict[object, ir.Attribute] = {}
+        self._known: dict[object, tuple[ir.Attribute, torch.Tensor]] = {}
+
+    def resolve_input(
+        self, gni: fx_importer.GraphNodeImporter, value: Any, info: fx_importer.InputInfo
+    ) -> ir.Value | None:
+        # Before ``resolve_literal`` the importer would turn booleans into bytes.
+        return self._literal(gni, info.input_spec.target, value)
 
     def resolve_literal(
         self,
@@ -166,10 +179,15 @@ class _ParameterHooks(fx_importer.FxImporterHooks):
         literal: object,
         info: fx_importer.InputInfo | None,
     ) -> ir.Value | None:
+        # What the importer itself makes, such as index tables for as_strided.
+        return self._literal(gni, "constant", literal)
+
+    def _literal(
+        self, gni: fx_importer.GraphNodeImporter, name: str, literal: object
+    ) -> ir.Value | None:
         # One element: the importer's own path gives a splat, which passes can fold.
         if not isinstance(literal, torch.Tensor) or literal.numel() <= 1:
             return None
-        name = info.input_spec.target if info else self._names.get(id(literal), "constant")
         return ir.Operation.create(
             "torch.vtensor.literal",
             results=[gni._cc.tensor_to_vtensor_type(literal)],
@@ -177,12 +195,15 @@ class _ParameterHooks(fx_importer.FxImporterHooks):
         ).result
 
     def _attribute(self, name: str, literal: torch.Tensor) -> ir.Attribute:
+        _check_dense(name, literal)
         # Tied weights can be two tensor objects over the same memory.
         place = (literal.data_ptr(), literal.dtype, literal.shape, literal.stride())
         if place not in self._known:
             type = fx_importer.create_mlir_tensor_type(literal)
-            self._known[place] = self._parameters.add(name, to_array(literal), type)
-        return self._known[place]
+            attribute = self._parameters.add(name, to_array(literal), type)
+            # With the tensor, so that its memory cannot become another one's.
+            self._known[place] = attribute, literal
+        return self._known[place][0]
 
     def store_produced_value(
         self,
@@ -216,10 +237,19 @@ def _export(model: torch.nn.Module, inputs: Inputs | None) -> ExportedProgram:
 
 @contextmanager
 def _quiet_torch() -> Iterator[None]:
-    """Without PyTorch's warning about its own use of its own tree classes."""
+    """Without PyTorch's warnings about its own use of its own tree classes, and without
+    its logging the traceback of an exception that it raises as well."""
+    loggers = [logging.getLogger(name) for name in _TELLTALES]
+    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-        yield
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _split_inputs(inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -270,6 +300,14 @@ def _check_deterministic(program: ExportedProgram) -> None:
                 f"operator {node.target} draws random numbers; call model.eval() if it is a "
                 "dropout, else give the numbers as an input"
             )
+
+
+def _make_constants_buffers(program: ExportedProgram) -> None:
+    """Constants and buffers then take one way, with their names, and only if used."""
+    specs = program.graph_signature.input_specs
+    for index, spec in enumerate(specs):
+        if spec.kind == InputKind.CONSTANT_TENSOR:
+            specs[index] = InputSpec(InputKind.BUFFER, spec.arg, spec.target, persistent=False)
 
 
 def _drop_plain_outputs(program: ExportedProgram) -> None:
