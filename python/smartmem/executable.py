@@ -8,14 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
-import numpy as np
-
 from smartmem.backend.metadata import ArraySpec
 from smartmem.backend.runtime import BenchmarkResult, LoadedModule
 from smartmem.files import copy_file
 from smartmem.inputs import named_inputs, random_inputs
-from smartmem.parameters import Array
 
 
 class Executable:
@@ -71,7 +67,9 @@ class Executable:
         """
         results: list[Any] = [*self.module(*arrays)]
         if any(map(_is_tensor, arrays)):
-            results = [_to_torch(result) for result in results]
+            from smartmem.frontend.torch import to_tensor
+
+            results = [to_tensor(result) for result in results]
         return results[0] if len(results) == 1 else tuple(results)
 
     def run(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,11 +129,3 @@ def _is_tensor(value: Any) -> bool:
     # Whoever holds a tensor has imported torch; nobody else needs to have it.
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
-
-
-def _to_torch(array: Array) -> Any:
-    import torch
-
-    if array.dtype == ml_dtypes.bfloat16:  # torch does not know NumPy's stand-in
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from smartmem.tools.cli_files import check_output, is_module
 from smartmem.tools.cli_settings import CompileSettings, DataSettings, MessageSettings
 
 if TYPE_CHECKING:
+    from smartmem.backend.metadata import ArraySpec
     from smartmem.executable import Executable
     from smartmem.parameters import Array
 
@@ -24,7 +25,8 @@ DeviceOption = Annotated[
     str,
     typer.Option(
         help="Where to run: cpu, vulkan, vulkan:N, vulkan:PART-OF-NAME, or auto for the "
-        "first device that fits the target."
+        "first device that fits the target. A model is compiled for it unless --target "
+        "is given."
     ),
 ]
 
@@ -47,13 +49,13 @@ def run_command(
     if output is not None:
         check_output(output, ".npz", model)
     executable = open_executable(model, build, messages, device)
-    arrays = input_arrays(executable.inputs, data, messages)
-    outputs = executable.module(*arrays)
+    outputs = executable.module(*input_arrays(executable.inputs, data))
     for spec, array in zip(executable.outputs, outputs, strict=True):
         result(describe_output(spec, array))
     if output is not None:
         names = [spec.name for spec in executable.outputs]
         write_arrays(output, dict(zip(names, outputs, strict=True)))
+    note_random_inputs(data, messages)
     note(f"ran on {executable.module.device_name}", messages)
 
 
@@ -94,8 +96,7 @@ def check_command(
         )
     outcome = checked.result
     result(json.dumps(outcome.to_json(), indent=2) if as_json else str(outcome))
-    if not data.input:
-        _note_random(data, messages)
+    note_random_inputs(data, messages)
     outcome.require()
 
 
@@ -114,8 +115,9 @@ def benchmark_command(
     from smartmem.report_text import format_seconds
 
     executable = open_executable(model, build, messages, device)
-    arrays = input_arrays(executable.inputs, data, messages)
+    arrays = input_arrays(executable.inputs, data)
     times = executable.benchmark(*arrays, repetitions=repetitions, warmup=warmup)
+    note_random_inputs(data, messages)
     where = executable.module.device_name
     if as_json:
         result(json.dumps({"device": where, "seconds": [*times.seconds]}, indent=2))
@@ -139,15 +141,15 @@ def open_executable(
 
     if is_module(model):
         return smartmem.load(model, device=device)
+    # The names of this machine's devices are names of targets too.
+    target = device if build.target == "auto" else build.target
     with stage_progress(messages, model.name) as progress:
-        compiled = smartmem.compile(model, target=build.target, options=build.options(progress))
+        compiled = smartmem.compile(model, target=target, options=build.options(progress))
     compiled.device = device
     return compiled
 
 
-def input_arrays(
-    specs: Sequence[Any], data: DataSettings, messages: MessageSettings
-) -> list[Array]:
+def input_arrays(specs: Sequence[ArraySpec], data: DataSettings) -> list[Array]:
     """The arrays of the files given, or random ones.
 
     Raises:
@@ -158,19 +160,20 @@ def input_arrays(
 
     if data.input:
         return fit_arrays(specs, read_arrays(data.input))
-    _note_random(data, messages)
     return random_inputs(specs, data.seed)
 
 
-def _note_random(data: DataSettings, messages: MessageSettings) -> None:
-    note(
-        f"inputs are random with seed {data.seed}: floats normal(0, 1), integers 0 to 9; "
-        "give real ones with --input",
-        messages,
-    )
+def note_random_inputs(data: DataSettings, messages: MessageSettings) -> None:
+    """Says so if the inputs were random."""
+    if not data.input:
+        note(
+            f"inputs are random with seed {data.seed}: floats normal(0, 1), integers 0 to 9; "
+            "give real ones with --input",
+            messages,
+        )
 
 
-def describe_output(spec: Any, array: Array) -> str:
+def describe_output(spec: ArraySpec, array: Array) -> str:
     """Name, type, range and first values of an output, on one line."""
     import numpy as np
 

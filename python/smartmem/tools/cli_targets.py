@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from smartmem.errors import TargetError
-from smartmem.report_text import new_table, render_text
 from smartmem.tools.cli_console import command, note, result
 from smartmem.tools.cli_settings import MessageSettings
 
@@ -46,6 +45,7 @@ def targets_command(
 
 def _list(as_json: bool) -> None:
     from smartmem.backend.targets import list_targets
+    from smartmem.report_text import new_table, render_text
 
     targets = list_targets()
     if as_json:
