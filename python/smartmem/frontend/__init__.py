@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch_mlir import ir
 
 from smartmem.errors import InvalidInputError, ToolMissingError
@@ -55,7 +54,8 @@ def import_model(
             name. An ``nn.Module`` needs them; elsewhere their shapes fix dynamic sizes.
         input_format: one of ``INPUT_FORMATS``, where a path's suffix or the content
             would mislead.
-        input_shapes: fixes dynamic sizes of ONNX inputs, by input name.
+        input_shapes: fixes dynamic sizes of ONNX inputs, by input name. The inputs of
+            other models have these shapes already, or it is an error.
 
     Raises:
         InvalidInputError: the model cannot be read or is not a model.
@@ -71,11 +71,11 @@ def import_model(
     if isinstance(model, Path):
         _check_readable(model)
     kind = input_format or _kind_of(model)
-    if kind == "torch":
-        return _import_torch(model, inputs)
     if kind == "onnx":
-        return _import_onnx(model, {**_shapes_of(inputs), **(input_shapes or {})})
-    return _import_mlir(model)
+        return _import_onnx(model, inputs, input_shapes or {})
+    imported = _import_torch(model, inputs) if kind == "torch" else _import_mlir(model)
+    _check_shapes(imported.inputs, input_shapes or {})
+    return imported
 
 
 def _kind_of(model: Any) -> str:
@@ -130,10 +130,14 @@ def _check_readable(path: Path) -> None:
         raise InvalidInputError(f"the model {path} is an empty file")
 
 
-def _shapes_of(inputs: Any) -> dict[str, Sequence[int]]:
-    if not isinstance(inputs, Mapping):
-        return {}
-    return {name: np.shape(value) for name, value in inputs.items()}
+def _check_shapes(inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int]]) -> None:
+    known = {spec.name: spec.shape for spec in inputs}
+    for name, shape in shapes.items():
+        if known.get(name) != tuple(shape):
+            raise InvalidInputError(
+                f"the shape {tuple(shape)} is given for {name}, but the model's inputs are "
+                f"{', '.join(map(str, inputs))}; only ONNX inputs can have open sizes"
+            )
 
 
 def _import_torch(model: Any, inputs: Any) -> ImportedModel:
@@ -148,7 +152,7 @@ def _import_torch(model: Any, inputs: Any) -> ImportedModel:
     return import_torch(model, inputs)
 
 
-def _import_onnx(model: Any, shapes: Mapping[str, Sequence[int]]) -> ImportedModel:
+def _import_onnx(model: Any, inputs: Any, shapes: Mapping[str, Sequence[int]]) -> ImportedModel:
     try:
         import onnx  # noqa: F401
     except ModuleNotFoundError as error:
@@ -157,7 +161,7 @@ def _import_onnx(model: Any, shapes: Mapping[str, Sequence[int]]) -> ImportedMod
         ) from error
     from smartmem.frontend.onnx import import_onnx
 
-    return import_onnx(model, shapes)
+    return import_onnx(model, inputs, shapes)
 
 
 def _import_mlir(model: Any) -> ImportedModel:

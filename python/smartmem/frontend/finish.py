@@ -184,7 +184,8 @@ def _check_dialects(module: ir.Module) -> None:
         if operation.name.split(".", 1)[0] not in _DIALECTS:
             raise UnsupportedError(
                 f"operation {operation.name}{where(operation.location)} has no lowering in "
-                f"SmartMem; use only the dialects {', '.join(sorted(_DIALECTS))}"
+                "SmartMem; replace it in the model (there are lowerings for the dialects "
+                f"{', '.join(sorted(_DIALECTS))})"
             )
 
 

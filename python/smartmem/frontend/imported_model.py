@@ -31,7 +31,7 @@ class TensorSpec:
     dtype: np.dtype[np.generic]
 
     def __str__(self) -> str:
-        return f"{self.name}: {'x'.join([*map(str, self.shape), str(self.dtype)])}"
+        return f"{self.name}: {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype.name}"
 
 
 @dataclass

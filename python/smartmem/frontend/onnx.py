@@ -11,6 +11,8 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,28 +45,42 @@ _INLINE_ELEMENTS = 64
 
 
 def import_onnx(
-    model: Path | bytes | onnx.ModelProto, shapes: Mapping[str, Sequence[int]]
+    model: Path | bytes | onnx.ModelProto,
+    inputs: Any = None,
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> ImportedModel:
     """Imports an ONNX model.
 
     Args:
         model: a file, its bytes, or a loaded model with its data.
-        shapes: the shape of each input that has dynamic sizes (others may be named).
+        inputs: example inputs, whose shapes fix dynamic sizes: an array, a sequence in
+            the model's order, or a mapping by name.
+        shapes: the same by input name; comes before ``inputs``.
 
     Raises:
         InvalidInputError: not a valid ONNX model, or a size is missing in ``shapes``.
         UnsupportedError: an operator or dtype has no lowering.
     """
     proto = _modernize(_load(model))
-    fix_shapes(proto, shapes)
-    inputs, outputs = _specs(_graph_inputs(proto)), _specs(proto.graph.output)
+    values = _graph_inputs(proto)
+    names = [value.name for value in values]
+    fix_shapes(proto, {**_example_shapes(inputs, names), **shapes})
+    specs = _specs(values), _specs(proto.graph.output)
     flatten_matmuls(proto)
     module, parameters = _import(proto)
     run_passes(module, *_ONNX_TO_LINALG)
     parameters = finish_module(module, parameters)
-    names = [spec.name for spec in inputs]
     reference = onnx_reference(model, names)
-    return ImportedModel(module, parameters, inputs, outputs, "onnx", reference)
+    return ImportedModel(module, parameters, *specs, "onnx", reference)
+
+
+def _example_shapes(inputs: Any, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping):
+        several = isinstance(inputs, (tuple, list))
+        inputs = dict(zip(names, inputs if several else [inputs], strict=False))
+    return {name: tuple(np.shape(value)) for name, value in inputs.items()}
 
 
 def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
