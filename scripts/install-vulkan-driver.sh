@@ -5,8 +5,11 @@ set -eu
 
 has_loader() { ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1'; }
 has_driver() {
-    [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] ||
-        ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1
+    for file in ${VK_DRIVER_FILES:-} ${VK_ICD_FILENAMES:-} \
+        /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json; do
+        [ -e "$file" ] && return 0
+    done
+    return 1
 }
 
 PACKAGES="libvulkan1 mesa-vulkan-drivers"
