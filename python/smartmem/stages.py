@@ -15,6 +15,7 @@ from torch_mlir import ir
 
 from smartmem.backend.metadata import REFLECTION_KEY, ArraySpec, encode_metadata
 from smartmem.backend.targets import Target
+from smartmem.errors import InvalidInputError
 from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel, import_model
 from smartmem.frontend.finish import entry_function
@@ -32,6 +33,7 @@ def import_stage(
     model: Any, inputs: Any, options: CompileOptions, recorder: StageRecorder
 ) -> ImportedModel:
     """Imports a model; arguments and errors as for ``smartmem.compile``."""
+    refuse_module(model)
     with recorder.stage(first_stage(model), "import"):
         imported = import_model(
             model,
@@ -41,6 +43,14 @@ def import_stage(
         )
     recorder.keep(imported.module)
     return imported
+
+
+def refuse_module(model: Any) -> None:
+    """Raises InvalidInputError if ``model`` is the file of a compiled module."""
+    if _is_path(model) and Path(model).suffix == ".vmfb":
+        raise InvalidInputError(
+            f"{model} is compiled already; run it with `smartmem run` or smartmem.load"
+        )
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,11 @@ def test_compiling_twice_gives_the_same_ir(onnx_file: Path, tmp_path: Path) -> N
         assert file.read_bytes() == (second / file.name).read_bytes(), file.name
 
 
+def test_compiling_twice_gives_the_same_module_for_a_gpu(mlir_file: Path) -> None:
+    first, second = (smartmem.compile(mlir_file, target="adreno") for _ in range(2))
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
 def failing_at(level: str, original: Callable[..., Any]) -> Callable[..., Any]:
     """``compile_bytecode`` that cannot do one optimization level."""
 

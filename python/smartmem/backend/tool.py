@@ -76,7 +76,8 @@ def run_iree_compile(
             modules compile to equal files.
 
     Raises:
-        InvalidInputError: ``source`` cannot be read, or stored for the compiler.
+        InvalidInputError: ``source`` cannot be read, or the disk for temporary files
+            is full.
     """
     command = [str(iree_compile_path()), SOURCE_NAME, *arguments]
     logger.debug("run: %s", " ".join(command))
@@ -95,7 +96,22 @@ def run_iree_compile(
             process.wait()
             raise
         seconds = time.monotonic() - start
+        if process.returncode:
+            _check_space(out)
         return ToolRun(process.returncode, _text(out), _text(err), seconds, peak, timed_out)
+
+
+def _check_space(file: IO[bytes]) -> None:
+    """Raises InvalidInputError if the disk of a temporary file is full.
+
+    What a tool printed is lost there, so its own message would mislead.
+    """
+    disk = os.fstatvfs(file.fileno())
+    if disk.f_bavail == 0:
+        raise InvalidInputError(
+            f"iree-compile failed: No space left on device for its messages in "
+            f"{tempfile.gettempdir()}; free some space or set TMPDIR to another folder"
+        )
 
 
 def _opened(source: bytes | Path) -> IO[bytes]:

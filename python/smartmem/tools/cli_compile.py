@@ -57,7 +57,9 @@ def compile_command(
     Prints wall time and peak memory to stderr.
     """
     from smartmem.compiler import BUILD
+    from smartmem.stages import refuse_module
 
+    refuse_module(model)
     suffix = _suffix(emit, output)
     path = output or model.with_suffix(suffix if emit == BUILD else f".{emit}{suffix}")
     check_output(path, suffix, model)
