@@ -67,7 +67,7 @@ class Executable:
         """
         results: list[Any] = [*self.module(*arrays)]
         if any(map(_is_tensor, arrays)):
-            from smartmem.frontend.torch import to_tensor
+            from smartmem.frontend.torch_tensors import to_tensor
 
             results = [to_tensor(result) for result in results]
         return results[0] if len(results) == 1 else tuple(results)

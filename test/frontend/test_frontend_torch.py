@@ -18,7 +18,7 @@ from torch import nn
 
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend import import_model
-from smartmem.frontend.torch import to_array, to_tensor
+from smartmem.frontend.torch_tensors import to_array, to_tensor
 
 Pair = namedtuple("Pair", ["left", "right"])
 

@@ -1,0 +1,131 @@
+"""What an exported program takes and returns, and whether SmartMem can compile it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+from torch.utils import _pytree as pytree
+
+from smartmem.errors import UnsupportedError
+from smartmem.frontend.imported_model import Array, Reference, TensorSpec, unique_names
+from smartmem.frontend.torch_capture import inference_mode_of
+from smartmem.frontend.torch_tensors import to_array, to_tensor
+
+
+def check_program(program: ExportedProgram) -> None:
+    """Checks what has to hold before the program can be lowered.
+
+    Raises:
+        UnsupportedError: it has dynamic sizes, writes to an input or is random.
+    """
+    _check_signature(program)
+    _check_deterministic(program)
+
+
+def _check_signature(program: ExportedProgram) -> None:
+    signature = program.graph_signature
+    if signature.user_inputs_to_mutate:
+        names = ", ".join(signature.user_inputs_to_mutate.values())
+        raise UnsupportedError(
+            f"the model writes to its input {names}; make it return a new tensor instead"
+        )
+    for name, value in _user_inputs(program):
+        dynamic = [str(size) for size in value.shape if not isinstance(size, int)]
+        if dynamic:
+            raise UnsupportedError(
+                f"input {name} has dynamic sizes ({', '.join(dynamic)}); pass example "
+                "inputs of the shape to compile for, or export without dynamic_shapes"
+            )
+
+
+def _check_deterministic(program: ExportedProgram) -> None:
+    for node in program.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise UnsupportedError(
+                f"operator {node.target} draws random numbers; call model.eval() if it is a "
+                "dropout, else give the numbers as an input"
+            )
+
+
+def _user_inputs(program: ExportedProgram) -> list[tuple[str, torch.Tensor]]:
+    values = {n.name: n.meta.get("val") for n in program.graph.nodes if n.op == "placeholder"}
+    return [
+        (spec.arg.name, values[spec.arg.name])
+        for spec in program.graph_signature.input_specs
+        if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
+    ]
+
+
+def input_specs(program: ExportedProgram) -> tuple[TensorSpec, ...]:
+    """The tensors that the program takes, under the names of the model's arguments."""
+    inputs = _user_inputs(program)
+    return _tensor_specs([name for name, _ in inputs], [value for _, value in inputs])
+
+
+def output_specs(program: ExportedProgram) -> tuple[TensorSpec, ...]:
+    """The tensors that the program returns; what else it returns is left out."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    args = [
+        spec.arg
+        for spec in program.graph_signature.output_specs
+        if spec.kind == OutputKind.USER_OUTPUT
+    ]
+    named = zip(_output_names(program, len(args)), args, strict=True)
+    kept = [(name, arg.name) for name, arg in named if isinstance(arg, TensorArgument)]
+    return _tensor_specs(
+        [name for name, _ in kept], [nodes[node].meta["val"] for _, node in kept]
+    )
+
+
+def _output_names(program: ExportedProgram, count: int) -> list[str]:
+    """Field names and dictionary keys where the model returns such, else ``output<i>``."""
+    structure = pytree.tree_unflatten(list(range(count)), program.call_spec.out_spec)
+    paths = [path for path, _ in pytree.tree_flatten_with_path(structure)[0]]
+    if paths == [()]:
+        return ["output"]
+    return [_path_name(path) for path in paths]
+
+
+def _path_name(path: Sequence[Any]) -> str:
+    parts = [
+        str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path
+    ]
+    name = "_".join(parts)
+    return f"output{name}" if name[:1].isdigit() else name
+
+
+def _tensor_specs(names: list[str], values: list[torch.Tensor]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name, tuple(value.shape), to_array(torch.empty(0, dtype=value.dtype)).dtype)
+        for name, value in zip(unique_names(names), values, strict=True)
+    )
+
+
+def reference_of(model: torch.nn.Module, program: ExportedProgram) -> Reference:
+    """A function that runs ``model`` itself on arrays that fit ``program``."""
+    arguments = [
+        spec.arg
+        for spec in program.graph_signature.input_specs
+        if spec.kind == InputKind.USER_INPUT
+    ]
+
+    def run(arrays: Sequence[Array]) -> list[Array]:
+        left = iter(arrays)
+        leaves = [
+            to_tensor(next(left)) if isinstance(arg, TensorArgument) else arg.value
+            for arg in arguments
+        ]
+        args, kwargs = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
+        with inference_mode_of(model):
+            result = model(*args, **kwargs)
+        return [
+            to_array(leaf)
+            for leaf in pytree.tree_leaves(result)
+            if isinstance(leaf, torch.Tensor)
+        ]
+
+    return run
