@@ -1,7 +1,7 @@
 """Write docs/passes.md and docs/dialect.md from the docstrings of the code.
 
-    python scripts/generate_docs.py          write the pages
-    python scripts/generate_docs.py --check  exit 1 if a page is not up to date
+python scripts/generate_docs.py          write the pages
+python scripts/generate_docs.py --check  exit 1 if a page is not up to date
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 import gc
 import weakref
 
-import smartmem.dialect
 from torch_mlir import ir
+
+import smartmem.dialect
 
 TEXT = '#smartmem.group<"ild_fixed">'
 

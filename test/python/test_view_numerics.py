@@ -58,7 +58,9 @@ def random_shape(rng: np.random.Generator, total: int) -> tuple[int, ...]:
 
 def random_box(rng: np.random.Generator, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     lows = [int(rng.integers(0, n)) for n in shape]
-    return [(low, int(rng.integers(low + 1, n + 1))) for low, n in zip(lows, shape, strict=True)]
+    return [
+        (low, int(rng.integers(low + 1, n + 1))) for low, n in zip(lows, shape, strict=True)
+    ]
 
 
 class Chain:
