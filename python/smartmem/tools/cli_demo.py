@@ -68,7 +68,7 @@ def _table(model: Path, columns: list[CheckedModel], repetitions: int) -> str:
 
 
 def _heading(checked: CheckedModel) -> str:
-    return checked.compiled.target.description
+    return checked.result.device
 
 
 def _column(checked: CheckedModel, repetitions: int) -> dict[str, str]:
