@@ -20,7 +20,7 @@ from smartmem.options import CompileOptions
 from smartmem.parameters import Array
 from smartmem.passes.base import operations
 from smartmem.recorder import StageRecorder, save_bytecode
-from smartmem.stages import embed_metadata, import_stage, lower, signature
+from smartmem.stages import embed_metadata, import_stage, lower
 
 STOCK = "stock IREE on the CPU"
 
@@ -84,7 +84,7 @@ def check_model(
 
 
 def _arrays(imported: ImportedModel, given: Any, seed: int) -> list[Array]:
-    specs, _ = signature(imported)
+    specs = imported.inputs
     return random_inputs(specs, seed) if given is None else fit_arrays(specs, given)
 
 

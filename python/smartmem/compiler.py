@@ -13,7 +13,6 @@ from torch_mlir import ir
 
 from smartmem.backend.iree import CompileError, CompileStatistics, compile_bytecode
 from smartmem.backend.kernels import KernelCounts, count_kernels
-from smartmem.backend.metadata import ArraySpec
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
@@ -29,6 +28,7 @@ from smartmem.stages import (
     lower,
     run_stages,
 )
+from smartmem.tensor_spec import TensorSpec
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +63,12 @@ class CompiledModel(Executable):
         self.ir = ir
 
     @property
-    def inputs(self) -> tuple[ArraySpec, ...]:
+    def inputs(self) -> tuple[TensorSpec, ...]:
         """What the model takes, in order."""
         return self.report.inputs
 
     @property
-    def outputs(self) -> tuple[ArraySpec, ...]:
+    def outputs(self) -> tuple[TensorSpec, ...]:
         """What it returns, in order."""
         return self.report.outputs
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smartmem.backend.metadata import ArraySpec
 from smartmem.backend.runtime import BenchmarkResult, LoadedModule
 from smartmem.files import copy_file
 from smartmem.inputs import named_inputs, random_inputs
+from smartmem.tensor_spec import TensorSpec
 
 
 class Executable:
@@ -42,12 +42,12 @@ class Executable:
         return LoadedModule(self.path, device=self.device)
 
     @property
-    def inputs(self) -> tuple[ArraySpec, ...]:
+    def inputs(self) -> tuple[TensorSpec, ...]:
         """What the model takes, in order."""
         return self.module.inputs
 
     @property
-    def outputs(self) -> tuple[ArraySpec, ...]:
+    def outputs(self) -> tuple[TensorSpec, ...]:
         """What it returns, in order."""
         return self.module.outputs
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from smartmem.backend.arrays import checked_inputs
-from smartmem.backend.metadata import ArraySpec
 from smartmem.errors import InvalidInputError
 from smartmem.parameters import Array
+from smartmem.tensor_spec import TensorSpec
 
 RANDOM_INTEGER_END = 10
 """Random integer inputs lie in [0, 10): small enough to be indices of any embedding
 or position table that is not a toy, more than two so that they differ."""
 
 
-def random_inputs(specs: Sequence[ArraySpec], seed: int = 0) -> list[Array]:
+def random_inputs(specs: Sequence[TensorSpec], seed: int = 0) -> list[Array]:
     """One random array for each spec: floats are normal(0, 1), integers 0 to 9.
 
     Which integers make sense (token ids, masks) is not in a model, so pass real arrays
@@ -27,7 +27,7 @@ def random_inputs(specs: Sequence[ArraySpec], seed: int = 0) -> list[Array]:
     return [_random_array(spec, generator) for spec in specs]
 
 
-def _random_array(spec: ArraySpec, generator: np.random.Generator) -> Array:
+def _random_array(spec: TensorSpec, generator: np.random.Generator) -> Array:
     values: Array
     if spec.dtype == np.bool_:
         values = generator.integers(0, 2, spec.shape)
@@ -38,7 +38,7 @@ def _random_array(spec: ArraySpec, generator: np.random.Generator) -> Array:
     return np.asarray(values).astype(spec.dtype)  # a shape of () gives a bare number
 
 
-def fit_arrays(specs: Sequence[ArraySpec], given: Any) -> list[Array]:
+def fit_arrays(specs: Sequence[TensorSpec], given: Any) -> list[Array]:
     """Given inputs as one contiguous array for each spec.
 
     Args:
@@ -57,7 +57,7 @@ def fit_arrays(specs: Sequence[ArraySpec], given: Any) -> list[Array]:
     return checked_inputs(specs, [*restored, *given[len(specs) :]])
 
 
-def named_inputs(specs: Sequence[ArraySpec], arrays: Mapping[str, Any]) -> list[Any]:
+def named_inputs(specs: Sequence[TensorSpec], arrays: Mapping[str, Any]) -> list[Any]:
     """The values of ``arrays`` in the order of ``specs``.
 
     Raises:
@@ -72,7 +72,7 @@ def named_inputs(specs: Sequence[ArraySpec], arrays: Mapping[str, Any]) -> list[
     return [arrays[name] for name in names]
 
 
-def _with_bfloat16(value: Any, spec: ArraySpec) -> Any:
+def _with_bfloat16(value: Any, spec: TensorSpec) -> Any:
     """Gives bfloat16 its dtype back, which NumPy's files keep as bare bytes."""
     if isinstance(value, np.ndarray) and value.dtype == "V2" and spec.dtype.itemsize == 2:
         return value.view(spec.dtype)

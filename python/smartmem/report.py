@@ -16,10 +16,10 @@ from typing import Any, Literal
 import smartmem
 from smartmem.backend.iree import CompileStatistics
 from smartmem.backend.kernels import KernelCounts
-from smartmem.backend.metadata import ArraySpec
 from smartmem.files import write_file
 from smartmem.inventory import Inventory
 from smartmem.passes import Remark
+from smartmem.tensor_spec import TensorSpec
 
 SCHEMA_VERSION = 1
 
@@ -70,8 +70,8 @@ class Report:
     source: str
     target: str
     opt_level: str
-    inputs: tuple[ArraySpec, ...]
-    outputs: tuple[ArraySpec, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     inventory: Inventory
     kernels: CompileStatistics
     parameter_bytes: int
@@ -143,5 +143,5 @@ class Report:
         return render(self)
 
 
-def _spec_json(spec: ArraySpec) -> dict[str, Any]:
+def _spec_json(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype.name}

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch_mlir import ir
 
-from smartmem.backend.metadata import REFLECTION_KEY, ArraySpec, encode_metadata
+from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
 from smartmem.files import scratch_folder
@@ -23,6 +23,7 @@ from smartmem.options import CompileOptions
 from smartmem.passes import PIPELINE, PassContext, Remark
 from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder, save_bytecode
+from smartmem.tensor_spec import TensorSpec
 
 INPUT = "input"
 IR_STAGES = (INPUT, *(name for name, _ in PIPELINE))
@@ -70,8 +71,8 @@ class Lowered:
     folder: tempfile.TemporaryDirectory[str]
     name: str
     source: str
-    inputs: tuple[ArraySpec, ...]
-    outputs: tuple[ArraySpec, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     parameter_bytes: int
     remarks: tuple[Remark, ...]
 
@@ -100,7 +101,8 @@ def lower(
         scratch_folder(),
         model_name(model),
         imported.source,
-        *signature(imported),
+        imported.inputs,
+        imported.outputs,
         parameter_bytes,
         tuple(context.remarks),
     )
@@ -110,20 +112,9 @@ def lower(
     return lowered
 
 
-def signature(
-    imported: ImportedModel,
-) -> tuple[tuple[ArraySpec, ...], tuple[ArraySpec, ...]]:
-    """Inputs and outputs as the compiled module will describe them."""
-    inputs, outputs = (
-        tuple(ArraySpec(spec.name, spec.shape, spec.dtype) for spec in specs)
-        for specs in (imported.inputs, imported.outputs)
-    )
-    return inputs, outputs
-
-
 def embed_metadata(imported: ImportedModel, target: Target) -> None:
     """Makes the compiled module say what it was compiled for and what it takes."""
-    text = encode_metadata(target, *signature(imported))
+    text = encode_metadata(target, imported.inputs, imported.outputs)
     main = entry_function(imported.module)
     with imported.module.context:
         main.attributes["iree.reflection"] = ir.DictAttr.get(

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.metadata import REFLECTION_KEY, ArraySpec, encode_metadata
+from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import resolve_target
+from smartmem.tensor_spec import TensorSpec
 
 TARGET = resolve_target("vulkan")
 F32 = np.dtype(np.float32)
@@ -23,8 +24,8 @@ F32 = np.dtype(np.float32)
 
 def run(name, signature, body, arrays, expected):
     """Compiles one function, runs it on the device, prints whether the numbers agree."""
-    inputs = [ArraySpec(f"x{i}", array.shape, F32) for i, array in enumerate(arrays)]
-    meta = encode_metadata(TARGET, inputs, [ArraySpec("y", expected.shape, F32)])
+    inputs = [TensorSpec(f"x{i}", array.shape, F32) for i, array in enumerate(arrays)]
+    meta = encode_metadata(TARGET, inputs, [TensorSpec("y", expected.shape, F32)])
     attribute = f'attributes {{iree.reflection = {{"{REFLECTION_KEY}" = {json.dumps(meta)}}}}}'
     text = f"func.func @main{signature} {attribute} {{{body}}}"
     with tempfile.TemporaryDirectory() as folder:

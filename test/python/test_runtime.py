@@ -14,7 +14,6 @@ from smartmem.backend.devices import probe_vulkan, usable_devices
 from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.metadata import (
     REFLECTION_KEY,
-    ArraySpec,
     decode_metadata,
     encode_metadata,
     signature_of,
@@ -26,6 +25,7 @@ from smartmem.backend.spirv import shader_use
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError, TargetError, UnsupportedError
 from smartmem.parameters import NUMPY_DTYPES
+from smartmem.tensor_spec import TensorSpec
 
 needs_vulkan = pytest.mark.skipif(
     not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
@@ -44,8 +44,8 @@ func.func @main(%a: tensor<16x256xf32>) -> tensor<16xf32> {
 }
 """
 F32 = np.dtype(np.float32)
-SUM_INPUTS = [ArraySpec("rows", (16, 256), F32)]
-SUM_OUTPUTS = [ArraySpec("sums", (16,), F32)]
+SUM_INPUTS = [TensorSpec("rows", (16, 256), F32)]
+SUM_OUTPUTS = [TensorSpec("sums", (16,), F32)]
 
 
 def build(folder, text, target, inputs, outputs):
@@ -119,7 +119,7 @@ def doubling(dtype: str, shape: tuple[int, ...]) -> str:
 @pytest.mark.parametrize("name", ["f16", "bf16", "f32", "f64", "i1", "i8", "i16", "i32", "i64"])
 def test_every_dtype_goes_in_and_out(tmp_path, device, name):
     dtype, shape = NUMPY_DTYPES[name], (3, 5)
-    specs = [ArraySpec("x", shape, dtype)]
+    specs = [TensorSpec("x", shape, dtype)]
     module = LoadedModule(build(tmp_path, doubling(name, shape), device, specs, specs), device)
     x = (np.arange(15).reshape(shape) % 7 / 2).astype(dtype)
     (y,) = module(x)
@@ -129,7 +129,7 @@ def test_every_dtype_goes_in_and_out(tmp_path, device, name):
 
 @pytest.mark.parametrize("shape", [(), (0, 4)])
 def test_scalars_and_empty_arrays(tmp_path, shape):
-    specs = [ArraySpec("x", shape, F32)]
+    specs = [TensorSpec("x", shape, F32)]
     module = LoadedModule(build(tmp_path, doubling("f32", shape), "cpu", specs, specs))
     x = np.full(shape, 1.5, F32)
     (y,) = module(x)
@@ -157,7 +157,7 @@ def test_torch_tensors(sum_path, rows, tmp_path):
     module = LoadedModule(sum_path)
     tensor = torch.from_numpy(rows).requires_grad_()
     np.testing.assert_array_equal(module(tensor), module(rows))
-    specs = [ArraySpec("x", (4,), np.dtype(ml_dtypes.bfloat16))]
+    specs = [TensorSpec("x", (4,), np.dtype(ml_dtypes.bfloat16))]
     halves = LoadedModule(build(tmp_path, doubling("bf16", (4,)), "cpu", specs, specs))
     (y,) = halves(torch.tensor([1.5, 2.0, -3.0, 0.25], dtype=torch.bfloat16))
     np.testing.assert_array_equal(y.astype(F32), [3.0, 4.0, -6.0, 0.5])
@@ -342,7 +342,7 @@ def test_the_device_is_asked_for_what_the_shaders_use(adreno_path, tmp_path):
         features=frozenset({"subgroup-basic", "subgroup-arithmetic"}),
     )
     assert placement._mismatches(ModuleFile(adreno_path), small) == []
-    specs = [ArraySpec("x", (8, 64), np.dtype(np.float16))]
+    specs = [TensorSpec("x", (8, 64), np.dtype(np.float16))]
     halves = build(tmp_path, doubling("f16", (8, 64)), "adreno", specs, specs)
     assert placement._mismatches(ModuleFile(halves), small) == [
         "it needs float16",
@@ -374,7 +374,7 @@ def test_damaged_shaders_are_not_read_past_their_end(adreno_path, cut):
 
 def test_metadata_survives():
     target = resolve_target("adreno")
-    inputs = [ArraySpec('a "quoted" näme', (), np.dtype(ml_dtypes.bfloat16)), *SUM_INPUTS]
+    inputs = [TensorSpec('a "quoted" näme', (), np.dtype(ml_dtypes.bfloat16)), *SUM_INPUTS]
     read = decode_metadata(encode_metadata(target, inputs, SUM_OUTPUTS))
     assert (read.target_name, read.kind) == ("adreno", "vulkan")
     assert read.requirements == target.requirements

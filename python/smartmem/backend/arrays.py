@@ -9,12 +9,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from smartmem.backend.metadata import ArraySpec
 from smartmem.errors import InvalidInputError
 from smartmem.parameters import Array
+from smartmem.tensor_spec import TensorSpec
 
 
-def checked_inputs(specs: Sequence[ArraySpec], values: Sequence[Any]) -> list[Array]:
+def checked_inputs(specs: Sequence[TensorSpec], values: Sequence[Any]) -> list[Array]:
     """The values as contiguous arrays, each of its spec's shape and dtype.
 
     Accepts NumPy arrays, PyTorch tensors on any device, and whatever NumPy converts.
@@ -30,7 +30,7 @@ def checked_inputs(specs: Sequence[ArraySpec], values: Sequence[Any]) -> list[Ar
     return [_checked(spec, value) for spec, value in zip(specs, values, strict=True)]
 
 
-def _checked(spec: ArraySpec, value: Any) -> Array:
+def _checked(spec: TensorSpec, value: Any) -> Array:
     array = _as_array(spec, value)
     if array.shape != spec.shape:
         raise InvalidInputError(
@@ -45,7 +45,7 @@ def _checked(spec: ArraySpec, value: Any) -> Array:
     return np.ascontiguousarray(array).reshape(spec.shape)
 
 
-def _as_array(spec: ArraySpec, value: Any) -> Array:
+def _as_array(spec: TensorSpec, value: Any) -> Array:
     # A tensor can only exist where torch is imported already.
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):

@@ -19,21 +19,10 @@ import numpy as np
 from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.targets import Target
 from smartmem.parameters import NUMPY_DTYPES
+from smartmem.tensor_spec import TensorSpec
 
 REFLECTION_KEY = "smartmem.meta"
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """One input or output of a compiled module."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.dtype}{[*self.shape]}"
 
 
 @dataclass(frozen=True)
@@ -49,12 +38,12 @@ class ModuleMetadata:
     target_name: str | None
     kind: Literal["cpu", "vulkan"]
     requirements: DeviceRequirements | None
-    inputs: tuple[ArraySpec, ...]
-    outputs: tuple[ArraySpec, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
 
 def encode_metadata(
-    target: Target, inputs: Sequence[ArraySpec], outputs: Sequence[ArraySpec]
+    target: Target, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
 ) -> str:
     """The text to store under ``REFLECTION_KEY``.
 
@@ -101,7 +90,7 @@ def decode_metadata(text: str) -> ModuleMetadata:
 
 def signature_of(
     declaration: str,
-) -> tuple[tuple[ArraySpec, ...], tuple[ArraySpec, ...]] | None:
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
     """Inputs and outputs out of IREE's ``iree.abi.declaration``.
 
     Returns None for a signature that is not made of static tensors alone.
@@ -113,7 +102,7 @@ def signature_of(
     return (inputs, outputs) if inputs is not None and outputs is not None else None
 
 
-def _declared(text: str) -> tuple[ArraySpec, ...] | None:
+def _declared(text: str) -> tuple[TensorSpec, ...] | None:
     specs = []
     for part in filter(None, re.split(r", (?=%)", text)):
         match = re.match(r"%(\w+): tensor<((?:\d+x)*)(\w+)>", part)
@@ -121,17 +110,17 @@ def _declared(text: str) -> tuple[ArraySpec, ...] | None:
         if match is None or dtype is None:
             return None
         shape = tuple(int(size) for size in match.group(2).split("x")[:-1])
-        specs.append(ArraySpec(match.group(1), shape, dtype))
+        specs.append(TensorSpec(match.group(1), shape, dtype))
     return tuple(specs)
 
 
-def _spec_to_json(spec: ArraySpec) -> dict[str, Any]:
+def _spec_to_json(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "shape": [*spec.shape], "dtype": np.dtype(spec.dtype).name}
 
 
-def _spec_from_json(values: Mapping[str, Any]) -> ArraySpec:
+def _spec_from_json(values: Mapping[str, Any]) -> TensorSpec:
     name, shape, dtype = values["name"], values["shape"], values["dtype"]
-    return ArraySpec(str(name), tuple(int(size) for size in shape), _dtype(dtype))
+    return TensorSpec(str(name), tuple(int(size) for size in shape), _dtype(dtype))
 
 
 def _dtype(name: str) -> np.dtype[np.generic]:

@@ -13,11 +13,11 @@ from iree import runtime as rt
 
 from smartmem.backend import hal
 from smartmem.backend.arrays import checked_inputs
-from smartmem.backend.metadata import ArraySpec
 from smartmem.backend.module_file import ModuleFile
 from smartmem.backend.placement import place
 from smartmem.errors import InvalidInputError, TargetError
 from smartmem.parameters import Array
+from smartmem.tensor_spec import TensorSpec
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class LoadedModule:
             ) from error
 
     @property
-    def inputs(self) -> tuple[ArraySpec, ...]:
+    def inputs(self) -> tuple[TensorSpec, ...]:
         """Names, shapes and dtypes of the inputs, in order."""
         return self.metadata.inputs
 
     @property
-    def outputs(self) -> tuple[ArraySpec, ...]:
+    def outputs(self) -> tuple[TensorSpec, ...]:
         """Names, shapes and dtypes of the outputs, in order."""
         return self.metadata.outputs
 

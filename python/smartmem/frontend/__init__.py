@@ -10,7 +10,9 @@ from typing import Any
 from torch_mlir import ir
 
 from smartmem.errors import InvalidInputError, ToolMissingError
-from smartmem.frontend.imported_model import Array, ImportedModel, Reference, TensorSpec
+from smartmem.frontend.imported_model import ImportedModel, Reference
+from smartmem.parameters import Array
+from smartmem.tensor_spec import TensorSpec
 
 __all__ = [
     "INPUT_FORMATS",

@@ -13,9 +13,9 @@ from torch_mlir.dialects import tensor
 
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.dead_results import drop_dead_results
-from smartmem.frontend.imported_model import TensorSpec
 from smartmem.frontend.lowering import run_passes, walk, where
 from smartmem.parameters import Parameters, numpy_dtype, resource_key
+from smartmem.tensor_spec import TensorSpec
 
 _DIALECTS = frozenset(
     ("affine", "arith", "cf", "func", "linalg", "math", "scf", "smartmem", "tensor")

@@ -5,33 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from torch_mlir import ir
 
-from smartmem.parameters import Parameters
+from smartmem.parameters import Array, Parameters
+from smartmem.tensor_spec import TensorSpec
 
-Array = npt.NDArray[np.generic]
 Reference = Callable[[Sequence[Array]], list[Array]]
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output of a model.
-
-    Attributes:
-        name: as the model's source calls it; unique among the inputs (or outputs).
-        shape: static.
-        dtype: of the arrays that a caller passes or gets. MLIR integers carry no sign,
-            so this can be unsigned where the module says ``i8``.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype.name}"
 
 
 @dataclass

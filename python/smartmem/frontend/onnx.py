@@ -24,13 +24,14 @@ from torch_mlir.extras import onnx_importer
 
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.finish import finish_module
-from smartmem.frontend.imported_model import Array, ImportedModel, TensorSpec, unique_names
+from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
 from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_reference import onnx_reference
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
-from smartmem.parameters import Parameters, resource_key
+from smartmem.parameters import Array, Parameters, resource_key
+from smartmem.tensor_spec import TensorSpec
 
 _LOG = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from smartmem.frontend.imported_model import Array
+from smartmem.parameters import Array
 
 LARGEST = 1 << 20
 """Elements; larger tables cost less to compute than to store."""

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from smartmem.frontend.imported_model import Array, Reference
+from smartmem.frontend.imported_model import Reference
+from smartmem.parameters import Array
 
 logger = logging.getLogger(__name__)
 

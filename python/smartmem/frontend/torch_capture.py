@@ -15,8 +15,8 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from smartmem.errors import InvalidInputError
-from smartmem.frontend.imported_model import Array
 from smartmem.frontend.torch_tensors import to_tensor
+from smartmem.parameters import Array
 
 _TELLTALES = ("torch._subclasses.fake_tensor", "torch.export")
 """PyTorch's loggers that show the traceback of an exception that is raised as well."""

@@ -11,9 +11,11 @@ from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.utils import _pytree as pytree
 
 from smartmem.errors import UnsupportedError
-from smartmem.frontend.imported_model import Array, Reference, TensorSpec, unique_names
+from smartmem.frontend.imported_model import Reference, unique_names
 from smartmem.frontend.torch_capture import inference_mode_of
 from smartmem.frontend.torch_tensors import to_array, to_tensor
+from smartmem.parameters import Array
+from smartmem.tensor_spec import TensorSpec
 
 
 def check_program(program: ExportedProgram) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from smartmem.errors import UnsupportedError
-from smartmem.frontend.imported_model import Array
+from smartmem.parameters import Array
 
 
 def to_tensor(value: torch.Tensor | Array) -> torch.Tensor:

@@ -14,9 +14,9 @@ from smartmem.tools.cli_files import check_output, is_module
 from smartmem.tools.cli_settings import CompileSettings, DataSettings, MessageSettings
 
 if TYPE_CHECKING:
-    from smartmem.backend.metadata import ArraySpec
     from smartmem.executable import Executable
     from smartmem.parameters import Array
+    from smartmem.tensor_spec import TensorSpec
 
 ModuleArgument = Annotated[
     Path, typer.Argument(metavar="MODEL|MODULE", help="A model, or a compiled .vmfb.")
@@ -149,7 +149,7 @@ def open_executable(
     return compiled
 
 
-def input_arrays(specs: Sequence[ArraySpec], data: DataSettings) -> list[Array]:
+def input_arrays(specs: Sequence[TensorSpec], data: DataSettings) -> list[Array]:
     """The arrays of the files given, or random ones.
 
     Raises:
@@ -173,7 +173,7 @@ def note_random_inputs(data: DataSettings, messages: MessageSettings) -> None:
         )
 
 
-def describe_output(spec: ArraySpec, array: Array) -> str:
+def describe_output(spec: TensorSpec, array: Array) -> str:
     """Name, type, range and first values of an output, on one line."""
     import numpy as np
 
