@@ -351,6 +351,14 @@ def test_verbose_shows_the_traceback(cli: Cli) -> None:
     assert re.search(r"^error: cannot read the model absent.onnx", done.stderr, re.MULTILINE)
 
 
+def test_verbose_shows_the_log_of_iree_compile(cli: Cli, onnx_file: Path) -> None:
+    flags = ("-t", "cpu", "-O3", "--iree-flag=--iree-llvmcpu-stack-allocation-limit=1")
+    fails(cli("compile", onnx_file, *flags), "exceeded stack allocation limit of 1 bytes")
+    done = cli("compile", onnx_file, *flags, "-v")
+    assert done.returncode == 1 and "note: " in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: iree-compile for target cpu failed")
+
+
 def test_a_wrong_command_line_ends_with_2(cli: Cli) -> None:
     for arguments in (["compile"], ["compile", "--no-such-option", "x"], ["unknown"]):
         done = cli(*arguments)

@@ -90,6 +90,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
         except SmartMemError as error:
             if messages.verbose:
                 traceback.print_exc()
+                print(getattr(error, "log", ""), file=sys.stderr)  # what iree-compile said
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(1) from None
         except KeyboardInterrupt:
