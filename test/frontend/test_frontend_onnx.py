@@ -58,8 +58,8 @@ def floats(*shape: int) -> Any:
 
 def test_example_computes_what_onnx_does(check: Callable[..., None]) -> None:
     imported = import_model(EXAMPLE)
-    assert [str(spec) for spec in imported.inputs] == ["image: 1x3x112x112 float32"]
-    assert [str(spec) for spec in imported.outputs] == ["logits: 1x100 float32"]
+    assert [str(spec) for spec in imported.inputs] == ["image: float32[1, 3, 112, 112]"]
+    assert [str(spec) for spec in imported.outputs] == ["logits: float32[1, 100]"]
     check(imported, floats(1, 3, 112, 112))
 
 

@@ -60,7 +60,7 @@ def test_buffers_integers_and_nested_outputs(check: Callable[..., None]) -> None
     module = Affine()
     x, ids = arrays_for_affine()
     model = import_model(module, inputs=(x, ids))
-    assert [str(spec) for spec in model.inputs] == ["x: 3x4 float32", "ids: 3 int64"]
+    assert [str(spec) for spec in model.inputs] == ["x: float32[3, 4]", "ids: int64[3]"]
     assert [spec.name for spec in model.outputs] == ["sum", "rest_0"]
     assert model.source == "torch"
     assert set(model.parameters) == {"scale", "embed.weight", "shift", "hidden"}
@@ -82,7 +82,7 @@ def test_named_tuple_fields_name_the_outputs() -> None:
 
 def test_single_output() -> None:
     model = import_model(nn.ReLU(), inputs=torch.zeros(2))
-    assert [str(spec) for spec in model.outputs] == ["output: 2 float32"]
+    assert [str(spec) for spec in model.outputs] == ["output: float32[2]"]
 
 
 def test_tied_weights_are_recorded_once(check: Callable[..., None]) -> None:

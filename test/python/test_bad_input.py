@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -288,7 +289,11 @@ def test_full_disk(cli: Cli, mlir_file: Path) -> None:
 def test_full_disk_behind_stdout(mlir_file: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            ["smartmem", "targets"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "smartmem.tools.cli", "targets"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     fails(done, "cannot write to standard output", "No space")
 
