@@ -289,7 +289,7 @@ def test_full_disk(cli: Cli, mlir_file: Path) -> None:
 def test_full_disk_behind_stdout(mlir_file: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "smartmem.tools.cli", "targets"],
+            [Path(sys.executable).parent / "smartmem", "targets"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
