@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from smartmem.passes.base import Pass, PassContext, Remark
 from smartmem.passes.classify_ops import ClassifyOps
+from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.demote_f64 import DemoteF64
+from smartmem.passes.eliminate_views import EliminateViews
+from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.raise_views import RaiseViews
 
@@ -19,11 +22,16 @@ PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
     RaiseViews,
     ClassifyOps,
+    ComposeViews,
+    EliminateViews,
     LowerToLinalg,
+    FormRegions,
 )
 
-# Name of the IR after the last of the passes beside it. "input" is the import.
-PIPELINE: tuple[tuple[str, tuple[type[Pass], ...]], ...] = (
+# Name of the IR after the passes beside it; text is an upstream pipeline. "input" is
+# the import. Elimination (smartmem-compose-views to smartmem-eliminate-views, and
+# smartmem-form-regions) is not in it yet: see docs/design.md.
+PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RaiseViews)),
     ("classified", (ClassifyOps,)),
     ("lowered", (LowerToLinalg,)),

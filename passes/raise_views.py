@@ -23,12 +23,10 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.dialect import concat, view
-from smartmem.index_map import Domain
-from smartmem.index_map.affine import to_affine_map
-from smartmem.passes.analysis.movement import Movement, Piece, Refusal
+from smartmem.passes.analysis.movement import Movement, Refusal
 from smartmem.passes.analysis.movements import movement
 from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering.movement_ops import build_movement
 
 
 @dataclass(frozen=True)
@@ -51,33 +49,6 @@ class RaiseViews(Pass):
 def _replace(op: ir.Operation, found: Movement) -> None:
     result = op.results[0]
     with ir.InsertionPoint(op), op.location:
-        views = [_view(p, found.fill, result.type) for p in found.pieces]
-        new = views[0]
-        if len(views) > 1:
-            domains = [_domain(p.domain, result.type) for p in found.pieces]
-            new = concat(views, domains, result.type)
+        new = build_movement(found.pieces, found.fill, result.type)
     result.replace_all_uses_with(new)
     op.erase()
-
-
-def _view(
-    piece: Piece, fill: ir.Value | ir.Attribute | None, type_: ir.RankedTensorType
-) -> ir.Value:
-    if piece.index_map.is_identity and piece.source.type == type_:
-        return piece.source  # the untouched rest of an insert_slice, or a copy
-    map_ = piece.index_map.to_affine(type_.context)
-    domain = _domain(piece.domain, type_) if piece.domain.constraints else None
-    scalar = None if fill is None or domain is None else _scalar(fill)
-    return view(piece.source, map_, type_, domain, scalar)
-
-
-def _domain(domain: Domain, type_: ir.RankedTensorType) -> ir.AffineMap:
-    return to_affine_map(domain.constraints, len(type_.shape), type_.context)
-
-
-def _scalar(fill: ir.Value | ir.Attribute) -> ir.Value:
-    if isinstance(fill, ir.Value):
-        return fill
-    return ir.Operation.create(
-        "arith.constant", results=[fill.type], attributes={"value": fill}
-    ).result

@@ -22,8 +22,7 @@ NOTE = "<!-- Written by scripts/generate_docs.py; change the docstrings instead.
 def passes_page() -> str:
     """The page on passes: the pipeline, then one section for each pass."""
     stages = "\n".join(
-        f"| `{stage}` | {', '.join(f'`--{p.argument}`' for p in passes)} |"
-        for stage, passes in PIPELINE
+        f"| `{stage}` | {', '.join(map(_step, passes))} |" for stage, passes in PIPELINE
     )
     sections = "\n".join(_pass_section(p) for p in PASSES)
     return (
@@ -32,6 +31,10 @@ def passes_page() -> str:
         "| IR after them | passes |\n|---|---|\n| `input` | the import |\n"
         f"{stages}\n\n{sections}"
     )
+
+
+def _step(step: type[Pass] | str) -> str:
+    return f"`{step}`" if isinstance(step, str) else f"`--{step.argument}`"
 
 
 def _pass_section(pass_: type[Pass]) -> str:

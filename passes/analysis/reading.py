@@ -73,7 +73,7 @@ def _view_reading(view: ViewOp, shape: Shape) -> Reading:
     outer = from_affine(ir.AffineMapAttr(view.map).value, shape)
     domain = _domain(view.domain, shape)
     inner = reading(view.source)
-    if not _fills_agree(view, inner):
+    if not _composes(view, inner):
         inner = _leaf(view.source, shape_of(view.source))
     through = _through(outer, inner)
     pieces = tuple(
@@ -93,31 +93,38 @@ def _through(outer: IndexMap, inner: Reading) -> Reading:
 
 
 def _direct_pieces(concat: ConcatOp, shape: Shape) -> list[Piece]:
-    """The pieces of a concat whose sources are all views; empty if one is not."""
-    pieces = []
-    for source, attribute in zip(concat.sources, ir.ArrayAttr(concat.domains), strict=True):
-        owner = source.owner
-        if isinstance(owner, ir.Block) or owner.name != ViewOp.OPERATION_NAME:
-            return []
-        view = owner.opview
+    """The pieces of a concat on the nearest value that all its sources read through
+    views alone; empty if there is none.
+    """
+    chains = [_view_chain(source, shape) for source in concat.sources]
+    common = next((v for v in chains[0] if all(v in chain for chain in chains)), None)
+    if common is None:
+        return []
+    domains = [_domain(d, shape) for d in ir.ArrayAttr(concat.domains)]
+    return [Piece(common, c[common], d) for c, d in zip(chains, domains, strict=True)]
+
+
+def _view_chain(value: ir.Value, shape: Shape) -> dict[ir.Value, IndexMap]:
+    """The values that ``value`` reads through views without fill, nearest first."""
+    index_map, chain = identity(shape), {}
+    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+        view = value.owner.opview
         if view.fill is not None:
-            return []
-        index_map = from_affine(ir.AffineMapAttr(view.map).value, shape)
-        pieces.append(Piece(view.source, index_map, _domain(attribute, shape)))
-    return pieces
+            break
+        map_ = ir.AffineMapAttr(view.map).value
+        index_map = compose(index_map, from_affine(map_, shape_of(value)))
+        value = view.source
+        chain[value] = index_map
+    return chain
 
 
-def _fills_agree(view: ViewOp, inner: Reading) -> bool:
-    """Whether one fill value serves outside the view's domain and inside its source."""
-    if view.fill is None or inner.fill is None or view.fill == inner.fill:
-        return True
-    return _constant(view.fill) is not None and _constant(view.fill) == _constant(inner.fill)
+def _composes(view: ViewOp, inner: Reading) -> bool:
+    """Whether a view of ``inner`` is one movement again.
 
-
-def _constant(value: ir.Value) -> ir.Attribute | None:
-    if isinstance(value.owner, ir.Block) or value.owner.name != "arith.constant":
-        return None
-    return value.owner.attributes["value"]
+    Padding stays a movement of its own: code generators know a pad of a tensor, and not
+    one of a reshaped or permuted tensor.
+    """
+    return inner.fill is None and (view.fill is None or len(inner.pieces) == 1)
 
 
 def _concat_reading(concat: ConcatOp, shape: Shape) -> Reading:

@@ -27,6 +27,7 @@ from smartmem.index_map import (
     transpose,
 )
 from smartmem.index_map import expr as ex
+from smartmem.index_map import extract_slice as slice_of
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.index_arithmetic import compute_index, index_constant
 
@@ -44,7 +45,7 @@ def read(source: ir.Value, index_map: IndexMap) -> ir.Value:
     if permutation is not None:
         return build.transpose(source, permutation)
     form = digit_form(index_map)
-    plan = _plan(form, build.shape_of(source)) if form else None
+    plan = layout_of(form, build.shape_of(source)) if form else None
     if plan is None:
         return gather([GatherPiece(source, index_map)], None, build.tensor_type(source, shape))
     return _apply(plan, source, shape)
@@ -74,7 +75,7 @@ def restrict(index_map: IndexMap, box: build.Box) -> IndexMap:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Layout:
     """A slice of the source, split into digits, permuted and repeated."""
 
     offsets: list[int]
@@ -83,8 +84,21 @@ class _Plan:
     source_digits: list[int]
     digit_shape: Shape
 
+    def is_aligned(self, source: Shape) -> bool:
+        """Whether each dim of ``source`` is a whole number of slices, this one of them."""
+        return all(
+            stride == 1 and extent % size == 0 and offset % size == 0
+            for extent, offset, size, stride in zip(
+                source, self.offsets, self.sizes, self.strides, strict=True
+            )
+        )
 
-def _plan(form: DigitForm, source: Shape) -> _Plan | None:
+    def slice_map(self) -> IndexMap:
+        """The map that reads just that part."""
+        return slice_of(self.offsets, self.sizes, self.strides)
+
+
+def layout_of(form: DigitForm, source: Shape) -> Layout | None:
     """How the digits lie in the source, or None where no slice holds just them."""
     sizes = form.digit_shape
     offsets, extents, strides, order = [], [], [], []
@@ -105,10 +119,10 @@ def _plan(form: DigitForm, source: Shape) -> _Plan | None:
         order += [atom.index for atom, _ in terms if isinstance(atom, ex.Dim)]
     if len(set(order)) != len(order):
         return None
-    return _Plan(offsets, extents, strides, order, sizes)
+    return Layout(offsets, extents, strides, order, sizes)
 
 
-def _apply(plan: _Plan, source: ir.Value, shape: Shape) -> ir.Value:
+def _apply(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:
     value = build.extract_slice(source, plan.offsets, plan.sizes, plan.strides)
     if plan.source_digits == list(range(len(plan.digit_shape))):
         return build.reshape(value, shape)

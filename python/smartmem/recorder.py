@@ -57,7 +57,7 @@ class StageRecorder:
         """Takes the inventory of the last stage's IR, and keeps and saves the IR."""
         record = self.records[-1]
         inventory = take_inventory(module.operation)
-        if inventory.is_classified or not self.inventory.is_classified:
+        if not self.inventory.is_classified:  # later stages eliminate what it counts
             self.inventory = inventory
         self.records[-1] = replace(record, data_movement=inventory.movements)
         if self._options.keep_ir:

@@ -55,7 +55,7 @@ class Report:
         opt_level: iree-compile's optimization level.
         inputs: what the model takes.
         outputs: what it returns.
-        inventory: operations and data movement where they were last classified.
+        inventory: operations and data movement where they were first classified.
         kernels: what iree-compile made of the model.
         parameter_bytes: size of the parameters after import.
         module_bytes: size of the compiled module.

@@ -137,7 +137,7 @@ def run_stages(
     """
     for name, passes in PIPELINE[IR_STAGES.index(after) : IR_STAGES.index(until)]:
         with recorder.stage(name, "smartmem"):
-            run_pipeline(module, [cls() for cls in passes], context)
+            run_pipeline(module, [p if isinstance(p, str) else p() for p in passes], context)
         recorder.keep(module)
 
 

@@ -290,6 +290,7 @@ def test_full_disk_behind_stdout(mlir_file: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [Path(sys.executable).parent / "smartmem", "targets"],
+            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -30,8 +30,9 @@ def test_every_file_in_passes_is_a_pass() -> None:
     assert files == {p.argument.removeprefix("smartmem-").replace("-", "_") for p in PASSES}
 
 
-def test_pipeline_runs_every_pass_once_in_order() -> None:
-    assert tuple(p for _, passes in PIPELINE for p in passes) == PASSES
+def test_pipeline_runs_passes_once_in_the_order_of_the_table() -> None:
+    steps = [step for _, steps in PIPELINE for step in steps if not isinstance(step, str)]
+    assert steps == [p for p in PASSES if p in steps]
 
 
 def test_generated_pages_are_up_to_date() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smartmem.errors import InvalidInputError, SmartMemError
+from smartmem.files import discard_stdout
 from smartmem.options import Progress as ProgressCallback
 from smartmem.tools.cli_settings import MessageSettings, expand_settings
 
@@ -34,6 +34,7 @@ def result(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        discard_stdout()
         raise InvalidInputError(
             f"cannot write to standard output: {error.strerror}; redirect it elsewhere"
         ) from error
@@ -97,8 +98,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
             print("interrupted", file=sys.stderr)
             raise SystemExit(INTERRUPTED) from None
         except BrokenPipeError:
-            # Python flushes stdout once more at exit and would complain again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_stdout()
             raise SystemExit(1) from None
 
     return run

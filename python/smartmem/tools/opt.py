@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from torch_mlir import ir
 
 from smartmem.diagnostics import collect_diagnostics
 from smartmem.errors import InvalidInputError, SmartMemError
-from smartmem.files import write_file
+from smartmem.files import discard_stdout, write_file
 from smartmem.passes import Pass, PassContext
 from smartmem.pipelines import (
     MODULE,
@@ -56,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Python flushes stdout once more at exit and would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED

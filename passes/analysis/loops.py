@@ -1,0 +1,100 @@
+"""The loop nest of a linalg operation: its domain and how it reads and writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+from torch_mlir.dialects import linalg
+
+from smartmem.index_map import Dim, IndexMap, Shape, from_affine
+from smartmem.passes.analysis.movement import is_static, shape_of
+
+
+@dataclass(frozen=True)
+class LoopNest:
+    """Iteration domain and accesses of a linalg operation with one result.
+
+    Attributes:
+        domain: extents of the loops.
+        accesses: index map of each operand, inputs first, the output last.
+        reductions: the loops that the output does not index.
+        is_contraction: multiplies two operands and sums: matmul and its like.
+        uses_index: whether the body reads loop indices or elements of other tensors.
+    """
+
+    domain: Shape
+    accesses: tuple[IndexMap, ...]
+    reductions: frozenset[int]
+    is_contraction: bool
+    uses_index: bool
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether there is no reduction."""
+        return not self.reductions
+
+    def loops_of(self, operand: int) -> list[int]:
+        """The loops that index ``operand``, in the order of its dimensions."""
+        return [
+            atom.index
+            for expr in self.accesses[operand].exprs
+            for atom, _ in expr.terms
+            if isinstance(atom, Dim)
+        ]
+
+    def is_projected_permutation(self, operand: int) -> bool:
+        """Whether each dim of ``operand`` is indexed by one loop of its own, or by 0."""
+        exprs = self.accesses[operand].exprs
+        loops = self.loops_of(operand)
+        plain = all(
+            e.is_constant or (e.const == 0 and len(e.terms) == 1 and e.terms[0][1] == 1)
+            for e in exprs
+        )
+        return plain and len(set(loops)) == len([e for e in exprs if e.terms])
+
+
+def loop_nest(op: ir.Operation) -> LoopNest | None:
+    """The loop nest of ``op``; None if it has no indexing maps or several results."""
+    if not op.name.startswith("linalg.") or len(op.results) != 1:
+        return None
+    attribute = linalg.get_indexing_maps(op)
+    if attribute is None or not all(is_static(v) for v in op.operands if _is_tensor(v)):
+        return None
+    if not all(_is_tensor(v) for v in op.operands):
+        return None
+    maps = [ir.AffineMapAttr(a).value for a in attribute]
+    domain = _domain(maps, [shape_of(v) for v in op.operands])
+    if domain is None:
+        return None
+    accesses = tuple(from_affine(m, domain) for m in maps)
+    used = {a.index for e in accesses[-1].exprs for a, _ in e.terms if isinstance(a, Dim)}
+    reductions = frozenset(d for d, n in enumerate(domain) if n > 1 and d not in used)
+    return LoopNest(
+        domain, accesses, reductions, bool(linalg.isa_contraction_op(op)), _uses_index(op)
+    )
+
+
+def _is_tensor(value: ir.Value) -> bool:
+    return isinstance(value.type, ir.RankedTensorType)
+
+
+def _domain(maps: list[ir.AffineMap], shapes: list[Shape]) -> Shape | None:
+    """Loop extents, from the operand dims that a loop indexes alone."""
+    extents: dict[int, int] = {}
+    for map_, shape in zip(maps, shapes, strict=True):
+        for expr, extent in zip(map_.results, shape, strict=True):
+            if isinstance(expr, ir.AffineDimExpr):
+                extents.setdefault(expr.position, extent)
+    if len(extents) < maps[0].n_dims:
+        return None
+    return tuple(extents[d] for d in range(maps[0].n_dims))
+
+
+def _uses_index(op: ir.Operation) -> bool:
+    return any(
+        inner.operation.name in ("linalg.index", "tensor.extract")
+        for region in op.regions
+        for block in region
+        for inner in block.operations
+    )

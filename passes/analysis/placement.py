@@ -1,0 +1,272 @@
+"""Where a view can go: into the write of its producer, or the read of a consumer.
+
+The pure half of eliminating views. SmartMem's rule comes first (section 3.2.2 of the
+paper): the producer writes the layout that its consumers read. What stands against a
+place is a reason, which the report quotes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from torch_mlir import ir
+
+from smartmem.dialect import ViewOp
+from smartmem.index_map import (
+    DigitForm,
+    IndexMap,
+    compose,
+    contiguous_run,
+    digit_form,
+    from_affine,
+    inverse,
+)
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.lowering.read_through import Layout, layout_of
+
+
+@dataclass(frozen=True)
+class Access:
+    """One access of a loop nest that is to go through a view.
+
+    Attributes:
+        op: the operation.
+        operand: number of the operand read or, for a write, of the output.
+        nest: its loops.
+        form: the access through the view over split loops.
+        layout: how the digits of the split loops lie in the tensor.
+        keeps_order: the result is written in the order in which the tensor is read, and
+            a view behind it restores what its readers expect.
+    """
+
+    op: ir.Operation
+    operand: int
+    nest: LoopNest
+    form: DigitForm
+    layout: Layout
+    keeps_order: bool = False
+
+
+@dataclass(frozen=True)
+class InWrite:
+    """The producer writes its result in the view's order."""
+
+    access: Access
+
+
+@dataclass(frozen=True)
+class InReads:
+    """Consumers read the view's source in the view's order."""
+
+    accesses: tuple[Access, ...]
+
+
+@dataclass(frozen=True)
+class AboveProducer:
+    """The view moves from the producer's result to its operands."""
+
+    op: ir.Operation
+    nest: LoopNest
+
+
+Placement = InWrite | InReads | AboveProducer
+
+
+def view_map(view: ir.Operation) -> IndexMap:
+    """The index map of a ``smartmem.view``."""
+    map_ = ir.AffineMapAttr(view.attributes["map"]).value
+    return from_affine(map_, shape_of(view.results[0]))
+
+
+def is_reshape(view: ir.Operation) -> bool:
+    """Whether a view keeps the row-major order of all elements: it costs nothing."""
+    source, index_map = shape_of(view.operands[0]), view_map(view)
+    elements = math.prod(index_map.shape)
+    whole = "domain" not in view.attributes and math.prod(source) == elements
+    return whole and contiguous_run(index_map, source) == elements
+
+
+def is_address(view: ir.Operation) -> bool:
+    """Whether a view reads a slice of its source in order: reshapes, slices, and both.
+
+    Such a view names a part of memory; nothing has to move.
+    """
+    if "domain" in view.attributes:
+        return False
+    if is_reshape(view):
+        return True
+    form = digit_form(view_map(view))
+    if form is None:
+        return False
+    layout = layout_of(form, shape_of(view.operands[0]))
+    return layout is not None and layout.source_digits == list(range(len(form.digit_shape)))
+
+
+def placement(view: ir.Operation) -> Placement | Refusal:
+    """Where ``view`` can go, best place first, or why it stays."""
+    if "domain" in view.attributes:
+        return Refusal("pads or reads a part only where a domain holds")
+    reads = _in_reads(view)
+    if isinstance(reads, InReads) and all(a.nest.is_contraction for a in reads.accesses):
+        # Its indexing maps read any permutation; the producer keeps the natural order,
+        # in which the reduction dimension is often the contiguous one.
+        return reads
+    written = _in_write(view)
+    if not isinstance(written, Refusal):
+        return written
+    if not isinstance(reads, Refusal):
+        return reads
+    above = _above_producer(view)
+    if not isinstance(above, Refusal):
+        return above
+    return Refusal(
+        f"producer: {written.reason}; consumers: {reads.reason}; above: {above.reason}"
+    )
+
+
+def _producer(view: ir.Operation) -> ir.Operation | Refusal:
+    owner = view.operands[0].owner
+    if isinstance(owner, ir.Block):
+        return Refusal("it is an argument")
+    if len(list(view.operands[0].uses)) > 1:
+        return Refusal("its result has other readers")
+    return owner.operation
+
+
+def _nest(op: ir.Operation) -> LoopNest | Refusal:
+    nest = loop_nest(op)
+    if nest is None:
+        return Refusal(f"{op.name} has no loops to split")
+    if nest.uses_index:
+        return Refusal("its body uses loop indices")
+    if not all(nest.is_projected_permutation(k) for k in range(len(nest.accesses))):
+        return Refusal("it reads an operand at sums of loops")
+    return nest
+
+
+def _in_write(view: ir.Operation) -> InWrite | Refusal:
+    op = _producer(view)
+    if isinstance(op, Refusal):
+        return op
+    nest = _nest(op)
+    if isinstance(nest, Refusal):
+        return nest
+    back = inverse(view_map(view), shape_of(view.operands[0]))
+    if back is None:
+        return Refusal("the view is no permutation of digits")
+    access = _access(op, len(op.operands) - 1, nest, compose(nest.accesses[-1], back), view)
+    if isinstance(access, Refusal):
+        return access
+    if tuple(access.layout.sizes) != shape_of(view.results[0]):
+        return Refusal("it would write only a part")
+    return InWrite(access)
+
+
+def _in_reads(view: ir.Operation) -> InReads | Refusal:
+    accesses, refusal = [], Refusal("nothing reads it")
+    for use in view.results[0].uses:
+        found = _read(view, use.owner.operation, use.operand_number)
+        if isinstance(found, Refusal):
+            refusal = found
+        else:
+            accesses.append(found)
+    return InReads(tuple(accesses)) if accesses else refusal
+
+
+def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusal:
+    nest = _nest(op)
+    if isinstance(nest, Refusal):
+        return nest
+    if operand == len(op.operands) - 1:
+        return Refusal("it is the initial value of an output")
+    if sum(v == view.results[0] for v in op.operands) > 1:
+        return Refusal("it is read twice by one operation")
+    access = _access(op, operand, nest, compose(nest.accesses[operand], view_map(view)), view)
+    if isinstance(access, Refusal) or not _feeds_contractions(op, nest):
+        return access
+    permuted = len(access.layout.source_digits) == len(access.form.digit_shape)
+    return replace(access, keeps_order=permuted)
+
+
+def _feeds_contractions(op: ir.Operation, nest: LoopNest) -> bool:
+    """Whether only contractions read ``op``, an elementwise operation: they read any
+    order, so the operation keeps that of its operand.
+    """
+    return nest.is_elementwise and all(map(_contracts, _readers(op.results[0])))
+
+
+def _contracts(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and nest.is_contraction
+
+
+def _readers(value: ir.Value) -> list[ir.Operation]:
+    """The operations that read ``value``, also through reshapes."""
+    found: list[ir.Operation] = []
+    for use in value.uses:
+        op = use.owner.operation
+        through = op.name == ViewOp.OPERATION_NAME and is_reshape(op)
+        found += _readers(op.results[0]) if through else [op]
+    return found
+
+
+def _access(
+    op: ir.Operation, operand: int, nest: LoopNest, through: IndexMap, view: ir.Operation
+) -> Access | Refusal:
+    form = digit_form(through)
+    if form is None:
+        return Refusal("no split of loops makes the access a permutation")
+    if (reason := _must_not_split(op, nest, form)) is not None:
+        return Refusal(reason)
+    is_write = operand == len(op.operands) - 1
+    tensor = view.results[0] if is_write else view.operands[0]
+    layout = layout_of(form, shape_of(tensor))
+    if layout is None:
+        return Refusal("the digits read do not lie in one slice")
+    return Access(op, operand, nest, form, layout)
+
+
+def _must_not_split(op: ir.Operation, nest: LoopNest, form: DigitForm) -> str | None:
+    split = {loop for loop, radix in enumerate(form.radices) if len(radix) > 1}
+    if nest.is_contraction:
+        batch = set.intersection(*(set(nest.loops_of(k)) for k in range(3)))
+        return None if split <= batch else "a contraction keeps its loops whole"
+    if split and ends_contraction(op):
+        return "the end of a contraction keeps its loops whole"
+    return None
+
+
+def ends_contraction(op: ir.Operation) -> bool:
+    """Whether ``op`` is an elementwise end of a contraction or convolution."""
+    nest = loop_nest(op)
+    if nest is None or nest.reductions:
+        return False
+    return any(_is_contracted(value) for value in list(op.operands)[:-1])
+
+
+def _is_contracted(value: ir.Value) -> bool:
+    while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
+        op = value.owner.operation
+        if op.name == ViewOp.OPERATION_NAME and is_reshape(op):
+            value = op.operands[0]
+            continue
+        nest = loop_nest(op)
+        contracts = "conv" in op.name or (nest is not None and nest.is_contraction)
+        return contracts or ends_contraction(op)
+    return False
+
+
+def _above_producer(view: ir.Operation) -> AboveProducer | Refusal:
+    op = _producer(view)
+    if isinstance(op, Refusal):
+        return op
+    nest = _nest(op)
+    if isinstance(nest, Refusal):
+        return nest
+    if nest.is_contraction or ends_contraction(op):
+        return Refusal("a contraction must not read through divisions")
+    if math.prod(shape_of(view.results[0])) > math.prod(shape_of(view.operands[0])):
+        return Refusal("it would compute elements more than once")
+    return AboveProducer(op, nest)

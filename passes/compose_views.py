@@ -1,0 +1,104 @@
+"""Compose chains of movements into one movement each.
+
+Rewrites:
+  view(view(x, f), g)            ->  view(x, f o g)
+  view(concat(x, y), f)          ->  concat of views of x and y, or a view of one of them
+  concat(view(x), view(x)), a roll ->  view(x) with a mod
+  view(constant)                 ->  constant, where the elements must be moved anyway
+
+  %a = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
+  %b = "smartmem.view"(%a) {map = affine_map<(d0) -> (d0 floordiv 4, d0 mod 4)>}
+    ->
+  %b = "smartmem.view"(%x) {map = affine_map<(d0) -> (d0 mod 4, d0 floordiv 4)>}
+
+Keeps two movements whose fill values differ. Runs before elimination, which then sees
+each movement as one step between two computations.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.index_map import contiguous_run
+from smartmem.parameters import Array, Parameters
+from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import Piece
+from smartmem.passes.analysis.reading import Reading, reading
+from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering.movement_ops import build_movement
+
+# A folded constant may hold this many elements, or no more than its source.
+FOLD_LIMIT = 1 << 16
+
+MOVEMENTS = (ViewOp.OPERATION_NAME, ConcatOp.OPERATION_NAME)
+
+
+@dataclass(frozen=True)
+class ComposeViews(Pass):
+    """Makes each movement one step between two computations."""
+
+    argument = "smartmem-compose-views"
+    summary = "Compose chains of movements into one movement each"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rebuilds every movement that a computation or a return reads."""
+        movements = [op for op in operations(module) if op.name in MOVEMENTS]
+        # All readings first: rebuilding one movement must not change what others see.
+        found = [(op, reading(op.results[0])) for op in movements if _is_read(op)]
+        for op, seen in found:
+            piece = seen.single
+            if piece is None or not _fold(op, piece, context.parameters):
+                _rebuild(op, seen)
+        for op in reversed(movements):
+            if not list(op.results[0].uses):
+                op.erase()
+
+
+def _is_read(op: ir.Operation) -> bool:
+    return any(use.owner.name not in MOVEMENTS for use in op.results[0].uses)
+
+
+def _rebuild(op: ir.Operation, seen: Reading) -> None:
+    result = op.results[0]
+    with ir.InsertionPoint(op), op.location:
+        new = build_movement(seen.pieces, seen.fill, result.type)
+    for use in list(result.uses):
+        if use.owner.name not in MOVEMENTS:
+            use.owner.operands[use.operand_number] = new
+
+
+def _fold(op: ir.Operation, piece: Piece, parameters: Parameters) -> bool:
+    """Moves the elements of a constant now, if its readers would have to move them."""
+    array = _known_value(piece.source, parameters)
+    result = op.results[0]
+    elements = math.prod(result.type.shape)
+    if array is None or elements > max(array.size, FOLD_LIMIT) or piece.index_map.is_identity:
+        return False
+    if contiguous_run(piece.index_map, array.shape) == elements:
+        return False  # a reshape costs nothing
+    readers = [use.owner for use in result.uses if use.owner.name not in MOVEMENTS]
+    if all(_reads_through_any_permutation(reader) for reader in readers):
+        return False
+    with ir.InsertionPoint(op), op.location:
+        attribute = parameters.add("folded", piece.index_map.take(array), result.type)
+        value = ir.Operation.create("arith.constant", [result.type], [], {"value": attribute})
+    for use in list(result.uses):
+        if use.owner.name not in MOVEMENTS:
+            use.owner.operands[use.operand_number] = value.results[0]
+    return True
+
+
+def _known_value(value: ir.Value, parameters: Parameters) -> Array | None:
+    if isinstance(value.owner, ir.Block) or value.owner.name != "arith.constant":
+        return None
+    return parameters.value(value.owner.attributes["value"].maybe_downcast())
+
+
+def _reads_through_any_permutation(op: ir.OpView) -> bool:
+    """Contractions: code generation packs their weights whatever the order."""
+    nest = loop_nest(op.operation)
+    return nest is not None and nest.is_contraction

@@ -1,0 +1,104 @@
+"""Eliminate views: compose them into the reads and writes of the computations beside.
+
+Rewrites, until nothing changes (SmartMem, table 5):
+  view(op(x), f)   ->  op writes its result through f       (the view was behind op)
+  op(view(x, f))   ->  op reads x through f                 (the view was before op)
+  view(op(x), f)   ->  op(view(x, f))                       (moved up)
+
+  %t = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, ...]} ins(%t)
+    ->
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d1, d0)>, ...]} ins(%x)
+
+The loops of ``op`` are split where f splits or merges dims, so that every access stays
+a projected permutation. A contraction, and an elementwise operation that ends one, keep
+their loops whole except for batch loops: code generators tile whole loops well. A view
+that no split expresses, such as a roll, moves up to the nearest elementwise operation
+or reduction, which reads it element by element.
+
+Views that only reshape or slice are left: they name a part of memory and move nothing.
+Every other view that stays gets a remark with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import ViewOp
+from smartmem.errors import PassError
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.placement import (
+    InReads,
+    InWrite,
+    Placement,
+    is_address,
+    placement,
+)
+from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.compose_views import ComposeViews
+from smartmem.passes.lowering.split_loops import move_up, read_through, write_through
+
+
+@dataclass(frozen=True)
+class EliminateViews(Pass):
+    """Composes views into the reads and writes of the computations beside them."""
+
+    argument = "smartmem-eliminate-views"
+    summary = "Compose views into the reads and writes of computations"
+
+    max_rounds: int = 64
+    """Upper bound on sweeps; a view moves by one operation in each."""
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Eliminates until nothing changes, then remarks on what is left.
+
+        Raises:
+            PassError: views still move after ``max_rounds`` sweeps.
+        """
+        for _ in range(self.max_rounds):
+            ComposeViews().run(module, context)
+            _erase_unused(module)
+            refusals = _sweep(module)
+            if refusals is not None:
+                break
+        else:
+            raise PassError(self.argument, f"no end after {self.max_rounds} sweeps")
+        for view, refusal in refusals:
+            context.remark(self.argument, view, False, refusal.reason)
+
+
+def _sweep(module: ir.Operation) -> list[tuple[ir.Operation, Refusal]] | None:
+    """Places each view once; if none could be placed, the reasons."""
+    refusals: list[tuple[ir.Operation, Refusal]] = []
+    placed = False
+    for view in (op for op in operations(module) if op.name == ViewOp.OPERATION_NAME):
+        if not list(view.results[0].uses) or is_address(view):
+            continue
+        found = placement(view)
+        if isinstance(found, Refusal):
+            refusals.append((view, found))
+        else:
+            _apply(found, view)
+            placed = True
+    return None if placed else refusals
+
+
+def _apply(found: Placement, view: ir.Operation) -> None:
+    if isinstance(found, InWrite):
+        write_through(found.access, view)
+    elif isinstance(found, InReads):
+        for access in found.accesses:
+            read_through(access, view.operands[0])
+    else:
+        move_up(found.op, found.nest, view)
+
+
+def _erase_unused(module: ir.Operation) -> None:
+    """Erases tensor computations without readers, so that use counts tell the truth."""
+    for op in reversed(operations(module)):
+        is_tensor = op.results and isinstance(op.results[0].type, ir.RankedTensorType)
+        pure = op.name.startswith(("linalg.", "tensor.", "smartmem.", "arith."))
+        if is_tensor and pure and not any(list(r.uses) for r in op.results):
+            op.erase()

@@ -1,0 +1,240 @@
+"""Rebuild a linalg operation over split or exchanged loops; the body stays as it is.
+
+Splitting a loop of extent 12 into 3 x 4 turns every operand it indexes into a reshaped
+one, which costs nothing, and lets one operand be read, or the result be written, in
+another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch_mlir import ir
+
+from smartmem.dialect import view
+from smartmem.index_map import (
+    Dim,
+    Expr,
+    IndexMap,
+    Shape,
+    atoms,
+    constant,
+    dim,
+    reshape,
+    transpose,
+)
+from smartmem.index_map import expr as ex
+from smartmem.index_map.affine import to_affine_map
+from smartmem.passes.analysis.loops import LoopNest
+from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.placement import Access, view_map
+from smartmem.passes.lowering import tensor_ops as build
+
+Operand = tuple[ir.Value, tuple[Expr, ...]]
+"""A value and the loops that index its dims."""
+
+
+def view_as(value: ir.Value, index_map: IndexMap) -> ir.Value:
+    """``value`` read through ``index_map``; itself where nothing changes."""
+    if index_map.is_identity and shape_of(value) == index_map.shape:
+        return value
+    type_ = build.tensor_type(value, index_map.shape)
+    return view(value, index_map.to_affine(value.context), type_)
+
+
+def reshaped(value: ir.Value, shape: Sequence[int]) -> ir.Value:
+    """A row-major reshape of ``value``, as a view."""
+    return view_as(value, reshape(shape_of(value), shape))
+
+
+def read_through(access: Access, source: ir.Value) -> None:
+    """Replaces the operation by one that reads ``source`` in the view's order."""
+    op, radices = access.op, access.form.radices
+    with ir.InsertionPoint(op), op.location:
+        operands = [
+            _split_operand(v, access.nest, k, radices)
+            for k, v in enumerate(list(op.operands)[:-1])
+            if k != access.operand
+        ]
+        operands.insert(access.operand, _digits_operand(source, access))
+        shape, exprs = _split_dims(shape_of(op.results[0]), access.nest, radices)
+        if access.keeps_order:
+            shape, exprs, back = _source_order(access, shape, exprs)
+        init = _new_init(op.operands[len(op.operands) - 1], shape)
+        new = _rebuild(op, access.nest, radices, [*operands, (init, exprs)])
+        if access.keeps_order:
+            new = view_as(new, back)
+        op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
+    op.erase()
+
+
+def _source_order(
+    access: Access, shape: Shape, exprs: tuple[Expr, ...]
+) -> tuple[Shape, tuple[Expr, ...], IndexMap]:
+    """The output's dims in the order of the source, and the map back to ``shape``."""
+    order = [exprs.index(dim(d)) for d in access.layout.source_digits]
+    order += [k for k in range(len(shape)) if k not in order]  # dims of size 1
+    kept = tuple(shape[k] for k in order)
+    back = transpose(kept, [order.index(k) for k in range(len(shape))])
+    return kept, tuple(exprs[k] for k in order), back
+
+
+def write_through(access: Access, viewed: ir.Operation) -> None:
+    """Replaces the operation and its view by one that writes in the view's order."""
+    op, radices = access.op, access.form.radices
+    with ir.InsertionPoint(op), op.location:
+        operands = [
+            _split_operand(v, access.nest, k, radices)
+            for k, v in enumerate(list(op.operands)[:-1])
+        ]
+        digits = access.layout.source_digits
+        shape = tuple(access.form.digit_shape[d] for d in digits)
+        init = _new_init(op.operands[len(operands)], shape)
+        out = (init, tuple(dim(d) for d in digits))
+        new = _rebuild(op, access.nest, radices, [*operands, out])
+        result = viewed.results[0]
+        result.replace_all_uses_with(reshaped(new, shape_of(result)))
+
+
+def move_up(op: ir.Operation, nest: LoopNest, viewed: ir.Operation) -> None:
+    """view(op(x)) -> op(view(x)): the loops are the view's result's and the reductions."""
+    target, reductions = view_map(viewed), sorted(nest.reductions)
+    rank = len(target.shape)
+    shape = (*target.shape, *(nest.domain[d] for d in reductions))
+    loops = [constant(0)] * len(nest.domain)
+    for expr, source in zip(nest.accesses[-1].exprs, target.exprs, strict=True):
+        for atom, _ in expr.terms:
+            assert isinstance(atom, Dim)
+            loops[atom.index] = source
+    for number, d in enumerate(reductions):
+        loops[d] = dim(rank + number)
+    with ir.InsertionPoint(op), op.location:
+        operands = [
+            _narrowed(v, [ex.substitute(e, loops, shape) for e in a.exprs], shape)
+            for v, a in zip(list(op.operands)[:-1], nest.accesses, strict=False)
+        ]
+        init = _new_init(op.operands[len(operands)], target.shape)
+        written = tuple(constant(0) if n == 1 else dim(d) for d, n in enumerate(target.shape))
+        over = LoopNest(shape, (), frozenset(range(rank, len(shape))), False, False)
+        new = _rebuild(op, over, [(n,) for n in shape], [*operands, (init, written)])
+    viewed.results[0].replace_all_uses_with(new)
+
+
+def _narrowed(value: ir.Value, exprs: Sequence[Expr], shape: Shape) -> Operand:
+    """``value`` read at ``exprs``: a view over just the loops that they use."""
+    used = sorted({a.index for e in exprs for a in atoms(e) if isinstance(a, Dim)})
+    inner = tuple(shape[d] for d in used)
+    values = [dim(used.index(d)) if d in used else constant(0) for d in range(len(shape))]
+    index_map = IndexMap(tuple(ex.substitute(e, values, inner) for e in exprs), inner)
+    return view_as(value, index_map), tuple(dim(d) for d in used)
+
+
+def _split_operand(
+    value: ir.Value, nest: LoopNest, operand: int, radices: Sequence[Sequence[int]]
+) -> Operand:
+    shape, exprs = _split_dims(shape_of(value), nest, radices, operand)
+    return reshaped(value, shape), exprs
+
+
+def _split_dims(
+    extents: Shape, nest: LoopNest, radices: Sequence[Sequence[int]], operand: int = -1
+) -> tuple[Shape, tuple[Expr, ...]]:
+    """Dims of an operand after its loops are split, and the digits that index them."""
+    first = [sum(map(len, radices[:loop])) for loop in range(len(radices))]
+    shape: list[int] = []
+    exprs: list[Expr] = []
+    for expr, extent in zip(nest.accesses[operand].exprs, extents, strict=True):
+        if expr.is_constant:
+            shape.append(extent)
+            exprs.append(expr)
+            continue
+        atom = expr.terms[0][0]
+        assert isinstance(atom, Dim)
+        shape += radices[atom.index]
+        exprs += [dim(first[atom.index] + k) for k in range(len(radices[atom.index]))]
+    return tuple(shape), tuple(exprs)
+
+
+def _digits_operand(source: ir.Value, access: Access) -> Operand:
+    """``source`` in the form that the digits of ``access`` index."""
+    layout, digits = access.layout, access.layout.source_digits
+    if access.nest.is_contraction or not layout.is_aligned(shape_of(source)):
+        part = view_as(source, layout.slice_map())
+        shape = [access.form.digit_shape[d] for d in digits]
+        return reshaped(part, shape), tuple(dim(d) for d in digits)
+    # A contraction with a constant index is no longer one to the code generator; other
+    # operations take the part as an index, which needs no slice.
+    return _parts_operand(source, access)
+
+
+def _parts_operand(source: ir.Value, access: Access) -> Operand:
+    """``source`` with each sliced dim split into parts, one of which is indexed."""
+    digits, layout = list(access.layout.source_digits), access.layout
+    shape: list[int] = []
+    exprs: list[Expr] = []
+    for extent, offset, size in zip(
+        shape_of(source), layout.offsets, layout.sizes, strict=True
+    ):
+        if size < extent:
+            shape.append(extent // size)
+            exprs.append(constant(offset // size))
+        covered = 1
+        while covered < size:
+            digit = digits.pop(0)
+            covered *= access.form.digit_shape[digit]
+            shape.append(access.form.digit_shape[digit])
+            exprs.append(dim(digit))
+    return reshaped(source, shape), tuple(exprs)
+
+
+def _new_init(init: ir.Value, shape: Shape) -> ir.Value:
+    """The initial output ``init`` with another shape of as many elements."""
+    owner = init.owner
+    type_ = build.tensor_type(init, shape)
+    if not isinstance(owner, ir.Block) and owner.name == "tensor.empty":
+        return build.empty(type_)
+    if not isinstance(owner, ir.Block) and owner.name == "linalg.fill":
+        return build.splat(owner.operands[0], type_)
+    return reshaped(init, shape)
+
+
+def _rebuild(
+    op: ir.Operation,
+    nest: LoopNest,
+    radices: Sequence[Sequence[int]],
+    operands: Sequence[Operand],
+) -> ir.Value:
+    """A ``linalg.generic`` with the body of ``op``, over the digits of its loops."""
+    n_dims = sum(map(len, radices))
+    maps = [to_affine_map(exprs, n_dims, op.context) for _, exprs in operands]
+    kinds = [
+        "reduction" if loop in nest.reductions else "parallel"
+        for loop, radix in enumerate(radices)
+        for _ in radix
+    ]
+    values = [value for value, _ in operands]
+    attributes = {
+        "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
+        "iterator_types": ir.ArrayAttr.get(
+            [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
+        ),
+        "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(values) - 1, 1]),
+    }
+    generic = ir.Operation.create(
+        "linalg.generic", [values[-1].type], values, attributes, regions=1
+    )
+    _clone_body(op, generic)
+    return generic.results[0]
+
+
+def _clone_body(source: ir.Operation, target: ir.Operation) -> None:
+    old = source.regions[0].blocks[0]
+    new = target.regions[0].blocks.append(*[a.type for a in old.arguments])
+    values: dict[ir.Value, ir.Value] = dict(zip(old.arguments, new.arguments, strict=True))
+    with ir.InsertionPoint(new):
+        for op in old.operations:
+            clone = op.operation.clone()
+            for number, operand in enumerate(clone.operands):
+                if operand in values:
+                    clone.operands[number] = values[operand]
+            values |= dict(zip(op.operation.results, clone.results, strict=True))
