@@ -25,7 +25,8 @@ from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
 from smartmem.errors import PassError
-from smartmem.index_map import Domain, IndexMap, Shape, from_affine, identity
+from smartmem.index_map import Domain, Shape, from_affine, identity
+from smartmem.passes.analysis.movement import shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.read_through import GatherPiece, gather, read, restrict
@@ -84,29 +85,25 @@ def _domain(attribute: ir.AffineMapAttr, shape: Shape) -> Domain:
     return Domain(from_affine(ir.AffineMapAttr(attribute).value, shape).exprs)
 
 
-def _index_map(view: ViewOp) -> IndexMap:
-    return from_affine(ir.AffineMapAttr(view.map).value, build.shape_of(view.result))
-
-
 def _lower_view(view: ViewOp) -> ir.Value:
     with ir.InsertionPoint(view), view.location:
         if view.domain is None:
-            return read(view.source, _index_map(view))
+            return read(view.source, view_map(view))
         # Outside its domain a view without fill is undefined: any value will do.
         fill = view.fill or build.zero(view.result.type.element_type)
         return _lower_padded(view, fill)
 
 
 def _lower_padded(view: ViewOp, fill: ir.Value) -> ir.Value:
-    shape, type_ = build.shape_of(view.result), view.result.type
+    shape, type_ = shape_of(view.result), view.result.type
     domain = _domain(view.domain, shape)
     box = domain.box(shape)
     if box is None:
-        piece = GatherPiece(view.source, _index_map(view), domain)
+        piece = GatherPiece(view.source, view_map(view), domain)
         return gather([piece], fill, type_)
     if _volume(box) == 0:
         return build.splat(fill, type_)
-    return build.pad(read(view.source, restrict(_index_map(view), box)), box, shape, fill)
+    return build.pad(read(view.source, restrict(view_map(view), box)), box, shape, fill)
 
 
 def _volume(box: build.Box) -> int:
@@ -114,7 +111,7 @@ def _volume(box: build.Box) -> int:
 
 
 def _lower_concat(concat: ConcatOp) -> ir.Value:
-    shape = build.shape_of(concat.result)
+    shape = shape_of(concat.result)
     domains = [_domain(d, shape) for d in ir.ArrayAttr(concat.domains)]
     boxes = [d.box(shape) for d in domains]
     with ir.InsertionPoint(concat), concat.location:
@@ -127,14 +124,14 @@ def _lower_concat(concat: ConcatOp) -> ir.Value:
 
 
 def _gather_pieces(concat: ConcatOp, domains: list[Domain]) -> ir.Value:
-    shape = build.shape_of(concat.result)
+    shape = shape_of(concat.result)
     pieces = []
     for source, domain in zip(concat.sources, domains, strict=True):
         view = _partial_view(source)
         if view is None:
             pieces.append(GatherPiece(source, identity(shape), domain))
         else:
-            pieces.append(GatherPiece(view.source, _index_map(view), domain))
+            pieces.append(GatherPiece(view.source, view_map(view), domain))
     return gather(pieces, None, concat.result.type)
 
 
@@ -167,8 +164,8 @@ def _piece(source: ir.Value, box: build.Box) -> ir.Value:
     """The part ``box`` of a concat's source."""
     view = _partial_view(source)
     if view is not None:
-        return read(view.source, restrict(_index_map(view), box))
-    return read(source, restrict(identity(build.shape_of(source)), box))
+        return read(view.source, restrict(view_map(view), box))
+    return read(source, restrict(identity(shape_of(source)), box))
 
 
 def _join(concat: ConcatOp, boxes: list[build.Box], axis: int) -> ir.Value:
@@ -180,11 +177,11 @@ def _join(concat: ConcatOp, boxes: list[build.Box], axis: int) -> ir.Value:
 
 def _insert(concat: ConcatOp, boxes: list[build.Box]) -> ir.Value:
     """Inserts the pieces from last to first, so that the first to hold an index wins."""
-    shape = build.shape_of(concat.result)
+    shape = shape_of(concat.result)
     value = build.empty(concat.result.type)
     for source, box in reversed(list(zip(concat.sources, boxes, strict=True))):
         if _volume(box) == 0:
             continue
         part = _piece(source, box)
-        value = part if build.shape_of(part) == shape else build.insert_slice(part, value, box)
+        value = part if shape_of(part) == shape else build.insert_slice(part, value, box)
     return value

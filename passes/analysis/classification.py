@@ -14,7 +14,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.dialect import MAPPINGS
-from smartmem.index_map import Domain, Expr, IndexMap, Shape, contiguous_run, from_affine
+from smartmem.index_map import Domain, Expr, IndexMap, Shape, from_affine, is_reshape
 from smartmem.index_map.expr import Dim, atoms
 from smartmem.passes.base import operations
 
@@ -138,17 +138,12 @@ def _classify_view(op: ir.Operation) -> Classification:
     source = tuple(op.operands[0].type.shape)
     shape = tuple(op.results[0].type.shape)
     index_map = from_affine(ir.AffineMapAttr(op.attributes["map"]).value, shape)
-    if "domain" not in op.attributes and _is_reshape(index_map, source):
+    if "domain" not in op.attributes and is_reshape(index_map, source):
         return Classification("ild_fixed", "reorganize", "keeps the row-major order")
     kind = "one_to_many" if _repeats(op, index_map, source) else None
     if _keeps_dims(index_map.exprs):
         return Classification("ili_fixed", kind or "one_to_one", "reads each dim in place")
     return Classification("ild_fixed", kind or "shuffle", "permutes or splits dims")
-
-
-def _is_reshape(index_map: IndexMap, source: Shape) -> bool:
-    elements = math.prod(index_map.shape)
-    return math.prod(source) == elements and contiguous_run(index_map, source) == elements
 
 
 def _repeats(op: ir.Operation, index_map: IndexMap, source: Shape) -> bool:

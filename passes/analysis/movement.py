@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.index_map import Domain, IndexMap, Shape
+from smartmem.index_map import Domain, IndexMap, Shape, from_affine
 
 EVERYWHERE = Domain(())
 
@@ -56,3 +56,9 @@ def shape_of(value: ir.Value) -> Shape:
 def whole(source: ir.Value, index_map: IndexMap) -> Movement:
     """The movement that reads one source everywhere."""
     return Movement((Piece(source, index_map),))
+
+
+def view_map(view: ir.Operation | ir.OpView) -> IndexMap:
+    """The index map of a ``smartmem.view``: result index -> source index."""
+    map_ = ir.AffineMapAttr(view.attributes["map"]).value
+    return from_affine(map_, shape_of(view.results[0]))

@@ -17,13 +17,12 @@ from smartmem.index_map import (
     DigitForm,
     IndexMap,
     compose,
-    contiguous_run,
     digit_form,
-    from_affine,
     inverse,
+    is_reshape,
 )
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
 from smartmem.passes.lowering.read_through import Layout, layout_of
 
 
@@ -74,18 +73,10 @@ class AboveProducer:
 Placement = InWrite | InReads | AboveProducer
 
 
-def view_map(view: ir.Operation) -> IndexMap:
-    """The index map of a ``smartmem.view``."""
-    map_ = ir.AffineMapAttr(view.attributes["map"]).value
-    return from_affine(map_, shape_of(view.results[0]))
-
-
-def is_reshape(view: ir.Operation) -> bool:
+def is_free(view: ir.Operation) -> bool:
     """Whether a view keeps the row-major order of all elements: it costs nothing."""
-    source, index_map = shape_of(view.operands[0]), view_map(view)
-    elements = math.prod(index_map.shape)
-    whole = "domain" not in view.attributes and math.prod(source) == elements
-    return whole and contiguous_run(index_map, source) == elements
+    whole = "domain" not in view.attributes
+    return whole and is_reshape(view_map(view), shape_of(view.operands[0]))
 
 
 def is_address(view: ir.Operation) -> bool:
@@ -95,7 +86,7 @@ def is_address(view: ir.Operation) -> bool:
     """
     if "domain" in view.attributes:
         return False
-    if is_reshape(view):
+    if is_free(view):
         return True
     form = digit_form(view_map(view))
     if form is None:
@@ -207,7 +198,7 @@ def _readers(value: ir.Value) -> list[ir.Operation]:
     found: list[ir.Operation] = []
     for use in value.uses:
         op = use.owner.operation
-        through = op.name == ViewOp.OPERATION_NAME and is_reshape(op)
+        through = op.name == ViewOp.OPERATION_NAME and is_free(op)
         found += _readers(op.results[0]) if through else [op]
     return found
 
@@ -249,7 +240,7 @@ def ends_contraction(op: ir.Operation) -> bool:
 def _is_contracted(value: ir.Value) -> bool:
     while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
         op = value.owner.operation
-        if op.name == ViewOp.OPERATION_NAME and is_reshape(op):
+        if op.name == ViewOp.OPERATION_NAME and is_free(op):
             value = op.operands[0]
             continue
         nest = loop_nest(op)

@@ -21,13 +21,14 @@ from smartmem.index_map import (
     Shape,
     bounds,
     constant,
-    contiguous_run,
     digit_form,
     identity,
+    is_reshape,
     transpose,
 )
 from smartmem.index_map import expr as ex
 from smartmem.index_map import extract_slice as slice_of
+from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.index_arithmetic import compute_index, index_constant
 
@@ -35,17 +36,13 @@ from smartmem.passes.lowering.index_arithmetic import compute_index, index_const
 def read(source: ir.Value, index_map: IndexMap) -> ir.Value:
     """``result[i] = source[index_map(i)]``, for a map that stays inside the source."""
     shape = index_map.shape
-    elements = math.prod(shape)
-    is_reshape = elements == math.prod(build.shape_of(source)) and (
-        contiguous_run(index_map, build.shape_of(source)) == elements
-    )
-    if is_reshape:
+    if is_reshape(index_map, shape_of(source)):
         return build.reshape(source, shape)
-    permutation = _permutation(index_map, build.shape_of(source))
+    permutation = _permutation(index_map, shape_of(source))
     if permutation is not None:
         return build.transpose(source, permutation)
     form = digit_form(index_map)
-    plan = layout_of(form, build.shape_of(source)) if form else None
+    plan = layout_of(form, shape_of(source)) if form else None
     if plan is None:
         return gather([GatherPiece(source, index_map)], None, build.tensor_type(source, shape))
     return _apply(plan, source, shape)
@@ -183,7 +180,7 @@ def _pick(
 def _element(piece: GatherPiece, indices: list[ir.Value], shape: Shape) -> ir.Value:
     """The element read, with indices clamped where they can leave the source."""
     at = []
-    for expr, extent in zip(piece.index_map.exprs, build.shape_of(piece.source), strict=True):
+    for expr, extent in zip(piece.index_map.exprs, shape_of(piece.source), strict=True):
         index = compute_index(expr, indices, shape)
         low, high = bounds(expr, shape)
         if low < 0:

@@ -12,13 +12,9 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg, tensor
 
 from smartmem.index_map import Shape
+from smartmem.passes.analysis.movement import shape_of
 
 Box = list[tuple[int, int]]
-
-
-def shape_of(value: ir.Value) -> Shape:
-    """The static shape of a ranked tensor value."""
-    return tuple(ir.RankedTensorType(value.type).shape)
 
 
 def tensor_type(like: ir.Value, shape: Sequence[int]) -> ir.RankedTensorType:

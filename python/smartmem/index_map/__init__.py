@@ -14,6 +14,7 @@ from smartmem.index_map.digits import (
     cost,
     digit_form,
     inverse,
+    is_reshape,
 )
 from smartmem.index_map.expr import Dim, Expr, Shape, atoms, bounds, constant, dim
 from smartmem.index_map.index_map import (
@@ -57,6 +58,7 @@ __all__ = [
     "from_affine",
     "identity",
     "inverse",
+    "is_reshape",
     "is_within",
     "reshape",
     "row_major_strides",

@@ -208,6 +208,12 @@ def contiguous_run(index_map: IndexMap, source: Shape) -> int:
     return run
 
 
+def is_reshape(index_map: IndexMap, source: Shape) -> bool:
+    """Whether all of ``source`` is read in its row-major order: nothing moves."""
+    elements = math.prod(index_map.shape)
+    return math.prod(source) == elements and contiguous_run(index_map, source) == elements
+
+
 def _enumerated_run(index_map: IndexMap, source: Shape) -> int:
     strides = row_major_strides(source)
     address = np.zeros(index_map.shape, dtype=np.int64)
@@ -224,4 +230,5 @@ __all__ = [
     "cost",
     "digit_form",
     "inverse",
+    "is_reshape",
 ]
