@@ -29,10 +29,14 @@ PASSES: tuple[type[Pass], ...] = (
 )
 
 # Name of the IR after the passes beside it; text is an upstream pipeline. "input" is
-# the import. Elimination (smartmem-compose-views to smartmem-eliminate-views, and
-# smartmem-form-regions) is not in it yet: see docs/design.md.
+# the import. Elementwise operations are fused before elimination makes generics of the
+# contractions: later, upstream's pass would fuse them into a contraction's loops.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RaiseViews)),
     ("classified", (ClassifyOps,)),
-    ("lowered", (LowerToLinalg,)),
+    (
+        "eliminated",
+        ("func.func(linalg-fuse-elementwise-ops,cse)", ComposeViews, EliminateViews),
+    ),
+    ("lowered", (LowerToLinalg, "canonicalize", FormRegions)),
 )

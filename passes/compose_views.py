@@ -5,6 +5,7 @@ Rewrites:
   view(concat(x, y), f)          ->  concat of views of x and y, or a view of one of them
   concat(view(x), view(x)), a roll ->  view(x) with a mod
   view(constant)                 ->  constant, where the elements must be moved anyway
+  view(x, f) and view(x, f)      ->  one of them, so that use counts tell the truth
 
   %a = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
   %b = "smartmem.view"(%a) {map = affine_map<(d0) -> (d0 floordiv 4, d0 mod 4)>}
@@ -56,6 +57,24 @@ class ComposeViews(Pass):
         for op in reversed(movements):
             if not list(op.results[0].uses):
                 op.erase()
+        _merge_equal(module)
+
+
+def _merge_equal(module: ir.Operation) -> None:
+    """Keeps the first of the movements that read the same values in the same way.
+
+    Upstream's cse does not: it cannot know that an operation defined in Python is pure.
+    """
+    first: dict[tuple[object, ...], ir.Value] = {}
+    for op in (op for op in operations(module) if op.name in MOVEMENTS):
+        result = op.results[0]
+        attributes = tuple(op.attributes.items())
+        key = (op.block, op.name, tuple(op.operands), attributes, result.type)
+        if key in first:
+            result.replace_all_uses_with(first[key])
+            op.erase()
+        else:
+            first[key] = result
 
 
 def _is_read(op: ir.Operation) -> bool:

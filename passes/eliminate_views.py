@@ -3,6 +3,7 @@
 Rewrites, until nothing changes (SmartMem, table 5):
   view(op(x), f)   ->  op writes its result through f       (the view was behind op)
   op(view(x, f))   ->  op reads x through f                 (the view was before op)
+  contraction(view(x, f), w)  ->  contraction(view(x, g), w permuted now)
   view(op(x), f)   ->  op(view(x, f))                       (moved up)
 
   %t = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
@@ -28,6 +29,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.errors import PassError
+from smartmem.parameters import Parameters
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.placement import (
     InReads,
@@ -36,8 +38,10 @@ from smartmem.passes.analysis.placement import (
     is_address,
     placement,
 )
+from smartmem.passes.analysis.reduction_order import InWeights
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.compose_views import ComposeViews
+from smartmem.passes.lowering.permute_reduction import permute_reduction
 from smartmem.passes.lowering.split_loops import move_up, read_through, write_through
 
 
@@ -60,7 +64,7 @@ class EliminateViews(Pass):
         for _ in range(self.max_rounds):
             ComposeViews().run(module, context)
             _erase_unused(module)
-            refusals = _sweep(module)
+            refusals = _sweep(module, context.parameters)
             if refusals is not None:
                 break
         else:
@@ -69,24 +73,28 @@ class EliminateViews(Pass):
             context.remark(self.argument, view, False, refusal.reason)
 
 
-def _sweep(module: ir.Operation) -> list[tuple[ir.Operation, Refusal]] | None:
+def _sweep(
+    module: ir.Operation, parameters: Parameters
+) -> list[tuple[ir.Operation, Refusal]] | None:
     """Places each view once; if none could be placed, the reasons."""
     refusals: list[tuple[ir.Operation, Refusal]] = []
     placed = False
     for view in (op for op in operations(module) if op.name == ViewOp.OPERATION_NAME):
         if not list(view.results[0].uses) or is_address(view):
             continue
-        found = placement(view)
+        found = placement(view, parameters)
         if isinstance(found, Refusal):
             refusals.append((view, found))
         else:
-            _apply(found, view)
+            _apply(found, view, parameters)
             placed = True
     return None if placed else refusals
 
 
-def _apply(found: Placement, view: ir.Operation) -> None:
-    if isinstance(found, InWrite):
+def _apply(found: Placement, view: ir.Operation, parameters: Parameters) -> None:
+    if isinstance(found, InWeights):
+        permute_reduction(found, parameters)
+    elif isinstance(found, InWrite):
         write_through(found.access, view)
     elif isinstance(found, InReads):
         for access in found.accesses:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
-from smartmem.index_map import Dim, IndexMap, Shape, from_affine
+from smartmem.index_map import Dim, IndexMap, Shape, dim, from_affine
 from smartmem.passes.analysis.movement import is_static, shape_of
 
 
@@ -42,6 +42,10 @@ class LoopNest:
             for atom, _ in expr.terms
             if isinstance(atom, Dim)
         ]
+
+    def axis_of(self, operand: int, loop: int) -> int:
+        """The dimension of ``operand`` that ``loop`` alone indexes."""
+        return self.accesses[operand].exprs.index(dim(loop))
 
     def is_projected_permutation(self, operand: int) -> bool:
         """Whether each dim of ``operand`` is indexed by one loop of its own, or by 0."""

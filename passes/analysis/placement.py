@@ -16,14 +16,17 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import (
     DigitForm,
     IndexMap,
+    Layout,
     compose,
     digit_form,
     inverse,
     is_reshape,
+    layout_of,
 )
+from smartmem.parameters import Parameters
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
-from smartmem.passes.lowering.read_through import Layout, layout_of
+from smartmem.passes.analysis.reduction_order import InWeights, in_weights
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class AboveProducer:
     nest: LoopNest
 
 
-Placement = InWrite | InReads | AboveProducer
+Placement = InWrite | InReads | InWeights | AboveProducer
 
 
 def is_free(view: ir.Operation) -> bool:
@@ -95,7 +98,7 @@ def is_address(view: ir.Operation) -> bool:
     return layout is not None and layout.source_digits == list(range(len(form.digit_shape)))
 
 
-def placement(view: ir.Operation) -> Placement | Refusal:
+def placement(view: ir.Operation, parameters: Parameters) -> Placement | Refusal:
     """Where ``view`` can go, best place first, or why it stays."""
     if "domain" in view.attributes:
         return Refusal("pads or reads a part only where a domain holds")
@@ -104,6 +107,9 @@ def placement(view: ir.Operation) -> Placement | Refusal:
         # Its indexing maps read any permutation; the producer keeps the natural order,
         # in which the reduction dimension is often the contiguous one.
         return reads
+    permuted = in_weights(view, parameters)
+    if isinstance(permuted, InWeights):
+        return permuted
     written = _in_write(view)
     if not isinstance(written, Refusal):
         return written

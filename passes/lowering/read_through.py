@@ -7,7 +7,6 @@ source index and reads it with ``tensor.extract`` (rolls, flips, odd slices).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,19 +14,19 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg, tensor
 
 from smartmem.index_map import (
-    DigitForm,
     Domain,
     IndexMap,
+    Layout,
     Shape,
     bounds,
     constant,
     digit_form,
     identity,
     is_reshape,
+    layout_of,
     transpose,
 )
 from smartmem.index_map import expr as ex
-from smartmem.index_map import extract_slice as slice_of
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.index_arithmetic import compute_index, index_constant
@@ -69,54 +68,6 @@ def restrict(index_map: IndexMap, box: build.Box) -> IndexMap:
     unit = identity(shape).exprs
     values = [ex.add([e, constant(low)], shape) for e, (low, _) in zip(unit, box, strict=True)]
     return IndexMap(tuple(ex.substitute(e, values, shape) for e in index_map.exprs), shape)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A slice of the source, split into digits, permuted and repeated."""
-
-    offsets: list[int]
-    sizes: list[int]
-    strides: list[int]
-    source_digits: list[int]
-    digit_shape: Shape
-
-    def is_aligned(self, source: Shape) -> bool:
-        """Whether each dim of ``source`` is a whole number of slices, this one of them."""
-        return all(
-            stride == 1 and extent % size == 0 and offset % size == 0
-            for extent, offset, size, stride in zip(
-                source, self.offsets, self.sizes, self.strides, strict=True
-            )
-        )
-
-    def slice_map(self) -> IndexMap:
-        """The map that reads just that part."""
-        return slice_of(self.offsets, self.sizes, self.strides)
-
-
-def layout_of(form: DigitForm, source: Shape) -> Layout | None:
-    """How the digits lie in the source, or None where no slice holds just them."""
-    sizes = form.digit_shape
-    offsets, extents, strides, order = [], [], [], []
-    for expr in form.exprs:
-        terms = sorted(expr.terms, key=lambda term: -term[1])
-        if any(c < 0 for _, c in terms):
-            return None
-        stride = math.gcd(*(c for _, c in terms)) if terms else 1
-        run = 1
-        for atom, c in reversed(terms):
-            assert isinstance(atom, ex.Dim)
-            if c != run * stride:
-                return None
-            run *= sizes[atom.index]
-        offsets.append(expr.const)
-        extents.append(run)
-        strides.append(stride)
-        order += [atom.index for atom, _ in terms if isinstance(atom, ex.Dim)]
-    if len(set(order)) != len(order):
-        return None
-    return Layout(offsets, extents, strides, order, sizes)
 
 
 def _apply(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:

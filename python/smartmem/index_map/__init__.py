@@ -2,7 +2,8 @@
 
 ``expr`` holds quasi-affine expressions and their simplification, ``index_map`` the
 maps between boxes with composition and domains, ``digits`` the mixed-radix form that
-gives inverse, contiguity and cost, ``affine`` the conversion from and to MLIR.
+gives inverse, contiguity and cost, ``layout``
+how that form lies in a tensor, ``affine`` the conversion from and to MLIR.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from smartmem.index_map.index_map import (
     row_major_strides,
     transpose,
 )
+from smartmem.index_map.layout import Layout, layout_of
 
 __all__ = [
     "DigitForm",
@@ -40,6 +42,7 @@ __all__ = [
     "Domain",
     "Expr",
     "IndexMap",
+    "Layout",
     "MapCost",
     "Shape",
     "atoms",
@@ -60,6 +63,7 @@ __all__ = [
     "inverse",
     "is_reshape",
     "is_within",
+    "layout_of",
     "reshape",
     "row_major_strides",
     "transpose",
