@@ -11,7 +11,12 @@ from torch_mlir import ir
 
 from smartmem.dialect.attributes import (
     GROUPS,
+    MANY_TO_MANY,
     MAPPINGS,
+    ONE_TO_MANY,
+    ONE_TO_ONE,
+    REORGANIZE,
+    SHUFFLE,
     GroupAttr,
     LayoutAttr,
     MappingAttr,
@@ -25,7 +30,12 @@ from smartmem.dialect.ops import ConcatOp, RelayoutOp, ViewOp, concat, view
 
 __all__ = [
     "GROUPS",
+    "MANY_TO_MANY",
     "MAPPINGS",
+    "ONE_TO_MANY",
+    "ONE_TO_ONE",
+    "REORGANIZE",
+    "SHUFFLE",
     "ConcatOp",
     "GroupAttr",
     "LayoutAttr",

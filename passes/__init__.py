@@ -38,5 +38,12 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "eliminated",
         ("func.func(linalg-fuse-elementwise-ops,cse)", ComposeViews, EliminateViews),
     ),
-    ("lowered", (LowerToLinalg, "canonicalize", FormRegions)),
+    (
+        "lowered",
+        (
+            LowerToLinalg,
+            "canonicalize,func.func(linalg-fold-unit-extent-dims),canonicalize,cse",
+            FormRegions,
+        ),
+    ),
 )

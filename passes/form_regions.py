@@ -1,14 +1,14 @@
-"""Make one kernel of a contraction and the slices it reads.
-
-A slice beside a contraction becomes a copy of its own in the code generator; inside one
-dispatch region it is an offset.
+"""Make one kernel of each group of operations that the fusion plan names.
 
 Rewrites:
-  linalg.generic, a contraction, of tensor.extract_slice and reshapes of it
-    ->  flow.dispatch.region with the slices, the reshapes and the contraction
+  the operations of a group, the initial values, slices and reshapes that only they use
+    ->  flow.dispatch.region with them, which IREE compiles to exactly one kernel
 
-Keeps slices that others read too. Runs on linalg, after the dialect is lowered; the
-region is an operation of IREE, in generic form.
+A slice beside a contraction would be a copy in the code generator; in the region it is
+an offset. The region is an operation of IREE, in generic form; its location is
+``smartmem.group.<number>``, by which messages of iree-compile and the report name it.
+
+Keeps pairs apart that the plan refuses; each has a remark with the reason.
 """
 
 from __future__ import annotations
@@ -17,60 +17,53 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
+from smartmem.passes.analysis.kernel_limits import refuse_fusion
+from smartmem.passes.analysis.rows import RESHAPES
+from smartmem.passes.base import Pass, PassContext
 
-_ADDRESSING = ("tensor.extract_slice", "tensor.expand_shape", "tensor.collapse_shape")
+REGION = "flow.dispatch.region"
+_INITIAL = ("linalg.fill", "tensor.empty")
 
 
 @dataclass(frozen=True)
 class FormRegions(Pass):
-    """Wraps contractions with the slices they read into dispatch regions."""
+    """Wraps each group of the fusion plan into a dispatch region."""
 
     argument = "smartmem-form-regions"
-    summary = "Make one kernel of a contraction and the slices it reads"
+    summary = "Make one kernel of each group of the fusion plan"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Wraps each contraction that reads a slice."""
+        """Wraps the groups of each function; what is in a region already stays."""
         # flow is IREE's dialect, which this build of MLIR does not have.
         module.context.allow_unregistered_dialects = True
-        for op in operations(module):
-            if op.parent is None or op.parent.name != "func.func":
-                continue  # what lies in a region already has its kernel
-            if _is_contraction(op) and (inside := _slices(op)):
-                _wrap([*inside, op])
+        number = 0
+        for function in module.regions[0].blocks[0].operations:
+            if function.operation.name != "func.func" or not function.regions[0].blocks:
+                continue
+            plan = fusion_plan(function.regions[0].blocks[0], refuse_fusion)
+            self._remark(plan, context)
+            for group in plan.groups:
+                if group.operations[0].name != REGION:
+                    _wrap(group, number)
+                    number += 1
+
+    def _remark(self, plan: Plan, context: PassContext) -> None:
+        for group in plan.groups:
+            for op, reason in zip(group.operations[1:], group.reasons, strict=False):
+                context.remark(self.argument, op, True, reason)
+        for pair in plan.refused:
+            context.remark(self.argument, pair.consumer, False, pair.reason)
 
 
-def _is_contraction(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and nest.is_contraction
-
-
-def _slices(op: ir.Operation) -> list[ir.Operation]:
-    """Slices and reshapes that only ``op`` reads, in order; empty without a slice."""
-    found: list[ir.Operation] = []
-    for value in op.operands:
-        chain: list[ir.Operation] = []
-        while not isinstance(value.owner, ir.Block) and value.owner.name in _ADDRESSING:
-            if len(list(value.uses)) > 1:
-                break
-            chain.insert(0, value.owner.operation)
-            value = value.owner.operands[0]
-        if any(link.name == "tensor.extract_slice" for link in chain):
-            found += chain
-    init = op.operands[len(op.operands) - 1]
-    is_fill = not isinstance(init.owner, ir.Block) and init.owner.name == "linalg.fill"
-    if found and is_fill and len(list(init.uses)) == 1:
-        found.append(init.owner.operation)
-    return found
-
-
-def _wrap(inside: list[ir.Operation]) -> None:
-    """Moves ``inside`` into a region in place of the last of them, whose result it has."""
-    root = inside[-1]
-    with ir.InsertionPoint(root), root.location:
+def _wrap(group: Group, number: int) -> None:
+    """Moves the group into a region in place of its last operation."""
+    root = group.operations[-1]
+    inside = _with_addresses(group)
+    location = ir.Location.name(f"smartmem.group.{number}", root.location)
+    with ir.InsertionPoint(root), location:
         region = ir.Operation.create(
-            "flow.dispatch.region",
+            REGION,
             [root.results[0].type],
             [],
             {"operandSegmentSizes": ir.DenseI32ArrayAttr.get([0, 0])},
@@ -82,3 +75,61 @@ def _wrap(inside: list[ir.Operation]) -> None:
             end = ir.Operation.create("flow.return", [], [root.results[0]])
     for op in inside:
         op.move_before(end)
+
+
+def _with_addresses(group: Group) -> list[ir.Operation]:
+    """The group's operations with what only names or initializes memory for them."""
+    inside: list[ir.Operation] = []
+    for op in group.operations:
+        for value in op.operands:
+            _bring(value, op, inside)
+        inside.append(op)
+    return inside
+
+
+def _bring(value: ir.Value, reader: ir.Operation, inside: list[ir.Operation]) -> None:
+    """Puts the initial values, slices and inner reshapes behind ``value`` into the group.
+
+    Those that others use, too, are cloned: they cost nothing.
+    """
+    chain = _chain(value, inside)
+    if not chain:
+        return
+    clones: dict[ir.Value, ir.Value] = {}
+    with ir.InsertionPoint(reader):
+        for op in chain:
+            clone = op.clone()
+            for number, operand in enumerate(clone.operands):
+                clone.operands[number] = clones.get(operand, operand)
+            clones[op.results[0]] = clone.results[0]
+            inside.append(clone)
+    for number, operand in enumerate(reader.operands):
+        if operand == value:
+            reader.operands[number] = clones[value]
+    for op in reversed(chain):
+        if not list(op.results[0].uses):
+            op.erase()
+
+
+def _chain(value: ir.Value, inside: list[ir.Operation]) -> list[ir.Operation]:
+    """The operations from the first that must be in the region up to ``value``."""
+    chain: list[ir.Operation] = []
+    keep = 0
+    while not isinstance(value.owner, ir.Block):
+        op = value.owner.operation
+        if op in inside:
+            return chain  # reshapes of a result of the group
+        if op.name in _INITIAL:
+            chain.insert(0, op)
+            keep = len(chain)
+            if op.name == "linalg.fill":
+                value = op.operands[1]
+                continue
+            return chain
+        if op.name != "tensor.extract_slice" and op.name not in RESHAPES:
+            break
+        chain.insert(0, op)
+        if op.name == "tensor.extract_slice":
+            keep = len(chain)
+        value = op.operands[0]
+    return chain[len(chain) - keep :]

@@ -52,6 +52,10 @@ UNKNOWN = Classification("ild_variable", "many_to_many", "unknown operation: ass
 _NOT_CLASSIFIED = frozenset({"arith.constant", "tensor.empty", "tensor.cast", "func.call"})
 
 
+_EXTRACT = "tensor.extract"
+_RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
+
+
 def tensor_operations(module: ir.Operation) -> list[ir.Operation]:
     """The operations, outside of bodies of others, that make a tensor from tensors."""
     return [op for op in operations(module) if _makes_tensor(op)]
@@ -86,9 +90,20 @@ def _classify_linalg(op: ir.Operation) -> Classification:
     if len(written) < maps[-1].n_dims:
         return Classification("ild_variable", "many_to_many", "has a reduction dimension")
     if _reads_elements(op):
-        return Classification("ili_fixed", "one_to_many", "reads at given indices")
+        return _classify_gather(op)
     inputs = list(zip(op.operands, maps[:-n_outputs], strict=False))
     return _classify_elementwise([m for v, m in inputs if not _is_constant(v)], maps[-1])
+
+
+def _classify_gather(op: ir.Operation) -> Classification:
+    """A generic that reads elements of other tensors by ``tensor.extract``."""
+    reads = [o.operation for o in op.regions[0].blocks[0] if o.operation.name == _EXTRACT]
+    result = math.prod(op.results[0].type.shape)
+    source = sum(math.prod(read.operands[0].type.shape) for read in reads)
+    if len(op.operands) == 1 and result <= source:
+        # Its indices are computed from the loops alone.
+        return Classification("ild_fixed", "shuffle", "moves elements to computed places")
+    return Classification("ili_fixed", "one_to_many", "reads at given indices")
 
 
 def _dims(map_: ir.AffineMap) -> list[int]:
@@ -102,7 +117,7 @@ def _dims(map_: ir.AffineMap) -> list[int]:
 
 def _reads_elements(op: ir.Operation) -> bool:
     return any(
-        inner.operation.name == "tensor.extract"
+        inner.operation.name == _EXTRACT
         for region in op.regions
         for block in region
         for inner in block.operations
@@ -111,9 +126,11 @@ def _reads_elements(op: ir.Operation) -> bool:
 
 def _is_constant(value: ir.Value) -> bool:
     """Weights and scalars: their relation to the result is settled when compiling."""
-    return isinstance(value.type, ir.ShapedType) is False or (
-        not isinstance(value.owner, ir.Block) and value.owner.name == "arith.constant"
-    )
+    if not isinstance(value.type, ir.ShapedType):
+        return True
+    while not isinstance(value.owner, ir.Block) and value.owner.name in _RESHAPES:
+        value = value.owner.operands[0]
+    return not isinstance(value.owner, ir.Block) and value.owner.name == "arith.constant"
 
 
 def _classify_elementwise(reads: Sequence[ir.AffineMap], write: ir.AffineMap) -> Classification:

@@ -98,8 +98,12 @@ def is_address(view: ir.Operation) -> bool:
     return layout is not None and layout.source_digits == list(range(len(form.digit_shape)))
 
 
-def placement(view: ir.Operation, parameters: Parameters) -> Placement | Refusal:
-    """Where ``view`` can go, best place first, or why it stays."""
+def early_placement(view: ir.Operation, parameters: Parameters) -> Placement | Refusal:
+    """The places that come before all others, or why ``view`` has none of them.
+
+    All views get these before any goes elsewhere: one that moves up a normalization
+    needs the views of its other operands to move with it.
+    """
     if "domain" in view.attributes:
         return Refusal("pads or reads a part only where a domain holds")
     reads = _in_reads(view)
@@ -110,9 +114,21 @@ def placement(view: ir.Operation, parameters: Parameters) -> Placement | Refusal
     permuted = in_weights(view, parameters)
     if isinstance(permuted, InWeights):
         return permuted
+    above = _above_producer(view)
+    if not isinstance(above, Refusal) and _is_row_wise(above.op):
+        # All of a normalization moves to the new order: one iteration domain, one kernel.
+        return above
+    return Refusal("no contraction reads it, and no normalization makes it")
+
+
+def placement(view: ir.Operation) -> Placement | Refusal:
+    """Where ``view`` can go, best place first, or why it stays."""
+    if "domain" in view.attributes:
+        return Refusal("pads or reads a part only where a domain holds")
     written = _in_write(view)
     if not isinstance(written, Refusal):
         return written
+    reads = _in_reads(view)
     if not isinstance(reads, Refusal):
         return reads
     above = _above_producer(view)
@@ -183,6 +199,8 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
     access = _access(op, operand, nest, compose(nest.accesses[operand], view_map(view)), view)
     if isinstance(access, Refusal) or not _feeds_contractions(op, nest):
         return access
+    if _is_row_wise(op) and not _permutes_rows(op, access):
+        return access
     permuted = len(access.layout.source_digits) == len(access.form.digit_shape)
     return replace(access, keeps_order=permuted)
 
@@ -240,10 +258,11 @@ def ends_contraction(op: ir.Operation) -> bool:
     nest = loop_nest(op)
     if nest is None or nest.reductions:
         return False
-    return any(_is_contracted(value) for value in list(op.operands)[:-1])
+    return any(is_contracted(value) for value in list(op.operands)[:-1])
 
 
-def _is_contracted(value: ir.Value) -> bool:
+def is_contracted(value: ir.Value) -> bool:
+    """Whether a contraction or convolution, or its elementwise end, makes ``value``."""
     while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
         op = value.owner.operation
         if op.name == ViewOp.OPERATION_NAME and is_free(op):
@@ -253,6 +272,36 @@ def _is_contracted(value: ir.Value) -> bool:
         contracts = "conv" in op.name or (nest is not None and nest.is_contraction)
         return contracts or ends_contraction(op)
     return False
+
+
+def _is_row_wise(op: ir.Operation) -> bool:
+    """Whether ``op`` is a reduction, or an elementwise operation that reads one's result."""
+    return _sums(op) or any(
+        _sums(value.owner.operation)
+        for value in list(op.operands)[:-1]
+        if not isinstance(value.owner, ir.Block)
+    )
+
+
+def _permutes_rows(op: ir.Operation, access: Access) -> bool:
+    """Whether ``access`` reads a row in another order than it lies in memory."""
+    nest, first = access.nest, 0
+    along = set(range(len(nest.domain)))
+    for number, value in enumerate(list(op.operands)[:-1]):
+        if not isinstance(value.owner, ir.Block) and _sums(value.owner.operation):
+            along -= set(nest.loops_of(number))
+    for loop, radix in enumerate(access.form.radices):
+        digits = range(first, first + len(radix))
+        order = [d for d in access.layout.source_digits if d in digits]
+        if loop in along and order != sorted(order):
+            return True
+        first += len(radix)
+    return False
+
+
+def _sums(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and bool(nest.reductions) and not nest.is_contraction
 
 
 def _above_producer(view: ir.Operation) -> AboveProducer | Refusal:

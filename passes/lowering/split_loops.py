@@ -60,8 +60,8 @@ def read_through(access: Access, source: ir.Value) -> None:
         shape, exprs = _split_dims(shape_of(op.results[0]), access.nest, radices)
         if access.keeps_order:
             shape, exprs, back = _source_order(access, shape, exprs)
-        init = _new_init(op.operands[len(op.operands) - 1], shape)
-        new = _rebuild(op, access.nest, radices, [*operands, (init, exprs)])
+        init = new_init(op.operands[len(op.operands) - 1], shape)
+        new = rebuild(op, access.nest, radices, [*operands, (init, exprs)])
         if access.keeps_order:
             new = view_as(new, back)
         op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
@@ -89,34 +89,41 @@ def write_through(access: Access, viewed: ir.Operation) -> None:
         ]
         digits = access.layout.source_digits
         shape = tuple(access.form.digit_shape[d] for d in digits)
-        init = _new_init(op.operands[len(operands)], shape)
+        init = new_init(op.operands[len(operands)], shape)
         out = (init, tuple(dim(d) for d in digits))
-        new = _rebuild(op, access.nest, radices, [*operands, out])
+        new = rebuild(op, access.nest, radices, [*operands, out])
         result = viewed.results[0]
         result.replace_all_uses_with(reshaped(new, shape_of(result)))
 
 
 def move_up(op: ir.Operation, nest: LoopNest, viewed: ir.Operation) -> None:
-    """view(op(x)) -> op(view(x)): the loops are the view's result's and the reductions."""
+    """view(op(x)) -> op(view(x)): the loops are the view's result's and the reductions.
+
+    Dims of 1 get no loop: nothing would index it.
+    """
     target, reductions = view_map(viewed), sorted(nest.reductions)
     rank = len(target.shape)
     shape = (*target.shape, *(nest.domain[d] for d in reductions))
+    kept = [d for d, n in enumerate(shape) if n > 1]
+    inner = tuple(shape[d] for d in kept)
+    renamed = [dim(kept.index(d)) if d in kept else constant(0) for d in range(len(shape))]
     loops = [constant(0)] * len(nest.domain)
     for expr, source in zip(nest.accesses[-1].exprs, target.exprs, strict=True):
         for atom, _ in expr.terms:
             assert isinstance(atom, Dim)
-            loops[atom.index] = source
+            loops[atom.index] = ex.substitute(source, renamed, inner)
     for number, d in enumerate(reductions):
-        loops[d] = dim(rank + number)
+        loops[d] = renamed[rank + number]
     with ir.InsertionPoint(op), op.location:
         operands = [
-            _narrowed(v, [ex.substitute(e, loops, shape) for e in a.exprs], shape)
+            _narrowed(v, [ex.substitute(e, loops, inner) for e in a.exprs], inner)
             for v, a in zip(list(op.operands)[:-1], nest.accesses, strict=False)
         ]
-        init = _new_init(op.operands[len(operands)], target.shape)
-        written = tuple(constant(0) if n == 1 else dim(d) for d, n in enumerate(target.shape))
-        over = LoopNest(shape, (), frozenset(range(rank, len(shape))), False, False)
-        new = _rebuild(op, over, [(n,) for n in shape], [*operands, (init, written)])
+        init = new_init(op.operands[len(operands)], target.shape)
+        written = tuple(renamed[:rank])
+        summed = frozenset(kept.index(rank + k) for k in range(len(reductions)))
+        over = LoopNest(inner, (), summed, False, False)
+        new = rebuild(op, over, [(n,) for n in inner], [*operands, (init, written)])
     viewed.results[0].replace_all_uses_with(new)
 
 
@@ -187,7 +194,7 @@ def _parts_operand(source: ir.Value, access: Access) -> Operand:
     return reshaped(source, shape), tuple(exprs)
 
 
-def _new_init(init: ir.Value, shape: Shape) -> ir.Value:
+def new_init(init: ir.Value, shape: Shape) -> ir.Value:
     """The initial output ``init`` with another shape of as many elements."""
     owner = init.owner
     type_ = build.tensor_type(init, shape)
@@ -198,20 +205,23 @@ def _new_init(init: ir.Value, shape: Shape) -> ir.Value:
     return reshaped(init, shape)
 
 
-def _rebuild(
+def rebuild(
     op: ir.Operation,
     nest: LoopNest,
     radices: Sequence[Sequence[int]],
     operands: Sequence[Operand],
 ) -> ir.Value:
     """A ``linalg.generic`` with the body of ``op``, over the digits of its loops."""
-    n_dims = sum(map(len, radices))
-    maps = [to_affine_map(exprs, n_dims, op.context) for _, exprs in operands]
-    kinds = [
-        "reduction" if loop in nest.reductions else "parallel"
-        for loop, radix in enumerate(radices)
-        for _ in radix
+    reduces = [loop in nest.reductions for loop, radix in enumerate(radices) for _ in radix]
+    box = tuple(n for radix in radices for n in radix)
+    order = _loop_order(reduces, operands)
+    inner = tuple(box[d] for d in order)
+    renamed = [dim(order.index(d)) for d in range(len(order))]
+    maps = [
+        to_affine_map([ex.substitute(e, renamed, inner) for e in exprs], len(order), op.context)
+        for _, exprs in operands
     ]
+    kinds = ["reduction" if reduces[d] else "parallel" for d in order]
     values = [value for value, _ in operands]
     attributes = {
         "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
@@ -225,6 +235,23 @@ def _rebuild(
     )
     _clone_body(op, generic)
     return generic.results[0]
+
+
+def _loop_order(reduces: Sequence[bool], operands: Sequence[Operand]) -> list[int]:
+    """The loops with the reductions among them in the order in which they are read.
+
+    All reductions of a normalization then run in the same order. Where they do not,
+    IREE 3.13 generates wrong SPIR-V.
+    """
+    read = [
+        atom.index
+        for _, exprs in operands
+        for expr in exprs
+        for atom in atoms(expr)
+        if isinstance(atom, Dim)
+    ]
+    ordered = iter(d for d in dict.fromkeys(read) if reduces[d])
+    return [next(ordered) if is_reduction else d for d, is_reduction in enumerate(reduces)]
 
 
 def _clone_body(source: ir.Operation, target: ir.Operation) -> None:

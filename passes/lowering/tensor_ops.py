@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch_mlir import ir
 from torch_mlir.dialects import linalg, tensor
 
-from smartmem.index_map import Shape
+from smartmem.index_map import Shape, reassociation
 from smartmem.passes.analysis.movement import shape_of
 
 Box = list[tuple[int, int]]
@@ -31,40 +31,12 @@ def reshape(value: ir.Value, shape: Shape) -> ir.Value:
     """Row-major reshape by collapse_shape, expand_shape, or both."""
     if shape_of(value) == shape:
         return value
-    groups = _reassociation(shape_of(value), shape)
+    groups = reassociation(shape_of(value), shape)
     if any(len(old) > 1 for old, _ in groups) or not groups:
         value = _collapse(value, [old for old, _ in groups])
     if any(len(new) > 1 for _, new in groups) or (not groups and shape):
         value = _expand(value, [new for _, new in groups], shape)
     return value
-
-
-def _reassociation(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
-    """Smallest groups of neighbouring dims with equal products on both sides.
-
-    Empty if one side has rank 0: then all dims of the other have size 1.
-    """
-    if not old or not new:
-        return []
-    groups: list[tuple[list[int], list[int]]] = []
-    i = j = 0
-    while i < len(old) and j < len(new):
-        left, right = [i], [j]
-        a, b = old[i], new[j]
-        while a != b:
-            if a < b:
-                i += 1
-                left.append(i)
-                a *= old[i]
-            else:
-                j += 1
-                right.append(j)
-                b *= new[j]
-        i, j = i + 1, j + 1
-        groups.append((left, right))
-    groups[-1][0].extend(range(i, len(old)))
-    groups[-1][1].extend(range(j, len(new)))
-    return groups
 
 
 def _reassociation_attr(groups: list[list[int]]) -> ir.ArrayAttr:

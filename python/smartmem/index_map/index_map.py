@@ -114,6 +114,34 @@ def reshape(source: Sequence[int], result: Sequence[int]) -> IndexMap:
     return IndexMap(delinearize(linearize(identity(shape).exprs, shape), source, shape), shape)
 
 
+def reassociation(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
+    """Smallest groups of neighbouring dims with equal products on both sides.
+
+    Empty if one side has rank 0: then all dims of the other have size 1.
+    """
+    if not old or not new:
+        return []
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(old) and j < len(new):
+        left, right = [i], [j]
+        a, b = old[i], new[j]
+        while a != b:
+            if a < b:
+                i += 1
+                left.append(i)
+                a *= old[i]
+            else:
+                j += 1
+                right.append(j)
+                b *= new[j]
+        i, j = i + 1, j + 1
+        groups.append((left, right))
+    groups[-1][0].extend(range(i, len(old)))
+    groups[-1][1].extend(range(j, len(new)))
+    return groups
+
+
 def linearize(indices: Sequence[Expr], extents: Sequence[int]) -> Expr:
     """Row-major linear index of ``indices`` in a box of ``extents``."""
     strides = row_major_strides(extents)

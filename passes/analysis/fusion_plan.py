@@ -1,0 +1,185 @@
+"""Which operations become one kernel: DNNFusion's plan (section 4.3) over linalg.
+
+Seeds are one-to-one operators, the smallest result first. From a seed the plan goes to
+the readers, then to the producers, asks the table for each pair, then what the code
+generator can do with it. What remains alone is a kernel of its own. The plan changes no
+IR; ``Plan`` can be printed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from torch_mlir import ir
+
+from smartmem.dialect import MANY_TO_MANY, ONE_TO_ONE
+from smartmem.passes.analysis.classification import classify
+from smartmem.passes.analysis.fusion_table import TABLE
+from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
+from smartmem.passes.analysis.rows import origin, readers, row_operators
+
+# More tensors than this in one kernel are more bindings than every Vulkan device has
+# (maxPerStageDescriptorStorageBuffers can be 4 by the specification, but is at least 16
+# on all devices of the last ten years; one is needed for constants, one for results).
+MAX_OPERANDS = 14
+
+
+@dataclass
+class Group:
+    """Operations that become one kernel.
+
+    Attributes:
+        operations: in program order; the last one makes the group's only result.
+        mapping: mapping type of the whole group.
+        reasons: why each operation after the first was fused.
+    """
+
+    operations: list[ir.Operation]
+    mapping: str
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def result(self) -> ir.Value:
+        """What other groups read."""
+        return self.operations[-1].results[0]
+
+    def __str__(self) -> str:
+        names = ", ".join(op.name for op in self.operations)
+        return f"{self.mapping}: {names}"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A pair that the plan keeps apart."""
+
+    producer: ir.Operation
+    consumer: ir.Operation
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The groups in program order, and the pairs that were kept apart with the reason."""
+
+    groups: tuple[Group, ...]
+    refused: tuple[Refused, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.groups))
+
+
+Legality = Callable[[Group, Group], Refusal | None]
+"""What a target's code generator cannot make one kernel of: producer, consumer."""
+
+
+def fusion_plan(block: ir.Block, legality: Legality) -> Plan:
+    """The plan for the operations of ``block``."""
+    return _Planner(block, legality).plan()
+
+
+class _Planner:
+    def __init__(self, block: ir.Block, legality: Legality) -> None:
+        self._legality = legality
+        operations = [op.operation for op in block.operations]
+        self._position = {op: number for number, op in enumerate(operations)}
+        self._group: dict[ir.Operation, Group] = {}
+        for members in row_operators(block):
+            group = Group(members, MANY_TO_MANY, ["one row-wise operator"])
+            self._group |= dict.fromkeys(members, group)
+        for op in operations:
+            if op not in self._group and is_kernel(op):
+                self._group[op] = Group([op], classify(op).mapping)
+        self._refused: dict[tuple[ir.Operation, ir.Operation], str] = {}
+
+    def plan(self) -> Plan:
+        seeds = [g for g in self._groups() if g.mapping == ONE_TO_ONE]
+        for seed in sorted(seeds, key=lambda g: math.prod(shape_of(g.result))):
+            group = self._group[seed.operations[0]]
+            group = self._fuse_readers(group)
+            self._fuse_producers(group)
+        refused = (Refused(p, c, reason) for (p, c), reason in self._refused.items())
+        return Plan(tuple(self._groups()), tuple(refused))
+
+    def _groups(self) -> list[Group]:
+        unique = {id(group): group for group in self._group.values()}
+        return sorted(unique.values(), key=lambda g: self._position[g.operations[-1]])
+
+    def _fuse_readers(self, group: Group) -> Group:
+        while True:
+            consumers = {id(g): g for g in self._readers(group)}
+            if len(consumers) != 1:
+                return group  # its result has to be stored for the other readers
+            (consumer,) = consumers.values()
+            if not self._try(group, consumer):
+                return group
+            group = self._group[group.operations[0]]
+
+    def _readers(self, group: Group) -> list[Group]:
+        found = []
+        for op in readers(group.result):
+            if op not in self._group:
+                return []  # a return, or an operation that is no kernel of ours
+            found.append(self._group[op])
+        return found
+
+    def _fuse_producers(self, group: Group) -> None:
+        changed = True
+        while changed:
+            changed = False
+            for producer in self._producers(group):
+                alone = all(reader in group.operations for reader in readers(producer.result))
+                if alone and self._try(producer, group):
+                    group = self._group[group.operations[-1]]
+                    changed = True
+                    break
+
+    def _producers(self, group: Group) -> list[Group]:
+        found: dict[int, Group] = {}
+        for op in group.operations:
+            for value in op.operands:
+                producer = origin(value)
+                if producer in self._group and self._group[producer] is not group:
+                    found[id(self._group[producer])] = self._group[producer]
+        return list(found.values())
+
+    def _try(self, producer: Group, consumer: Group) -> bool:
+        """Fuses two groups if the table and the target allow it."""
+        cell = TABLE[producer.mapping, consumer.mapping]
+        refusal = self._refusal(producer, consumer)
+        if refusal is not None:
+            pair = (producer.operations[-1], consumer.operations[0])
+            self._refused[pair] = refusal.reason
+            return False
+        operations = sorted(
+            [*producer.operations, *consumer.operations], key=self._position.__getitem__
+        )
+        reasons = [*producer.reasons, *consumer.reasons, cell.reason]
+        fused = Group(operations, cell.fused, reasons)
+        self._group |= dict.fromkeys(operations, fused)
+        return True
+
+    def _refusal(self, producer: Group, consumer: Group) -> Refusal | None:
+        cell = TABLE[producer.mapping, consumer.mapping]
+        if cell.color == "red":
+            return Refusal(cell.reason)
+        if len(_inputs([*producer.operations, *consumer.operations])) > MAX_OPERANDS:
+            return Refusal(f"the kernel would read more than {MAX_OPERANDS} tensors")
+        return self._legality(producer, consumer)
+
+
+def is_kernel(op: ir.Operation) -> bool:
+    """Whether ``op`` computes one tensor; a fill only says how another one starts."""
+    computes = op.name.startswith("linalg.") and op.name != "linalg.fill"
+    return computes and len(op.results) == 1 and is_static(op.results[0])
+
+
+def _inputs(operations: Sequence[ir.Operation]) -> set[ir.Value]:
+    """Tensors that the operations read from outside."""
+    return {
+        value
+        for op in operations
+        for value in list(op.operands)[:-1]
+        if isinstance(value.type, ir.RankedTensorType) and origin(value) not in operations
+    }

@@ -1,0 +1,87 @@
+"""Whether an elementwise operation can run over the loops of what it reads.
+
+The counterpart of splitting loops: a contraction keeps its loops whole, so the
+elementwise operations behind it are collapsed to the same loops. Then both have one
+iteration domain and can be one kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.index_map import Dim, reassociation
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.movement import Refusal, shape_of
+
+
+@dataclass(frozen=True)
+class MergedLoops:
+    """An elementwise operation over fewer loops.
+
+    Attributes:
+        op: the operation.
+        nest: its loops now.
+        groups: the loops as the result is written, those that become one together.
+    """
+
+    op: ir.Operation
+    nest: LoopNest
+    groups: tuple[tuple[int, ...], ...]
+
+
+def merged_loops(view: ir.Operation) -> MergedLoops | Refusal:
+    """How the only reader of ``view``, a free reshape, can run over its source's dims."""
+    uses = list(view.results[0].uses)
+    if len(uses) != 1:
+        return Refusal("several operations read it")
+    op, operand = uses[0].owner.operation, uses[0].operand_number
+    nest = loop_nest(op)
+    if nest is None or not nest.is_elementwise or nest.uses_index:
+        return Refusal("no elementwise operation reads it")
+    if not all(nest.is_projected_permutation(k) for k in range(len(nest.accesses))):
+        return Refusal("it is read at sums of loops")
+    groups = _groups(view, nest, operand)
+    if groups is None or len(groups) == len(nest.domain):
+        return Refusal("it does not split dims into loops")
+    for group in groups:
+        if not all(_keeps_together(nest, op, k, group) for k in range(len(nest.accesses))):
+            return Refusal("another operand is read in another order")
+    return MergedLoops(op, nest, groups)
+
+
+def _groups(
+    view: ir.Operation, nest: LoopNest, operand: int
+) -> tuple[tuple[int, ...], ...] | None:
+    """The loops that run through each dim of the view's source; None if a dim merges."""
+    pairs = reassociation(shape_of(view.operands[0]), shape_of(view.results[0]))
+    exprs, source = nest.accesses[operand].exprs, shape_of(view.operands[0])
+    groups = []
+    for old, new in pairs:
+        if sum(source[d] > 1 for d in old) > 1:
+            return None
+        groups.append(
+            tuple(a.index for d in new for a, _ in exprs[d].terms if isinstance(a, Dim))
+        )
+    named = {loop for group in groups for loop in group}
+    # Loops of one iteration index nothing and go.
+    groups += [(d,) for d, n in enumerate(nest.domain) if d not in named and n > 1]
+    written = nest.loops_of(len(nest.accesses) - 1)
+    return tuple(sorted((g for g in groups if g), key=lambda g: written.index(g[0])))
+
+
+def _keeps_together(
+    nest: LoopNest, op: ir.Operation, operand: int, group: Sequence[int]
+) -> bool:
+    """Whether the loops of ``group`` index neighbouring dims in order, or none at all."""
+    dims = [
+        next((a.index for a, _ in expr.terms if isinstance(a, Dim)), None)
+        for expr, extent in zip(
+            nest.accesses[operand].exprs, shape_of(op.operands[operand]), strict=True
+        )
+        if extent > 1
+    ]
+    at = [dims.index(loop) for loop in group if loop in dims]
+    return not at or (len(at) == len(group) and at == list(range(at[0], at[0] + len(group))))
