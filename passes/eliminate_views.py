@@ -25,6 +25,7 @@ Every other view that stays gets a remark with the reason.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -87,8 +88,12 @@ def _sweep(
     """Places each view once; if none could be placed, the reasons."""
     views = [view for view in _views(module) if list(view.results[0].uses)]
     moving = [view for view in views if not is_address(view)]
-    placed = any([_merge(view) for view in views if view not in moving])
-    for decide in (lambda view: early_placement(view, parameters), placement):
+    placed = False
+    for view in views:
+        if view not in moving:
+            placed |= _merge(view)
+    early = functools.partial(early_placement, parameters=parameters)
+    for decide in (early, placement):
         refusals: list[tuple[ir.Operation, Refusal]] = []
         for view in moving:
             found = decide(view)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
-from smartmem.passes.analysis.kernel_limits import refuse_fusion
+from smartmem.passes.analysis.kernel_limits import refuse_fusion, refuse_region
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.base import Pass, PassContext
 
@@ -44,9 +44,13 @@ class FormRegions(Pass):
             plan = fusion_plan(function.regions[0].blocks[0], refuse_fusion)
             self._remark(plan, context)
             for group in plan.groups:
-                if group.operations[0].name != REGION:
-                    _wrap(group, number)
-                    number += 1
+                refusal = refuse_region(group)
+                if refusal is not None:
+                    root = group.operations[-1]
+                    context.remark(self.argument, root, False, refusal.reason)
+                    continue
+                _wrap(group, number)
+                number += 1
 
     def _remark(self, plan: Plan, context: PassContext) -> None:
         for group in plan.groups:

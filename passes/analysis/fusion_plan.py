@@ -18,7 +18,7 @@ from smartmem.dialect import MANY_TO_MANY, ONE_TO_ONE
 from smartmem.passes.analysis.classification import classify
 from smartmem.passes.analysis.fusion_table import TABLE
 from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
-from smartmem.passes.analysis.rows import origin, readers, row_operators
+from smartmem.passes.analysis.rows import is_made_by, origin, readers, row_operators
 
 # More tensors than this in one kernel are more bindings than every Vulkan device has
 # (maxPerStageDescriptorStorageBuffers can be 4 by the specification, but is at least 16
@@ -96,9 +96,10 @@ class _Planner:
     def plan(self) -> Plan:
         seeds = [g for g in self._groups() if g.mapping == ONE_TO_ONE]
         for seed in sorted(seeds, key=lambda g: math.prod(shape_of(g.result))):
-            group = self._group[seed.operations[0]]
-            group = self._fuse_readers(group)
-            self._fuse_producers(group)
+            # A contraction first: its elementwise end runs on its registers.
+            self._fuse_producers(self._group[seed.operations[0]], MANY_TO_MANY)
+            self._fuse_readers(self._group[seed.operations[0]])
+            self._fuse_producers(self._group[seed.operations[0]])
         refused = (Refused(p, c, reason) for (p, c), reason in self._refused.items())
         return Plan(tuple(self._groups()), tuple(refused))
 
@@ -106,14 +107,14 @@ class _Planner:
         unique = {id(group): group for group in self._group.values()}
         return sorted(unique.values(), key=lambda g: self._position[g.operations[-1]])
 
-    def _fuse_readers(self, group: Group) -> Group:
+    def _fuse_readers(self, group: Group) -> None:
         while True:
             consumers = {id(g): g for g in self._readers(group)}
             if len(consumers) != 1:
-                return group  # its result has to be stored for the other readers
+                return  # its result has to be stored for the other readers
             (consumer,) = consumers.values()
             if not self._try(group, consumer):
-                return group
+                return
             group = self._group[group.operations[0]]
 
     def _readers(self, group: Group) -> list[Group]:
@@ -124,11 +125,13 @@ class _Planner:
             found.append(self._group[op])
         return found
 
-    def _fuse_producers(self, group: Group) -> None:
+    def _fuse_producers(self, group: Group, mapping: str | None = None) -> None:
         changed = True
         while changed:
             changed = False
             for producer in self._producers(group):
+                if mapping not in (None, producer.mapping):
+                    continue
                 alone = all(reader in group.operations for reader in readers(producer.result))
                 if alone and self._try(producer, group):
                     group = self._group[group.operations[-1]]
@@ -140,7 +143,9 @@ class _Planner:
         for op in group.operations:
             for value in op.operands:
                 producer = origin(value)
-                if producer in self._group and self._group[producer] is not group:
+                if producer is None or producer not in self._group:
+                    continue
+                if self._group[producer] is not group:
                     found[id(self._group[producer])] = self._group[producer]
         return list(found.values())
 
@@ -181,5 +186,5 @@ def _inputs(operations: Sequence[ir.Operation]) -> set[ir.Value]:
         value
         for op in operations
         for value in list(op.operands)[:-1]
-        if isinstance(value.type, ir.RankedTensorType) and origin(value) not in operations
+        if isinstance(value.type, ir.RankedTensorType) and not is_made_by(value, operations)
     }

@@ -9,7 +9,7 @@ one many-to-many operator of DNNFusion's table 2 (Softmax, InstanceNormalization
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch_mlir import ir
 
@@ -93,7 +93,7 @@ class _Rows:
         return True
 
     def _reads_member(self, op: ir.Operation) -> bool:
-        return any(origin(v) in self.members for v in list(op.operands)[:-1])
+        return any(is_made_by(v, self.members) for v in list(op.operands)[:-1])
 
     def _absorb(self, value: ir.Value) -> bool:
         """Takes in the elementwise producer of ``value`` that only members read.
@@ -182,6 +182,13 @@ def origin(value: ir.Value) -> ir.Operation | None:
             return value.owner.operation
         value = value.owner.operands[0]
     return None
+
+
+def is_made_by(value: ir.Value, operations: Sequence[ir.Operation]) -> bool:
+    """Whether one of ``operations`` computes ``value``, seen through reshapes."""
+    producer = origin(value)
+    # The bindings refuse to compare an operation with None.
+    return producer is not None and producer in operations
 
 
 def ends_reduction(op: ir.Operation) -> bool:

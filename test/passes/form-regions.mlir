@@ -19,20 +19,94 @@ func.func @contraction_with_a_slice(%qkv: tensor<7x24xf32>, %w: tensor<8x7xf32>)
 }
 
 // -----
-// CHECK-LABEL: func @keeps_a_contraction_without_slice
-func.func @keeps_a_contraction_without_slice(%x: tensor<7x8xf32>, %w: tensor<8x7xf32>, %o: tensor<7x7xf32>) -> tensor<7x7xf32> {
+// CHECK-LABEL: func @softmax_is_one_kernel
+func.func @softmax_is_one_kernel(%x: tensor<7x16xf32>) -> tensor<7x16xf32> {
+  // CHECK: %[[R:.*]] = "flow.dispatch.region"
+  // CHECK-COUNT-4: linalg.generic
+  // CHECK: "flow.return"
   // CHECK-NOT: flow.dispatch.region
-  // CHECK: return
-  %0 = linalg.matmul ins(%x, %w : tensor<7x8xf32>, tensor<8x7xf32>) outs(%o : tensor<7x7xf32>) -> tensor<7x7xf32>
-  return %0 : tensor<7x7xf32>
+  // CHECK: return %[[R]]
+  %low = arith.constant 0xFF800000 : f32
+  %zero = arith.constant 0.0 : f32
+  %er = tensor.empty() : tensor<7xf32>
+  %em = tensor.empty() : tensor<7x16xf32>
+  %fm = linalg.fill ins(%low : f32) outs(%er : tensor<7xf32>) -> tensor<7xf32>
+  %fs = linalg.fill ins(%zero : f32) outs(%er : tensor<7xf32>) -> tensor<7xf32>
+  %max = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<7x16xf32>) outs(%fm : tensor<7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.maximumf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<7xf32>
+  %exp = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x, %max : tensor<7x16xf32>, tensor<7xf32>) outs(%em : tensor<7x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %d = arith.subf %a, %b : f32
+    %v = math.exp %d : f32
+    linalg.yield %v : f32
+  } -> tensor<7x16xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%exp : tensor<7x16xf32>) outs(%fs : tensor<7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<7xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%exp, %sum : tensor<7x16xf32>, tensor<7xf32>) outs(%em : tensor<7x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<7x16xf32>
+  return %r : tensor<7x16xf32>
 }
 
 // -----
-// CHECK-LABEL: func @keeps_a_slice_with_another_reader
-func.func @keeps_a_slice_with_another_reader(%x: tensor<7x24xf32>, %w: tensor<8x7xf32>, %o: tensor<7x7xf32>) -> (tensor<7x7xf32>, tensor<7x8xf32>) {
+// CHECK-LABEL: func @contraction_with_its_elementwise_end
+func.func @contraction_with_its_elementwise_end(%x: tensor<7x8xf32>, %w: tensor<8x7xf32>) -> tensor<7x7xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.matmul
+  // CHECK: linalg.generic
+  // CHECK: "flow.return"
+  // CHECK-NOT: flow.dispatch.region
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<7x7xf32>
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<7x7xf32>) -> tensor<7x7xf32>
+  %0 = linalg.matmul ins(%x, %w : tensor<7x8xf32>, tensor<8x7xf32>) outs(%f : tensor<7x7xf32>) -> tensor<7x7xf32>
+  %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0 : tensor<7x7xf32>) outs(%e : tensor<7x7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = math.tanh %a : f32
+    linalg.yield %v : f32
+  } -> tensor<7x7xf32>
+  return %1 : tensor<7x7xf32>
+}
+
+// -----
+// CHECK-LABEL: func @keeps_an_elementwise_operation_before_a_contraction_apart
+func.func @keeps_an_elementwise_operation_before_a_contraction_apart(%x: tensor<7x8xf32>, %w: tensor<8x7xf32>) -> tensor<7x7xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.generic
+  // CHECK: "flow.return"
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.matmul
+  // CHECK: "flow.return"
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<7x7xf32>
+  %ex = tensor.empty() : tensor<7x8xf32>
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<7x7xf32>) -> tensor<7x7xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<7x8xf32>) outs(%ex : tensor<7x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = math.tanh %a : f32
+    linalg.yield %v : f32
+  } -> tensor<7x8xf32>
+  %1 = linalg.matmul ins(%0, %w : tensor<7x8xf32>, tensor<8x7xf32>) outs(%f : tensor<7x7xf32>) -> tensor<7x7xf32>
+  return %1 : tensor<7x7xf32>
+}
+
+// -----
+// CHECK-LABEL: func @leaves_sums_over_several_dims_to_iree
+func.func @leaves_sums_over_several_dims_to_iree(%x: tensor<7x8x5xf32>, %o: tensor<7xf32>) -> tensor<7xf32> {
   // CHECK-NOT: flow.dispatch.region
   // CHECK: return
-  %s = tensor.extract_slice %x[0, 8] [7, 8] [1, 1] : tensor<7x24xf32> to tensor<7x8xf32>
-  %0 = linalg.matmul ins(%s, %w : tensor<7x8xf32>, tensor<8x7xf32>) outs(%o : tensor<7x7xf32>) -> tensor<7x7xf32>
-  return %0, %s : tensor<7x7xf32>, tensor<7x8xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0)>], iterator_types = ["parallel", "reduction", "reduction"]} ins(%x : tensor<7x8x5xf32>) outs(%o : tensor<7xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %v = arith.addf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<7xf32>
+  return %0 : tensor<7xf32>
 }
