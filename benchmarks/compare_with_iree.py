@@ -30,10 +30,10 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
+from smartmem.attempts import DEFAULT_LEVELS
 from smartmem.backend.iree import CompileError, compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
-from smartmem.compiler import DEFAULT_LEVELS
 from smartmem.frontend import import_model
 from smartmem.parameters import Array
 from smartmem.recorder import save_bytecode

@@ -16,7 +16,7 @@ from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.raise_views import RaiseViews
 
-__all__ = ["PASSES", "PIPELINE", "Pass", "PassContext", "Remark"]
+__all__ = ["PASSES", "PIPELINE", "PLAIN", "Pass", "PassContext", "Remark"]
 
 PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
@@ -36,3 +36,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("classified", (ClassifyOps,)),
     ("lowered", (LowerToLinalg,)),
 )
+
+# What a model needs to reach iree-compile and nothing more, for when that fails with what
+# PIPELINE made of it.
+PLAIN: tuple[type[Pass], ...] = (DemoteF64, LowerToLinalg)

@@ -28,6 +28,7 @@ from smartmem.index_map import contiguous_run
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Piece
+from smartmem.passes.analysis.producer_consumer import Pair, pair_of
 from smartmem.passes.analysis.reading import Reading, reading
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering.movement_ops import build_movement
@@ -51,6 +52,8 @@ class ComposeViews(Pass):
         # All readings first: rebuilding one movement must not change what others see.
         found = [(op, reading(op.results[0])) for op in movements if _is_read(op)]
         for op, seen in found:
+            for movement, pair in _joined(op, seen):
+                context.remark(self.argument, movement, True, str(pair))
             piece = seen.single
             if piece is None or not _fold(op, piece, context.parameters):
                 _rebuild(op, seen)
@@ -58,6 +61,19 @@ class ComposeViews(Pass):
             if not list(op.results[0].uses):
                 op.erase()
         _merge_equal(module)
+
+
+def _joined(op: ir.Operation, seen: Reading) -> list[tuple[ir.Operation, Pair]]:
+    """The movements that ``op`` is composed with, each with its row of table 5."""
+    ends = {piece.source for piece in seen.pieces}
+    found: list[tuple[ir.Operation, Pair]] = []
+    for value in op.operands:
+        if isinstance(value.owner, ir.Block) or value in ends:
+            continue
+        if value.owner.name in MOVEMENTS:
+            source = value.owner.operation
+            found += [(source, pair_of(source, op)), *_joined(source, seen)]
+    return found
 
 
 def _merge_equal(module: ir.Operation) -> None:

@@ -44,12 +44,15 @@ from smartmem.passes.analysis.placement import (
     is_free,
     placement,
 )
+from smartmem.passes.analysis.producer_consumer import pair_of
 from smartmem.passes.analysis.reduction_order import InWeights
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.lowering.merge_loops import merge_loops
 from smartmem.passes.lowering.permute_reduction import permute_reduction
 from smartmem.passes.lowering.split_loops import move_up, read_through, write_through
+
+FREE = "only names a part of memory: nothing moves"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class EliminateViews(Pass):
         for _ in range(self.max_rounds):
             ComposeViews().run(module, context)
             _erase_unused(module)
-            refusals = _sweep(module, context.parameters)
+            refusals = _sweep(module, context)
             if refusals is not None:
                 break
         else:
@@ -76,6 +79,8 @@ class EliminateViews(Pass):
             refusals = [(view, Refusal(reason)) for view in _views(module)]
         for view, refusal in refusals:
             context.remark(self.argument, view, False, refusal.reason)
+        for view in filter(is_address, _views(module)):
+            context.remark(self.argument, view, False, FREE)
 
 
 def _views(module: ir.Operation) -> list[ir.Operation]:
@@ -83,9 +88,10 @@ def _views(module: ir.Operation) -> list[ir.Operation]:
 
 
 def _sweep(
-    module: ir.Operation, parameters: Parameters
+    module: ir.Operation, context: PassContext
 ) -> list[tuple[ir.Operation, Refusal]] | None:
     """Places each view once; if none could be placed, the reasons."""
+    parameters = context.parameters
     views = [view for view in _views(module) if list(view.results[0].uses)]
     moving = [view for view in views if not is_address(view)]
     placed = False
@@ -100,6 +106,8 @@ def _sweep(
             if isinstance(found, Refusal):
                 refusals.append((view, found))
             else:
+                for reason in _reasons(found, view):
+                    context.remark(EliminateViews.argument, view, True, reason)
                 _apply(found, view, parameters)
                 placed = True
         if placed:
@@ -116,6 +124,18 @@ def _merge(view: ir.Operation) -> bool:
         return False
     merge_loops(found)
     return True
+
+
+def _reasons(found: Placement, view: ir.Operation) -> list[str]:
+    """The row of table 5 behind each elimination; none where the view only moves on."""
+    if isinstance(found, InWrite):
+        return [f"{pair_of(view.operands[0].owner.operation, view)}, in its writes"]
+    if isinstance(found, InWeights):
+        return [f"{pair_of(view, found.op)}, in its weights"]
+    if isinstance(found, InReads):
+        ends = [access for access in found.accesses if not access.keeps_order]
+        return [f"{pair_of(view, access.op)}, in its reads" for access in ends]
+    return []
 
 
 def _apply(found: Placement, view: ir.Operation, parameters: Parameters) -> None:

@@ -18,6 +18,7 @@ from smartmem.index_map import (
     IndexMap,
     Shape,
     atoms,
+    compose,
     constant,
     dim,
     reshape,
@@ -58,9 +59,11 @@ def read_through(access: Access, source: ir.Value) -> None:
         ]
         operands.insert(access.operand, _digits_operand(source, access))
         shape, exprs = _split_dims(shape_of(op.results[0]), access.nest, radices)
+        read = reshape(shape_of(op.results[0]), shape)
         if access.keeps_order:
-            shape, exprs, back = _source_order(access, shape, exprs)
-        init = new_init(op.operands[len(op.operands) - 1], shape)
+            exprs, order, back = _source_order(access, shape, exprs)
+            read = compose(order, read)
+        init = new_init(op.operands[len(op.operands) - 1], read.shape, read)
         new = rebuild(op, access.nest, radices, [*operands, (init, exprs)])
         if access.keeps_order:
             new = view_as(new, back)
@@ -70,13 +73,13 @@ def read_through(access: Access, source: ir.Value) -> None:
 
 def _source_order(
     access: Access, shape: Shape, exprs: tuple[Expr, ...]
-) -> tuple[Shape, tuple[Expr, ...], IndexMap]:
-    """The output's dims in the order of the source, and the map back to ``shape``."""
+) -> tuple[tuple[Expr, ...], IndexMap, IndexMap]:
+    """The output's dims in the order of the source, and the maps there and back."""
     order = [exprs.index(dim(d)) for d in access.layout.source_digits]
     order += [k for k in range(len(shape)) if k not in order]  # dims of size 1
     kept = tuple(shape[k] for k in order)
     back = transpose(kept, [order.index(k) for k in range(len(shape))])
-    return kept, tuple(exprs[k] for k in order), back
+    return tuple(exprs[k] for k in order), transpose(shape, order), back
 
 
 def write_through(access: Access, viewed: ir.Operation) -> None:
@@ -89,7 +92,7 @@ def write_through(access: Access, viewed: ir.Operation) -> None:
         ]
         digits = access.layout.source_digits
         shape = tuple(access.form.digit_shape[d] for d in digits)
-        init = new_init(op.operands[len(operands)], shape)
+        init = new_init(op.operands[len(operands)], shape, view_map(viewed))
         out = (init, tuple(dim(d) for d in digits))
         new = rebuild(op, access.nest, radices, [*operands, out])
         result = viewed.results[0]
@@ -119,7 +122,7 @@ def move_up(op: ir.Operation, nest: LoopNest, viewed: ir.Operation) -> None:
             _narrowed(v, [ex.substitute(e, loops, inner) for e in a.exprs], inner)
             for v, a in zip(list(op.operands)[:-1], nest.accesses, strict=False)
         ]
-        init = new_init(op.operands[len(operands)], target.shape)
+        init = new_init(op.operands[len(operands)], target.shape, target)
         written = tuple(renamed[:rank])
         summed = frozenset(kept.index(rank + k) for k in range(len(reductions)))
         over = LoopNest(inner, (), summed, False, False)
@@ -194,15 +197,15 @@ def _parts_operand(source: ir.Value, access: Access) -> Operand:
     return reshaped(source, shape), tuple(exprs)
 
 
-def new_init(init: ir.Value, shape: Shape) -> ir.Value:
-    """The initial output ``init`` with another shape of as many elements."""
+def new_init(init: ir.Value, shape: Shape, read: IndexMap | None = None) -> ir.Value:
+    """The initial output ``init``, read through ``read`` if given, in ``shape``."""
     owner = init.owner
     type_ = build.tensor_type(init, shape)
     if not isinstance(owner, ir.Block) and owner.name == "tensor.empty":
         return build.empty(type_)
     if not isinstance(owner, ir.Block) and owner.name == "linalg.fill":
         return build.splat(owner.operands[0], type_)
-    return reshaped(init, shape)
+    return reshaped(init if read is None else view_as(init, read), shape)
 
 
 def rebuild(

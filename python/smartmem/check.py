@@ -16,11 +16,12 @@ from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel, Reference
 from smartmem.inputs import fit_arrays, random_inputs
+from smartmem.lowered import Job, embed_metadata, lower
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
 from smartmem.passes.base import operations
 from smartmem.recorder import StageRecorder, save_bytecode
-from smartmem.stages import embed_metadata, import_stage, lower
+from smartmem.stages import import_stage
 
 STOCK = "stock IREE on the CPU"
 
@@ -72,7 +73,8 @@ def check_model(
     imported = import_stage(model, inputs, options, recorder)
     given = _arrays(imported, arrays if arrays is not None else inputs, seed)
     expected = _run_original(imported, given, options)
-    compiled = build(lower(imported, model, chosen, recorder), chosen, options, recorder)
+    job = Job(model, inputs, chosen, options)
+    compiled = build(lower(imported, job, recorder), recorder)
     actual = compiled.module(*given)
     names = [spec.name for spec in compiled.outputs]
     result = CheckResult(

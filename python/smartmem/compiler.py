@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 from torch_mlir import ir
 
-from smartmem.backend.iree import CompileError, CompileStatistics, compile_bytecode
-from smartmem.backend.kernels import KernelCounts, count_kernels
+from smartmem.attempts import compile_with_fallbacks
+from smartmem.backend.iree import CompileStatistics
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
+from smartmem.inspection import compiled_kernels
+from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
 from smartmem.passes import PassContext
 from smartmem.recorder import StageRecorder, peak_memory
 from smartmem.report import Report
-from smartmem.stages import (
-    IR_STAGES,
-    Lowered,
-    first_stage,
-    import_stage,
-    lower,
-    run_stages,
-)
+from smartmem.stages import IR_STAGES, first_stage, import_stage, run_stages
 from smartmem.tensor_spec import TensorSpec
-
-logger = logging.getLogger(__name__)
-
-DEFAULT_LEVELS = ("O3", "O1")
-"""The optimization levels to try, in this order, where the user asks for none."""
 
 BUILD = "vmfb"
 ALL_STAGES = (*IR_STAGES, BUILD)
@@ -107,9 +94,10 @@ def compile(
     options = options or CompileOptions()
     chosen = as_target(target)  # an unknown target is reported before the long import
     recorder = StageRecorder(ALL_STAGES, options)
+    job = Job(model, inputs, chosen, options)
     # The imported model, with all parameters, is garbage once it is lowered.
-    lowered = lower(import_stage(model, inputs, options, recorder), model, chosen, recorder)
-    return build(lowered, chosen, options, recorder)
+    lowered = lower(import_stage(model, inputs, options, recorder), job, recorder)
+    return build(lowered, recorder)
 
 
 def module_at(
@@ -156,83 +144,42 @@ def as_target(target: str | Path | Target) -> Target:
     return target if isinstance(target, Target) else resolve_target(target)
 
 
-def build(
-    lowered: Lowered, target: Target, options: CompileOptions, recorder: StageRecorder
-) -> CompiledModel:
+def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
     """Runs iree-compile on a lowered model.
 
     Raises:
         BackendError: iree-compile failed or ran past its time limit.
     """
+    target, options = lowered.job.target, lowered.job.options
+    output = module_path(lowered.folder)
     with recorder.stage(BUILD, "iree-compile"):
-        opt_level, statistics = _run_iree_compile(lowered, target, options)
-    kernel_counts = _inspect(lowered, target, options, opt_level)
-    lowered.bytecode.unlink()
+        built = compile_with_fallbacks(
+            lowered.bytecode, lowered.save_plain, target, options, output
+        )
+    kernel_counts = compiled_kernels(built, target, options)
+    for file in output.parent.glob("*.mlirbc"):
+        file.unlink()
     recorder.done()
     report = Report(
         model=lowered.name,
         source=lowered.source,
         target=target.name,
-        opt_level=opt_level,
+        opt_level=built.level,
         inputs=lowered.inputs,
         outputs=lowered.outputs,
         inventory=recorder.inventory,
-        kernels=statistics,
+        inventory_left=recorder.inventory_left,
+        kernels=built.statistics,
         parameter_bytes=lowered.parameter_bytes,
-        module_bytes=module_path(lowered.folder).stat().st_size,
+        module_bytes=output.stat().st_size,
+        kernels_before=lowered.kernels_before,
         kernel_counts=kernel_counts,
         stages=tuple(recorder.records),
         own_peak_bytes=peak_memory(),
-        remarks=lowered.remarks,
+        remarks=() if built.is_plain else lowered.remarks,
+        fallbacks=(*lowered.fallbacks, *built.fallbacks),
     )
     return CompiledModel(lowered.folder, target, report, recorder.ir)
-
-
-def _run_iree_compile(
-    lowered: Lowered, target: Target, options: CompileOptions
-) -> tuple[str, CompileStatistics]:
-    """The first of the levels to try at which iree-compile succeeds, and its result."""
-    first, *others = DEFAULT_LEVELS if options.opt_level is None else (options.opt_level,)
-    start = time.monotonic()
-    try:
-        return first, _run_at(first, lowered, target, options, options.timeout_s)
-    except CompileError as error:
-        for level in others:
-            left = options.timeout_s - (time.monotonic() - start)
-            if left <= 0:
-                break
-            with contextlib.suppress(CompileError):
-                statistics = _run_at(level, lowered, target, options, left)
-                logger.info("compiled at %s, because at %s %s", level, first, error)
-                return level, statistics
-        raise
-
-
-def _run_at(
-    level: str, lowered: Lowered, target: Target, options: CompileOptions, timeout_s: float
-) -> CompileStatistics:
-    return compile_bytecode(
-        lowered.bytecode,
-        target,
-        opt_level=level,
-        extra_flags=options.iree_flags,
-        timeout_s=timeout_s,
-        output=module_path(lowered.folder),
-    )
-
-
-def _inspect(
-    lowered: Lowered, target: Target, options: CompileOptions, level: str
-) -> KernelCounts | None:
-    if not options.inspect_kernels:
-        return None
-    return count_kernels(
-        lowered.bytecode,
-        target,
-        opt_level=level,
-        extra_flags=options.iree_flags,
-        timeout_s=options.timeout_s,
-    )
 
 
 def module_path(folder: tempfile.TemporaryDirectory[str]) -> Path:

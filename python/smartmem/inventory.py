@@ -11,10 +11,10 @@ from torch_mlir import ir
 
 from smartmem.dialect.attributes import string_value
 from smartmem.index_map import Dim, IndexMap, from_affine, reshape
-from smartmem.parameters import numpy_dtype
 from smartmem.passes.analysis.classification import tensor_operations
 from smartmem.passes.base import operations
 from smartmem.passes.classify_ops import GROUP, MAPPING
+from smartmem.passes.form_regions import REGION
 
 UNCLASSIFIED = "unclassified"
 
@@ -89,8 +89,16 @@ class Inventory:
 
 
 def take_inventory(module: ir.Operation) -> Inventory:
-    """Counts the operations in the functions of ``module``; nested bodies are left out."""
-    return Inventory(_count_ops(module), _count_movements(operations(module)))
+    """Counts the operations in the functions of ``module``; nested bodies are left out.
+
+    What stands in a dispatch region is part of a kernel and moves nothing of its own.
+    """
+    outside = [op for op in operations(module) if not _is_in_region(op)]
+    return Inventory(_count_ops(module), _count_movements(outside))
+
+
+def _is_in_region(op: ir.Operation) -> bool:
+    return op.parent is not None and op.parent.name == REGION
 
 
 def _count_ops(module: ir.Operation) -> tuple[OpCount, ...]:
@@ -127,7 +135,13 @@ def _count_movements(found: Sequence[ir.Operation]) -> tuple[MovementCount, ...]
 
 def _bytes(type_: ir.Type) -> int:
     tensor = ir.RankedTensorType(type_)
-    return math.prod(tensor.shape) * numpy_dtype(tensor.element_type).itemsize
+    return math.prod(tensor.shape) * -(-_bits(tensor.element_type) // 8)
+
+
+def _bits(element: ir.Type) -> int:
+    if isinstance(element, ir.ComplexType):
+        return 2 * _bits(element.element_type)
+    return int(element.width) if isinstance(element, ir.IntegerType | ir.FloatType) else 64
 
 
 def movement_kind(op: ir.Operation) -> str | None:

@@ -46,8 +46,8 @@ class CompileOptions:
     """Whether ``CompiledModel.ir`` keeps the text of every stage, parameters left out."""
 
     inspect_kernels: bool = False
-    """Whether the report says which kernels only move data; costs another, shorter run of
-    iree-compile."""
+    """Whether the report says what the kernels move, beside those that IREE makes of the
+    imported model by itself; costs two more, shorter runs of iree-compile."""
 
     progress: Progress | None = None
     """Told about every stage that begins."""

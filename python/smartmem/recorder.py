@@ -32,7 +32,8 @@ class StageRecorder:
         """
         self.records: list[StageRecord] = []
         self.ir: dict[str, str] = {}
-        self.inventory = Inventory((), ())
+        self.inventory = Inventory((), ())  # of the model as it was first classified
+        self.inventory_left = Inventory((), ())  # of the last stage
         self._stages = tuple(stages)
         self._options = options
 
@@ -42,7 +43,8 @@ class StageRecorder:
         self._tell(name, self._stages.index(name))
         start = time.perf_counter()
         yield
-        self.records.append(StageRecord(name, worker, time.perf_counter() - start, None))
+        seconds = time.perf_counter() - start
+        self.records.append(StageRecord(name, worker, seconds, None, None))
 
     @contextmanager
     def extend(self) -> Iterator[None]:
@@ -57,9 +59,12 @@ class StageRecorder:
         """Takes the inventory of the last stage's IR, and keeps and saves the IR."""
         record = self.records[-1]
         inventory = take_inventory(module.operation)
+        self.inventory_left = inventory
         if not self.inventory.is_classified:  # later stages eliminate what it counts
             self.inventory = inventory
-        self.records[-1] = replace(record, data_movement=inventory.movements)
+        self.records[-1] = replace(
+            record, data_movement=inventory.movements, bytes_moved=inventory.bytes_moved
+        )
         if self._options.keep_ir:
             self.ir[record.name] = module_text(module)
         if self._options.save_temps is not None:

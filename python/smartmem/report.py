@@ -16,6 +16,7 @@ from typing import Any, Literal
 import smartmem
 from smartmem.backend.iree import CompileStatistics
 from smartmem.backend.kernels import KernelCounts
+from smartmem.fallback import Fallback
 from smartmem.files import write_file
 from smartmem.inventory import Inventory
 from smartmem.passes import Remark
@@ -36,12 +37,14 @@ class StageRecord:
         seconds: wall time, without the time to keep or save the stage's IR.
         data_movement: data-movement operations at run time after the stage; None where
             the stage leaves no MLIR of ours.
+        bytes_moved: bytes read and written by them, each as a copy of its own; likewise.
     """
 
     name: str
     worker: Worker
     seconds: float
     data_movement: int | None
+    bytes_moved: int | None
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,17 @@ class Report:
         inputs: what the model takes.
         outputs: what it returns.
         inventory: operations and data movement where they were first classified.
+        inventory_left: those of the last stage, which iree-compile got.
         kernels: what iree-compile made of the model.
         parameter_bytes: size of the parameters after import.
         module_bytes: size of the compiled module.
-        kernel_counts: which kernels only move data; None unless asked for with
+        kernels_before: the kernels that IREE makes of the imported model by itself.
+        kernel_counts: those of the compiled model. Both are None unless asked for with
             ``CompileOptions.inspect_kernels``.
         stages: in the order in which they ran.
         own_peak_bytes: largest resident memory of this process so far.
         remarks: what the passes did and refused, with reasons.
+        fallbacks: what was given up because iree-compile or a pass failed, in order.
     """
 
     model: str
@@ -73,13 +79,16 @@ class Report:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     inventory: Inventory
+    inventory_left: Inventory
     kernels: CompileStatistics
     parameter_bytes: int
     module_bytes: int
+    kernels_before: KernelCounts | None
     kernel_counts: KernelCounts | None
     stages: tuple[StageRecord, ...]
     own_peak_bytes: int
     remarks: tuple[Remark, ...]
+    fallbacks: tuple[Fallback, ...]
 
     def seconds(self, worker: Worker | None = None) -> float:
         """Wall time of all stages, or of those that ``worker`` did."""
@@ -108,6 +117,8 @@ class Report:
                 "bytes_moved": inventory.bytes_moved,
                 "kinds": [asdict(count) for count in inventory.data_movement],
             },
+            "before": _side_json(inventory, self.kernels_before),
+            "after": _side_json(self.inventory_left, self.kernel_counts),
             "kernels": asdict(self.kernels),
             "movement_kernels": self.movement_kernels,
             "parameter_bytes": self.parameter_bytes,
@@ -121,6 +132,7 @@ class Report:
             },
             "own_peak_bytes": self.own_peak_bytes,
             "remarks": [asdict(remark) for remark in self.remarks],
+            "fallbacks": [asdict(fallback) for fallback in self.fallbacks],
         }
 
     def save(self, path: str | Path) -> None:
@@ -141,6 +153,26 @@ class Report:
         from smartmem.report_text import render
 
         return render(self)
+
+
+def _side_json(inventory: Inventory, kernels: KernelCounts | None) -> dict[str, Any]:
+    """Data movement before or after SmartMem: as operations, and as kernels."""
+    return {
+        "operations": {
+            "data_movement": inventory.movements,
+            "bytes_moved": inventory.bytes_moved,
+        },
+        "kernels": None
+        if kernels is None
+        else {
+            "count": kernels.dispatches,
+            "data_movement": kernels.movement_dispatches,
+            "copies": kernels.copies,
+            "fills": kernels.fills,
+            "bytes_moved": kernels.bytes_moved,
+            "bytes_by_data_movement": kernels.movement_bytes,
+        },
+    }
 
 
 def _spec_json(spec: TensorSpec) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from smartmem.backend.kernels import KernelCounts
 from smartmem.dialect import GROUPS, MAPPINGS
 from smartmem.inventory import UNCLASSIFIED, Inventory
 from smartmem.report import Report
 
 WIDTH = 96
+
+DECISIONS = 20
+"""How many different decisions the text shows; the JSON has all."""
 
 
 def render(report: Report) -> str:
@@ -38,6 +42,8 @@ def tables(report: Report) -> Iterator[RenderableType]:
     yield ops_table(report.inventory)
     yield movement_table(report.inventory)
     yield stage_table(report)
+    if report.fallbacks:
+        yield fallback_table(report)
     if report.remarks:
         yield remark_table(report)
 
@@ -68,26 +74,47 @@ def format_seconds(seconds: float) -> str:
 
 
 def summary_table(report: Report) -> Table:
-    """The totals."""
-    inventory, kernels = report.inventory, report.kernels
-    table = new_table("Summary", "", "")
-    table.show_header = False
-    rows = {
-        "operations": str(sum(count.count for count in inventory.ops)),
-        "data-movement operations": str(inventory.movements),
-        "bytes moved by them": format_bytes(inventory.bytes_moved),
-        "kernels": str(kernels.kernels),
-        "  of them only data movement": _optional(report.movement_kernels),
-        "copies": str(kernels.copies),
-        "fills": str(kernels.fills),
-        "constants": format_bytes(kernels.constant_bytes),
-        "transient memory": format_bytes(kernels.transient_bytes),
-        "compiled module": format_bytes(report.module_bytes),
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, value)
+    """The totals, as imported and as compiled."""
+    table = new_table("Summary", "", "before", "after")
+    for name, (before, after) in _summary(report).items():
+        if before or after:
+            table.add_row(name, before, after)
     return table
+
+
+def _summary(report: Report) -> dict[str, tuple[str, str]]:
+    first, left, kernels = report.inventory, report.inventory_left, report.kernels
+    return {
+        "operations": (str(sum(count.count for count in first.ops)), ""),
+        "data-movement operations": (str(first.movements), str(left.movements)),
+        "bytes moved by them": (
+            format_bytes(first.bytes_moved),
+            format_bytes(left.bytes_moved),
+        ),
+        **_kernel_rows(report),
+        "constants": ("", format_bytes(kernels.constant_bytes)),
+        "transient memory": ("", format_bytes(kernels.transient_bytes)),
+        "compiled module": ("", format_bytes(report.module_bytes)),
+    }
+
+
+def _kernel_rows(report: Report) -> dict[str, tuple[str, str]]:
+    """Kernels, copies and fills; more of it where they were inspected."""
+    sides = (report.kernels_before, report.kernel_counts)
+
+    def row(value: Callable[[KernelCounts], str]) -> tuple[str, str]:
+        before, after = ("" if side is None else value(side) for side in sides)
+        return before, after
+
+    total = report.kernels
+    return {
+        "kernels": (row(lambda k: str(k.dispatches))[0], str(total.kernels)),
+        "  of them only data movement": row(lambda k: str(k.movement_dispatches)),
+        "copies": (row(lambda k: str(k.copies))[0], str(total.copies)),
+        "fills": (row(lambda k: str(k.fills))[0], str(total.fills)),
+        "bytes moved by kernels and copies": row(lambda k: format_bytes(k.bytes_moved)),
+        "  of them only data movement ": row(lambda k: format_bytes(k.movement_bytes)),
+    }
 
 
 def _optional(number: int | None) -> str:
@@ -129,11 +156,25 @@ def stage_table(report: Report) -> Table:
 
 
 def remark_table(report: Report) -> Table:
-    """The passes' decisions, equal ones counted together."""
-    table = new_table("Decisions of the passes", "pass", "count", "decision", "reason")
-    table.columns[2].justify = table.columns[3].justify = "left"
-    for (argument, applied, reason), count in report.remark_counts().items():
-        table.add_row(argument, str(count), "applied" if applied else "refused", reason)
+    """The passes' decisions, equal ones counted together, the most frequent ones."""
+    table = new_table("Decisions of the passes", "count", "decision", "pass", "reason")
+    for column in table.columns[1:]:
+        column.justify = "left"
+    rows = sorted(report.remark_counts().items(), key=lambda row: (not row[0][1], -row[1]))
+    for (argument, applied, reason), count in rows[:DECISIONS]:
+        decision = "applied" if applied else "refused"
+        table.add_row(str(count), decision, argument.removeprefix("smartmem-"), reason)
+    if rest := rows[DECISIONS:]:
+        table.add_row(str(sum(count for _, count in rest)), "", "", "others: see the JSON")
+    return table
+
+
+def fallback_table(report: Report) -> Table:
+    """What was given up, in order."""
+    table = new_table("Given up, because compiling failed", "what was done", "because")
+    table.columns[1].justify = "left"
+    for fallback in report.fallbacks:
+        table.add_row(str(fallback), fallback.reason)
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,24 @@ func.func @main(%a: tensor<4x8xf32>) -> tensor<8x4xf32> {
 }
 """
 
+FALLBACK_LOGS = ("smartmem.attempts", "smartmem.lowered")
+
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def no_silent_fallback(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """Fails a test in which something was given up that should have compiled.
+
+    The model still runs then, and its numbers are right. Tests of that carry the mark.
+    """
+    yield
+    if request.node.get_closest_marker("fallback"):
+        return
+    messages = [r.getMessage() for r in caplog.get_records("call") if r.name in FALLBACK_LOGS]
+    assert not messages
 
 
 @pytest.fixture

@@ -30,12 +30,14 @@ _FIRST_ERROR = re.compile(
 )
 _MESSAGE_LIMIT = 300
 
+_USAGE = re.compile(r"[Uu]nknown command line argument|for the --\S+ option:")
+
 # What iree-compile's log says -> what to do about it; the first match counts.
 _ADVICE = (
     (r"stack allocation", "pass --iree-llvmcpu-stack-allocation-limit with a larger value"),
     (r"shared memory|workgroup memory", "compile with a lower optimization level"),
     (r"failed to legalize operation", "compile with optimization level O1"),
-    (r"[Uu]nknown command line argument", "correct the extra flags"),
+    (_USAGE.pattern, "correct the extra flags"),
 )
 _DEFAULT_ADVICE = "-v shows the whole log"
 
@@ -45,11 +47,33 @@ class CompileError(BackendError):
 
     Attributes:
         log: everything iree-compile printed.
+        reason: what failed, without the advice that the message ends with.
+        timed_out: it was stopped at its time limit.
+        crashed: a signal ended it.
+        is_usage: it refused its flags; no other module would do better.
     """
 
-    def __init__(self, message: str, log: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        log: str,
+        *,
+        reason: str = "",
+        timed_out: bool = False,
+        crashed: bool = False,
+        is_usage: bool = False,
+    ) -> None:
         super().__init__(message)
         self.log = log
+        self.reason = reason or message
+        self.timed_out = timed_out
+        self.crashed = crashed
+        self.is_usage = is_usage
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the log cannot say at what iree-compile failed."""
+        return self.timed_out or self.crashed
 
 
 @dataclass(frozen=True)
@@ -100,7 +124,7 @@ def compile_bytecode(
     with _scratch_folder(output) as scratch:
         module, statistics = scratch / "module.vmfb", scratch / "statistics.json"
         flags = [
-            *_flags(target, opt_level, extra_flags),
+            *target_flags(target, opt_level, extra_flags),
             "--iree-scheduling-dump-statistics-format=json",
             f"--iree-scheduling-dump-statistics-file={statistics}",
             "-o",
@@ -134,7 +158,7 @@ def dump_phase(
         InvalidInputError: ``bytecode`` cannot be read.
     """
     flags = [
-        *_flags(target, opt_level, extra_flags),
+        *target_flags(target, opt_level, extra_flags),
         f"--compile-to={phase}",
         "--mlir-elide-elementsattrs-if-larger=16",
         "--mlir-elide-resource-strings-if-larger=16",
@@ -144,7 +168,8 @@ def dump_phase(
     return run.stdout
 
 
-def _flags(target: Target, opt_level: str, extra_flags: Sequence[str]) -> list[str]:
+def target_flags(target: Target, opt_level: str, extra_flags: Sequence[str]) -> list[str]:
+    """The flags that make iree-compile generate code as the user asked for."""
     return [*target.iree_flags, f"--iree-opt-level={opt_level}", *extra_flags]
 
 
@@ -193,27 +218,54 @@ def _check(run: ToolRun, source: bytes | Path, target: Target, timeout_s: float)
         return
     name = str(source) if isinstance(source, Path) else "the module"
     message = failure_message(run, target.name, timeout_s).replace(SOURCE_NAME, name)
-    raise CompileError(message, run.stderr)
+    raise CompileError(
+        message,
+        run.stderr,
+        reason=first_error(run),
+        timed_out=run.timed_out,
+        crashed=run.returncode < 0 and not run.timed_out,
+        is_usage=_USAGE.search(run.stderr) is not None,
+    )
 
 
 def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:
     """One line that says why iree-compile failed and what to do."""
-    start = f"iree-compile for target {target_name}"
     if run.timed_out:
-        return f"{start} was stopped after {timeout_s:g} s; raise the time limit"
+        return timeout_message(target_name, timeout_s)
+    start = f"iree-compile for target {target_name}"
+    if run.returncode < 0 and _FIRST_ERROR.search(run.stderr) is None:
+        return f"{start} {first_error(run)}; {_signal_advice(-run.returncode)}"
     advice = next(
         (text for pattern, text in _ADVICE if re.search(pattern, run.stderr)), _DEFAULT_ADVICE
     )
+    return f"{start} failed{_place(run)}: {first_error(run)}; {advice}"
+
+
+def timeout_message(target_name: str, timeout_s: float) -> str:
+    """One line that says that iree-compile ran past its time limit."""
+    return (
+        f"iree-compile for target {target_name} was stopped after {timeout_s:g} s; "
+        "raise the time limit"
+    )
+
+
+def first_error(run: ToolRun) -> str:
+    """What went wrong first in a run that failed, without its place."""
+    if run.timed_out:
+        return f"stopped after {run.seconds:.2g} s"
     match = _FIRST_ERROR.search(run.stderr)
     if match is not None:
-        what = _shorten(match["what"])
-        where = f" at {match['where']}" if re.search(r":[1-9]\d*:\d+$", match["where"]) else ""
-        return f"{start} failed{where}: {what}; {advice}"
+        return _shorten(match["what"])
     if run.returncode < 0:
-        name = signal.Signals(-run.returncode).name
-        return f"{start} was ended by {name}; {_signal_advice(-run.returncode)}"
+        return f"was ended by {signal.Signals(-run.returncode).name}"
     first = run.stderr.strip().splitlines()[:1] or [f"exit status {run.returncode}"]
-    return f"{start} failed: {_shorten(first[0])}; {advice}"
+    return _shorten(first[0])
+
+
+def _place(run: ToolRun) -> str:
+    match = _FIRST_ERROR.search(run.stderr)
+    known = match is not None and re.search(r":[1-9]\d*:\d+$", match["where"])
+    return f" at {match['where']}" if match is not None and known else ""
 
 
 def _signal_advice(number: int) -> str:

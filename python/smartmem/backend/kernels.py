@@ -1,4 +1,4 @@
-"""Counts the kernels of a compiled module and finds those that only move data.
+"""Counts the kernels of a compiled module, what they move, and those that only move.
 
 The counts come from IREE's own IR after scheduling (phase ``executable-sources``), where
 every dispatch, copy and fill of one inference stands in order and every kernel's body is
@@ -7,6 +7,7 @@ still linalg on tensors. What runs once, at load time, is not counted.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,20 +55,31 @@ class Kernel:
         name: its name in the compiled module.
         dispatches: how often one inference runs it.
         moves_only: it copies, rearranges or fills, and computes nothing but indices.
+        bytes_moved: the tensors that one run reads and writes, weights included, each
+            once: caches that are too small, and what a tile reads twice, are not in it.
     """
 
     name: str
     dispatches: int
     moves_only: bool
+    bytes_moved: int
 
 
 @dataclass(frozen=True)
 class KernelCounts:
-    """The kernels of a module and the copies and fills between them."""
+    """The kernels of a module and the copies and fills between them.
+
+    Attributes:
+        kernels: each kernel of the module that an inference runs.
+        copies: buffer copies of one inference.
+        fills: its buffer fills.
+        copied_bytes: what the copies read and write.
+    """
 
     kernels: tuple[Kernel, ...]
     copies: int
     fills: int
+    copied_bytes: int
 
     @property
     def dispatches(self) -> int:
@@ -78,6 +90,17 @@ class KernelCounts:
     def movement_dispatches(self) -> int:
         """Kernel runs of one inference that only move data."""
         return sum(kernel.dispatches for kernel in self.kernels if kernel.moves_only)
+
+    @property
+    def bytes_moved(self) -> int:
+        """What all kernel runs and copies of one inference read and write."""
+        return self.copied_bytes + sum(k.dispatches * k.bytes_moved for k in self.kernels)
+
+    @property
+    def movement_bytes(self) -> int:
+        """The part of it by kernels that only move data, and by copies."""
+        runs = (k.dispatches * k.bytes_moved for k in self.kernels if k.moves_only)
+        return self.copied_bytes + sum(runs)
 
 
 def count_kernels(
@@ -120,8 +143,9 @@ def kernels_of(text: str) -> KernelCounts:
         ]
         names = Counter(command.name for command in commands)
         runs = Counter(_entry_point(c) for c in commands if c.name == "stream.cmd.dispatch")
+        copied = sum(_copied_bytes(c) for c in commands if c.name == "stream.cmd.copy")
         kernels = _kernels([op for op in top if op.name == "hal.executable"], runs)
-    return KernelCounts(kernels, names["stream.cmd.copy"], names["stream.cmd.fill"])
+    return KernelCounts(kernels, names["stream.cmd.copy"], names["stream.cmd.fill"], copied)
 
 
 def _entry_point(dispatch: ir.Operation) -> str:
@@ -130,13 +154,35 @@ def _entry_point(dispatch: ir.Operation) -> str:
     return symbol.replace('"', "").rpartition("@")[2]
 
 
+def _copied_bytes(copy: ir.Operation) -> int:
+    """Bytes that a copy reads and writes; its last operand is the length."""
+    length = copy.operands[len(copy.operands) - 1].owner
+    if isinstance(length, ir.Block) or length.name != "arith.constant":
+        return 0  # known at run time only; SmartMem's modules have static shapes
+    return 2 * int(ir.IntegerAttr(length.attributes["value"]).value)
+
+
+def _bytes_moved(kernel: ir.Operation) -> int:
+    loaded = [op.results[0] for op in _nested(kernel) if op.name.endswith(".tensor.load")]
+    stored = [op.operands[0] for op in _nested(kernel) if op.name.endswith(".tensor.store")]
+    return sum(_size(value.type) for value in (*loaded, *stored))
+
+
+def _size(type_: ir.Type) -> int:
+    """Bytes of a tensor of static shape."""
+    tensor = ir.RankedTensorType(type_)
+    bits = tensor.element_type.width if hasattr(tensor.element_type, "width") else 64
+    return math.prod(tensor.shape) * -(-bits // 8) if tensor.has_static_shape else 0
+
+
 def _kernels(executables: list[ir.Operation], runs: Counter[str]) -> tuple[Kernel, ...]:
     kernels: dict[str, Kernel] = {}
     for executable in executables:
         for function in (op for op in _nested(executable) if op.name == "func.func"):
             name = ir.StringAttr(function.attributes["sym_name"]).value
             if runs[name]:
-                kernels[name] = Kernel(name, runs[name], _moves_only(function))
+                moved = _bytes_moved(function)
+                kernels[name] = Kernel(name, runs[name], _moves_only(function), moved)
     return tuple(kernels.values())
 
 

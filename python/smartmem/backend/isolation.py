@@ -1,0 +1,84 @@
+"""Compiles each group of a module alone, to find those that IREE cannot compile.
+
+For failures that name no group: iree-compile crashed, or ran past its time limit
+because of one kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from smartmem.backend.iree import first_error, target_flags
+from smartmem.backend.regions import group_of
+from smartmem.backend.targets import Target
+from smartmem.backend.tool import run_iree_compile
+
+_SHARE = 0.25
+"""Part of all the time that one kernel may take."""
+
+
+def groups_failing_alone(
+    bytecode: Path,
+    target: Target,
+    *,
+    opt_level: str,
+    extra_flags: Sequence[str] = (),
+    timeout_s: float,
+) -> dict[int, str]:
+    """The groups whose kernels do not compile on their own, each with the reason.
+
+    Kernels of no group, and kernels that the time is not enough to try, are left out.
+
+    Args:
+        bytecode: a module whose groups are placed (``regions.place_groups``).
+        timeout_s: for all kernels together; a kernel that takes a quarter of it fails.
+    """
+    end = time.monotonic() + timeout_s
+    flags = target_flags(target, opt_level, extra_flags)
+    with tempfile.TemporaryDirectory(prefix="smartmem-") as folder:
+        sources = _write_kernels(bytecode, Path(folder), flags, timeout_s)
+
+        def reason(source: Path) -> str | None:
+            return _failure(source, flags, timeout_s * _SHARE, end - time.monotonic())
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = zip(sources.values(), pool.map(reason, sources), strict=True)
+            return {group: why for group, why in found if why is not None}
+
+
+def _write_kernels(
+    bytecode: Path, folder: Path, flags: Sequence[str], timeout_s: float
+) -> dict[Path, int]:
+    """Writes each kernel of a group to a file of its own; the files with their groups."""
+    phase = (
+        "--compile-to=executable-sources",
+        f"--iree-hal-dump-executable-sources-to={folder}",
+        "--mlir-print-debuginfo",
+        "-o",
+        os.devnull,
+    )
+    run_iree_compile(bytecode, [*flags, *phase], timeout_s=timeout_s)
+    placed = {path: group_of(_last_line(path)) for path in sorted(folder.iterdir())}
+    return {path: group for path, group in placed.items() if group is not None}
+
+
+def _last_line(path: Path) -> str:
+    """The line that closes the kernel; it ends with the kernel's own location."""
+    return path.read_text().rstrip().rpartition("\n")[2]
+
+
+def _failure(source: Path, flags: Sequence[str], limit_s: float, left_s: float) -> str | None:
+    """Why the kernel in ``source`` does not compile, or None if it does or time is up."""
+    if left_s <= 0:
+        return None
+    mode = ("--compile-mode=hal-executable", "-o", os.devnull)
+    run = run_iree_compile(source, [*flags, *mode], timeout_s=min(limit_s, left_s))
+    if run.timed_out:
+        slow = f"its kernel alone takes more than {limit_s:.2g} s to compile"
+        return slow if left_s > limit_s else None
+    return first_error(run) if run.returncode else None

@@ -1,0 +1,164 @@
+"""Dispatch regions of a lowered module: named in iree-compile's messages, and undone.
+
+A ``flow.dispatch.region`` holds a group of operations that is to become one kernel, and
+the operations can carry a configuration (tile sizes) for code generation. Where IREE
+cannot compile a group so, it can be given up: first its configuration, then the region.
+
+Groups have numbers. iree-compile prints the source place of what fails, so the place of
+everything in group 7 is made line 7 of a file that does not exist, ``smartmem.group``::
+
+    smartmem.group:7:0: error: 'func.func' op exceeded stack allocation limit ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch_mlir import ir
+
+from smartmem.files import write_file
+from smartmem.passes.base import operations
+from smartmem.passes.form_regions import REGION
+
+CONFIGURATION = ("compilation_info", "lowering_config", "translation_info")
+"""The attributes that configure code generation of an operation."""
+
+_CONSTANT_ELEMENTS = 64  # the values of larger constants make no other kernel
+_FILE = "smartmem.group"
+_NAMED = re.compile(r'"smartmem\.group\.(\d+)"')  # as passes name a location
+_PLACED = re.compile(r'"smartmem\.group":(\d+):')
+_VALUE = re.compile(r"%[\w$.-]+")
+_ERROR = re.compile(r"^smartmem\.group:(\d+):\d+: error: (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Group:
+    """What deciding about a group needs to know.
+
+    Attributes:
+        number: the group's number.
+        configured: whether its operations carry a configuration.
+        signature: equal for groups that compile to the same kernel.
+    """
+
+    number: int
+    configured: bool
+    signature: str
+
+
+def place_groups(module: ir.Operation) -> None:
+    """Gives every region and all in it the source place that tells its number.
+
+    The number is that of a location ``loc("smartmem.group.7")``, or else a free one; the
+    original place is kept behind it.
+    """
+    regions = list(_regions(module))
+    named = [_NAMED.search(str(region.location)) for region in regions]
+    taken = {int(match[1]) for match in named if match}
+    free = (n for n in range(len(regions) + len(taken)) if n not in taken)
+    for region, match in zip(regions, named, strict=True):
+        number = int(match[1]) if match else next(free)
+        place = ir.Location.file(_FILE, number, 0, context=module.context)
+        for op in operations(region):
+            op.location = ir.Location.fused([place, op.location], context=module.context)
+
+
+def group_of(text: str) -> int | None:
+    """The number of the group that a printed location names, if it names one."""
+    match = _PLACED.search(text)
+    return int(match[1]) if match else None
+
+
+def failed_groups(log: str) -> dict[int, str]:
+    """The groups of which iree-compile printed an error, each with its first one."""
+    found: dict[int, str] = {}
+    for match in _ERROR.finditer(log):
+        found.setdefault(int(match[1]), match[2])
+    return found
+
+
+def groups_in(bytecode: Path) -> dict[int, Group]:
+    """The groups of a module whose groups are placed, by number."""
+    module = _parse(bytecode)
+    found: dict[int, Group] = {}
+    for region in _regions(module.operation):
+        number = group_of(str(region.location))
+        if number is not None:
+            configured = any(_configuration(op) for op in operations(region))
+            found[number] = Group(number, configured, _signature(region))
+    return found
+
+
+def give_up(
+    bytecode: Path, output: Path, *, configuration: Collection[int], region: Collection[int]
+) -> None:
+    """Writes the module of ``bytecode`` to ``output`` with some groups given up.
+
+    Args:
+        configuration: the groups that lose their configuration.
+        region: those that also lose their region: IREE groups their operations itself.
+
+    Raises:
+        InvalidInputError: ``output`` cannot be written.
+    """
+    module = _parse(bytecode)
+    _for_groups(module, {*configuration, *region}, use_default_configuration)
+    _for_groups(module, region, dissolve)
+    write_file(output, module.operation.write_bytecode)
+
+
+def use_default_configuration(region: ir.Operation) -> None:
+    """Removes the configuration of all operations in ``region``."""
+    for op in operations(region):
+        for name in _configuration(op):
+            del op.attributes[name]
+
+
+def dissolve(region: ir.Operation) -> None:
+    """Moves the operations of ``region`` out of it, in its place."""
+    *inside, end = list(region.regions[0].blocks[0].operations)
+    for op in inside:
+        op.operation.move_before(region)
+    for result, value in zip(region.results, end.operands, strict=True):
+        result.replace_all_uses_with(value)
+    region.erase()
+
+
+def _for_groups(
+    module: ir.Module, groups: Collection[int], change: Callable[[ir.Operation], None]
+) -> None:
+    for region in list(_regions(module.operation)):
+        if group_of(str(region.location)) in groups:
+            change(region)
+
+
+def _regions(module: ir.Operation) -> Iterator[ir.Operation]:
+    return (op for op in operations(module) if op.name == REGION)
+
+
+def _configuration(op: ir.Operation) -> list[str]:
+    return [name for name in CONFIGURATION if name in op.attributes]
+
+
+def _signature(region: ir.Operation) -> str:
+    """The region's text without places, its values renamed by their first occurrence.
+
+    IREE compiles regions that are equal in this way once, and names one of them only.
+    """
+    text = region.get_asm(
+        use_local_scope=True,
+        assume_verified=True,
+        large_elements_limit=_CONSTANT_ELEMENTS,
+        large_resource_limit=_CONSTANT_ELEMENTS,
+    )
+    names: dict[str, str] = {}
+    return _VALUE.sub(lambda match: names.setdefault(match[0], f"%{len(names)}"), text)
+
+
+def _parse(bytecode: Path) -> ir.Module:
+    context = ir.Context()
+    context.allow_unregistered_dialects = True  # flow and iree_codegen are IREE's
+    return ir.Module.parseFile(str(bytecode), context)

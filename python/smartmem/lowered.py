@@ -1,0 +1,165 @@
+"""From an imported model to a module that iree-compile takes, and what is known of it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch_mlir import ir
+
+from smartmem.backend.kernels import KernelCounts
+from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
+from smartmem.backend.regions import place_groups
+from smartmem.backend.targets import Target
+from smartmem.errors import InvalidInputError, SmartMemError
+from smartmem.fallback import Fallback
+from smartmem.files import scratch_folder
+from smartmem.frontend import ImportedModel
+from smartmem.frontend.finish import entry_function
+from smartmem.inspection import imported_kernels
+from smartmem.options import CompileOptions
+from smartmem.passes import PLAIN, PassContext, Remark
+from smartmem.pipelines import run_pipeline
+from smartmem.recorder import StageRecorder, save_bytecode
+from smartmem.stages import IR_STAGES, first_stage, model_name, read_model, run_stages
+from smartmem.tensor_spec import TensorSpec
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a user asked to compile; the arguments of ``smartmem.compile``."""
+
+    model: Any
+    inputs: Any
+    target: Target
+    options: CompileOptions
+
+    def read(self) -> ImportedModel:
+        """Imports the model; errors as for ``smartmem.compile``.
+
+        Also a second time, where the first import was changed in vain: to keep a copy
+        would take its size in memory or on the disk, and it is rarely needed.
+        """
+        return read_model(self.model, self.inputs, self.options)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A model after all stages that are ours.
+
+    Attributes:
+        job: what was asked for.
+        folder: holds the lowered module as bytecode.
+        source: where the model came from, as ``ImportedModel.source`` says.
+        inputs: what it takes.
+        outputs: what it returns.
+        parameter_bytes: size of its parameters after import.
+        kernels_before: the kernels that IREE makes of the import; None unless they are to
+            be inspected.
+        remarks: of all passes.
+        fallbacks: one, if a pass failed and this is the import itself.
+    """
+
+    job: Job
+    folder: tempfile.TemporaryDirectory[str]
+    source: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parameter_bytes: int
+    kernels_before: KernelCounts | None
+    remarks: tuple[Remark, ...]
+    fallbacks: tuple[Fallback, ...]
+
+    @property
+    def name(self) -> str:
+        """The model's name for people."""
+        return model_name(self.job.model)
+
+    @property
+    def bytecode(self) -> Path:
+        """The file of the lowered module."""
+        return Path(self.folder.name) / "lowered.mlirbc"
+
+    def save_plain(self, path: Path) -> None:
+        """Writes the model as it was imported, no pass having eliminated anything.
+
+        Raises:
+            SmartMemError: it cannot be imported again, or the path cannot be written.
+        """
+        imported = self.job.read()
+        run_pipeline(imported.module, [p() for p in PLAIN], PassContext(imported.parameters))
+        embed_metadata(imported, self.job.target)
+        save_bytecode(imported.module, path)
+
+
+def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered:
+    """Runs the stages of ``smartmem.passes.PIPELINE`` on ``imported.module``, in place.
+
+    If a pass fails, the model is imported again and lowered without elimination: what
+    IREE alone can compile must compile.
+
+    Args:
+        imported: the imported ``job.model``. A file of a later stage skips the stages
+            before.
+
+    Raises:
+        SmartMemError: that failed too.
+    """
+    parameter_bytes = imported.parameters.nbytes
+    before = imported_kernels(imported.module, job.target, job.options)
+    context = PassContext(imported.parameters)
+    fallbacks: tuple[Fallback, ...] = ()
+    try:
+        run_stages(imported.module, context, recorder, after=first_stage(job.model))
+    except InvalidInputError:  # of a folder for the stages
+        raise
+    except Exception as error:  # noqa: BLE001 (also a bug of ours must not stop a user)
+        imported = job.read()
+        context = PassContext(imported.parameters)
+        fallbacks = (_without_passes(imported.module, context, recorder, error),)
+    lowered = Lowered(
+        job,
+        scratch_folder(),
+        imported.source,
+        imported.inputs,
+        imported.outputs,
+        parameter_bytes,
+        before,
+        tuple(context.remarks),
+        fallbacks,
+    )
+    with recorder.extend():
+        embed_metadata(imported, job.target)
+        place_groups(imported.module.operation)
+        save_bytecode(imported.module, lowered.bytecode)
+    return lowered
+
+
+def _without_passes(
+    module: ir.Module, context: PassContext, recorder: StageRecorder, error: Exception
+) -> Fallback:
+    """Lowers ``module`` in place with ``PLAIN`` alone, because of ``error``."""
+    logger.debug("a pass failed", exc_info=error)
+    with recorder.stage(IR_STAGES[-1], "smartmem"):
+        run_pipeline(module, [p() for p in PLAIN], context)
+    recorder.keep(module)
+    first = next(iter(str(error).splitlines()), "")
+    reason = first if isinstance(error, SmartMemError) else f"{type(error).__name__}: {first}"
+    fallback = Fallback("plain_lowering", (), None, reason)
+    logger.warning("%s, because %s", fallback, reason)
+    return fallback
+
+
+def embed_metadata(imported: ImportedModel, target: Target) -> None:
+    """Makes the compiled module say what it was compiled for and what it takes."""
+    text = encode_metadata(target, imported.inputs, imported.outputs)
+    main = entry_function(imported.module)
+    with imported.module.context:
+        main.attributes["iree.reflection"] = ir.DictAttr.get(
+            {REFLECTION_KEY: ir.StringAttr.get(text)}
+        )
