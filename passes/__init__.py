@@ -34,7 +34,18 @@ PASSES: tuple[type[Pass], ...] = (
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RaiseViews)),
     ("classified", (ClassifyOps,)),
-    ("lowered", (LowerToLinalg,)),
+    (
+        "eliminated",
+        ("func.func(linalg-fuse-elementwise-ops,cse)", ComposeViews, EliminateViews),
+    ),
+    (
+        "lowered",
+        (
+            LowerToLinalg,
+            "canonicalize,func.func(linalg-fold-unit-extent-dims),canonicalize,cse",
+            FormRegions,
+        ),
+    ),
 )
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what

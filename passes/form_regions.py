@@ -19,8 +19,10 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
 from smartmem.passes.analysis.kernel_limits import refuse_fusion, refuse_region
+from smartmem.passes.analysis.loop_order import loop_orders
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.lowering.interchange_loops import interchange_loops
 
 REGION = "flow.dispatch.region"
 _INITIAL = ("linalg.fill", "tensor.empty")
@@ -49,6 +51,8 @@ class FormRegions(Pass):
                     root = group.operations[-1]
                     context.remark(self.argument, root, False, refusal.reason)
                     continue
+                for op, order in loop_orders(group.operations).items():
+                    interchange_loops(op, order)
                 _wrap(group, number)
                 number += 1
 

@@ -7,11 +7,11 @@ The table says what fusing two operators could give; these rules say what iree-c
 from __future__ import annotations
 
 from torch_mlir import ir
+from torch_mlir.dialects import linalg
 
-from smartmem.index_map import Expr
 from smartmem.passes.analysis.fusion_plan import Group
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin
 
 
@@ -26,7 +26,12 @@ def refuse_fusion(producer: Group, consumer: Group) -> Refusal | None:
 
 def refuse_region(group: Group) -> Refusal | None:
     """Why a group must not become a region, but be left to IREE's own fusion."""
+    if not _reduces(group) and len(group.operations) == 1:
+        return Refusal("alone, IREE may still fuse it with what is in no region")
     for op in group.operations:
+        if is_convolution(op):
+            # IREE drops its dims of size 1, and pads and fuses it, before code generation.
+            return Refusal("convolutions are prepared by IREE outside of regions")
         nest = loop_nest(op) if op.name == "linalg.generic" else None
         if nest is None or nest.is_contraction or nest.uses_index:
             continue
@@ -35,6 +40,11 @@ def refuse_region(group: Group) -> Refusal | None:
             # outside of regions IREE first collapses what it can, and is right.
             return Refusal("in a region, sums over several dims become wrong SPIR-V")
     return None
+
+
+def is_convolution(op: ir.Operation) -> bool:
+    """Whether ``op`` slides a window: a convolution or a pooling."""
+    return op.name.startswith("linalg.") and bool(linalg.isa_convolution_op(op))
 
 
 def _reduces(group: Group) -> bool:
@@ -52,8 +62,8 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
         return Refusal("a reduction loads its operands as vectors: it reads stored ones")
     # A row-wise operator keeps the row that it computes, if it is computed as it lies.
     for op in producer.operations:
-        inputs = range(len(op.operands) - 1)
-        if not _computes_indices(op) and not all(_in_order(op, k) for k in inputs):
+        nest = loop_nest(op)
+        if nest is not None and not nest.uses_index and not nest.keeps_order:
             return Refusal("a normalization would compute its row in another order")
     return None
 
@@ -62,7 +72,8 @@ def _refuse_epilogue(producer: Group, consumer: Group) -> Refusal | None:
     """Elementwise operations behind a reduction: they run on its registers."""
     inside = [producer.operations[-1], *consumer.operations]
     for op in consumer.operations:
-        if _computes_indices(op):
+        nest = loop_nest(op)
+        if nest is None or nest.uses_index:
             return Refusal("it is read at computed indices, element by element")
         for number, value in enumerate(list(op.operands)[:-1]):
             source = origin(value)
@@ -70,27 +81,4 @@ def _refuse_epilogue(producer: Group, consumer: Group) -> Refusal | None:
                 continue
             if value.owner.operation != source:
                 return Refusal("a reshape lies between: the loops differ")
-            if not _in_order(op, number):
-                return Refusal("it is read in another order than it is written")
     return None
-
-
-def _computes_indices(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is None or nest.uses_index
-
-
-def _in_order(op: ir.Operation, operand: int) -> bool:
-    """Whether ``op`` reads ``operand``, or what it repeats, in the order it writes."""
-    nest = loop_nest(op)
-    if nest is None:
-        return False
-    written = _loops(nest, len(nest.accesses) - 1, op)
-    read = _loops(nest, operand, op)
-    return read == [e for e in written if e in read]
-
-
-def _loops(nest: LoopNest, operand: int, op: ir.Operation) -> list[Expr]:
-    exprs = nest.accesses[operand].exprs
-    shape = shape_of(op.operands[operand])
-    return [e for e, extent in zip(exprs, shape, strict=True) if extent > 1]

@@ -43,6 +43,17 @@ class LoopNest:
             if isinstance(atom, Dim)
         ]
 
+    def reads_in_order(self, operand: int) -> bool:
+        """Whether ``operand``, or what is repeated of it, is read as the output is written."""
+        written = [e for e in self.accesses[-1].exprs if e.terms]
+        read = [e for e in self.accesses[operand].exprs if e.terms]
+        return read == [e for e in written if e in read]
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether every operand is read in the order in which the output is written."""
+        return all(map(self.reads_in_order, range(len(self.accesses) - 1)))
+
     def axis_of(self, operand: int, loop: int) -> int:
         """The dimension of ``operand`` that ``loop`` alone indexes."""
         return self.accesses[operand].exprs.index(dim(loop))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from torch_mlir import ir
 
-from smartmem.index_map import Dim, reassociation
+from smartmem.index_map import Dim
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import shape_of
 
@@ -98,13 +98,14 @@ class _Rows:
     def _absorb(self, value: ir.Value) -> bool:
         """Takes in the elementwise producer of ``value`` that only members read.
 
-        Not the end of a contraction: that runs on the contraction's registers.
+        Not the end of a contraction: that runs on the contraction's registers. Nor one
+        that reads in another order than it writes: rows would be computed across.
         """
         op = None if isinstance(value.owner, ir.Block) else value.owner.operation
         if op is None or op in self.members or (nest := _nest(op)) is None:
             return False
         used = all(reader in self.members for reader in readers(value))
-        if nest.reductions or not used or ends_reduction(op):
+        if nest.reductions or not used or ends_reduction(op) or not nest.keeps_order:
             return False
         output = len(nest.accesses) - 1
         self._include(op, nest, _loops(nest, output, self._reduced[value]))
@@ -153,7 +154,7 @@ def readers(value: ir.Value) -> Iterator[ir.Operation]:
 def _readers(value: ir.Value, flags: Reduced) -> Iterator[tuple[ir.Operation, int, Reduced]]:
     """The readers, the number of the operand they read, and the flags of its dims.
 
-    A reshape that merges a reduced dim with another ends the search there.
+    A reshape that splits or merges dims ends the search: behind it are other loops.
     """
     for use in value.uses:
         op = use.owner.operation
@@ -164,15 +165,12 @@ def _readers(value: ir.Value, flags: Reduced) -> Iterator[tuple[ir.Operation, in
 
 
 def _reshaped(flags: Reduced, value: ir.Value, result: ir.Value) -> Reduced | None:
+    """The flags seen through a reshape that adds or drops dims of size 1 only."""
     old, new = shape_of(value), shape_of(result)
-    seen = [False] * len(new)
-    for left, right in reassociation(old, new):
-        kinds = {flags[d] for d in left if old[d] > 1}
-        if len(kinds) > 1:
-            return None
-        for d in right:
-            seen[d] = kinds == {True}
-    return tuple(seen)
+    if [n for n in old if n > 1] != [n for n in new if n > 1]:
+        return None
+    kept = iter(flag for flag, extent in zip(flags, old, strict=True) if extent > 1)
+    return tuple(extent > 1 and next(kept) for extent in new)
 
 
 def origin(value: ir.Value) -> ir.Operation | None:

@@ -1,0 +1,106 @@
+"""One order of loops for all operations of a kernel with a reduction.
+
+IREE 3.13 distributes the loops of a kernel by their numbers. Where a reduction's loops
+are (h, w, c) and those of an elementwise operation in its kernel (c, h, w), the SPIR-V
+is wrong, in whatever order memory lies. So the elementwise operations take the order of
+the reduction: its parallel loops, then its reduction loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch_mlir import ir
+
+from smartmem.index_map import Dim
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.rows import RESHAPES
+
+Order = tuple[int, ...]
+"""Number of the old loop at each place of the new nest."""
+
+
+def loop_orders(operations: Sequence[ir.Operation]) -> dict[ir.Operation, Order]:
+    """The elementwise operations of a kernel that need another order, each with it.
+
+    Args:
+        operations: of one kernel, in program order. Those that share no tensor with the
+            reduction, seen through reshapes that add or drop dims of size 1, are left.
+    """
+    nests = {op: nest for op in operations if (nest := loop_nest(op)) is not None}
+    root = next((op for op, nest in nests.items() if nest.reductions), None)
+    if root is None:
+        return {}
+    numbers = _Numbers(root, nests[root])
+    waiting = [op for op, nest in nests.items() if nest.is_elementwise]
+    found: dict[ir.Operation, Order] = {}
+    while ready := [op for op in waiting if numbers.add(op, nests[op])]:
+        found |= {op: numbers.order(op, nests[op]) for op in ready}
+        waiting = [op for op in waiting if op not in ready]
+    return {op: order for op, order in found.items() if list(order) != sorted(order)}
+
+
+class _Numbers:
+    """Which loop of the root runs along each dim larger than 1 of each tensor."""
+
+    def __init__(self, root: ir.Operation, nest: LoopNest) -> None:
+        parallel = [d for d in range(len(nest.domain)) if d not in nest.reductions]
+        order = [*parallel, *sorted(nest.reductions)]
+        self._of: dict[ir.Value, list[int]] = {}
+        self._name(root, nest, {loop: number for number, loop in enumerate(order)})
+
+    def add(self, op: ir.Operation, nest: LoopNest) -> bool:
+        """Names the tensors of ``op``; false while some loop of it has no number."""
+        numbers = self._loops(op, nest)
+        if numbers is None:
+            return False
+        self._name(op, nest, numbers)
+        return True
+
+    def order(self, op: ir.Operation, nest: LoopNest) -> Order:
+        """The loops of ``op`` in the root's order, then those of size 1."""
+        numbers = self._loops(op, nest) or {}
+        last = len(numbers) + max(numbers.values(), default=0)
+        return tuple(sorted(range(len(nest.domain)), key=lambda d: numbers.get(d, last)))
+
+    def _loops(self, op: ir.Operation, nest: LoopNest) -> dict[int, int] | None:
+        numbers: dict[int, int] = {}
+        for operand, value in enumerate(_tensors(op)):
+            known = self._of.get(_behind_reshapes(value))
+            if known is not None and len(known) == len(loops := _long_loops(nest, operand)):
+                numbers |= zip(loops, known, strict=True)
+        complete = all(d in numbers for d, extent in enumerate(nest.domain) if extent > 1)
+        return numbers if complete else None
+
+    def _name(self, op: ir.Operation, nest: LoopNest, numbers: dict[int, int]) -> None:
+        for operand, value in enumerate(_tensors(op)):
+            loops = _long_loops(nest, operand)
+            if len(loops) == sum(extent > 1 for extent in shape_of(value)):
+                known = [numbers[loop] for loop in loops]
+                self._of.setdefault(_behind_reshapes(value), known)
+
+
+def _tensors(op: ir.Operation) -> Iterator[ir.Value]:
+    yield from list(op.operands)[:-1]
+    yield op.results[0]
+
+
+def _long_loops(nest: LoopNest, operand: int) -> list[int]:
+    """The loops of more than one step that index ``operand``, in the order of its dims."""
+    atoms = (a for expr in nest.accesses[operand].exprs for a, _ in expr.terms)
+    return [a.index for a in atoms if isinstance(a, Dim) and nest.domain[a.index] > 1]
+
+
+def _behind_reshapes(value: ir.Value) -> ir.Value:
+    """The tensor that ``value`` is, but for dims of size 1."""
+    while not isinstance(value.owner, ir.Block) and value.owner.name in RESHAPES:
+        source = value.owner.operands[0]
+        if _long(source) != _long(value):
+            break
+        value = source
+    return value
+
+
+def _long(value: ir.Value) -> list[int]:
+    return [extent for extent in shape_of(value) if extent > 1]
