@@ -15,6 +15,7 @@ from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.raise_views import RaiseViews
+from smartmem.passes.recompute_rows import RecomputeRows
 
 __all__ = ["PASSES", "PIPELINE", "PLAIN", "Pass", "PassContext", "Remark"]
 
@@ -22,30 +23,25 @@ PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
     RaiseViews,
     ClassifyOps,
+    RecomputeRows,
     ComposeViews,
     EliminateViews,
     LowerToLinalg,
     FormRegions,
 )
 
+# Upstream fuses elementwise operations while contractions are named operations, into
+# which it does not fuse; later it would put them into the contractions' bodies.
+_FUSE = "func.func(linalg-fuse-elementwise-ops,cse)"
+_DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonicalize,cse"
+
 # Name of the IR after the passes beside it; text is an upstream pipeline. "input" is
-# the import. Elimination and fusion (smartmem-compose-views to smartmem-eliminate-views,
-# and smartmem-form-regions) are not in it yet: see docs/design.md.
+# the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RaiseViews)),
     ("classified", (ClassifyOps,)),
-    (
-        "eliminated",
-        ("func.func(linalg-fuse-elementwise-ops,cse)", ComposeViews, EliminateViews),
-    ),
-    (
-        "lowered",
-        (
-            LowerToLinalg,
-            "canonicalize,func.func(linalg-fold-unit-extent-dims),canonicalize,cse",
-            FormRegions,
-        ),
-    ),
+    ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, EliminateViews)),
+    ("lowered", (LowerToLinalg, _DROP_UNIT_DIMS, FormRegions)),
 )
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what

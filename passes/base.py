@@ -32,10 +32,18 @@ class Remark:
 
 @dataclass
 class PassContext:
-    """What passes share beside the module: the parameters and the report's remarks."""
+    """What passes share beside the module.
+
+    Attributes:
+        parameters: the model's weights.
+        remarks: decisions, for the report.
+        shared_memory: bytes that a workgroup of the target can share; None: it has none,
+            as a CPU, or no target was named.
+    """
 
     parameters: Parameters = field(default_factory=Parameters)
     remarks: list[Remark] = field(default_factory=list)
+    shared_memory: int | None = None
 
     def remark(self, argument: str, op: ir.Operation, applied: bool, reason: str) -> None:
         """Adds a remark about ``op`` to the report."""

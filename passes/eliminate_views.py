@@ -33,7 +33,7 @@ from torch_mlir import ir
 from smartmem.dialect import ViewOp
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.loop_merging import merged_loops
-from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.movement import Refusal, is_free
 from smartmem.passes.analysis.placement import (
     InReads,
     InWrite,
@@ -41,7 +41,6 @@ from smartmem.passes.analysis.placement import (
     early_placement,
     is_address,
     is_contracted,
-    is_free,
     placement,
 )
 from smartmem.passes.analysis.producer_consumer import pair_of

@@ -25,6 +25,9 @@ from smartmem.passes.base import Pass, PassContext
 from smartmem.passes.lowering.interchange_loops import interchange_loops
 
 REGION = "flow.dispatch.region"
+REGION_OPERATIONS = (REGION, "flow.return")
+"""The operations of IREE that this pass makes."""
+
 _INITIAL = ("linalg.fill", "tensor.empty")
 
 

@@ -26,7 +26,7 @@ def refuse_fusion(producer: Group, consumer: Group) -> Refusal | None:
 
 def refuse_region(group: Group) -> Refusal | None:
     """Why a group must not become a region, but be left to IREE's own fusion."""
-    if not _reduces(group) and len(group.operations) == 1:
+    if len(group.operations) == 1 and not _reduces(group) and not _reads_slices(group):
         return Refusal("alone, IREE may still fuse it with what is in no region")
     for op in group.operations:
         if is_convolution(op):
@@ -45,6 +45,12 @@ def refuse_region(group: Group) -> Refusal | None:
 def is_convolution(op: ir.Operation) -> bool:
     """Whether ``op`` slides a window: a convolution or a pooling."""
     return op.name.startswith("linalg.") and bool(linalg.isa_convolution_op(op))
+
+
+def _reads_slices(group: Group) -> bool:
+    """Whether an operand is a slice: an offset in a region, maybe a copy outside."""
+    producers = (origin(value) for op in group.operations for value in op.operands)
+    return any(p is not None and p.name == "tensor.extract_slice" for p in producers)
 
 
 def _reduces(group: Group) -> bool:
@@ -75,7 +81,7 @@ def _refuse_epilogue(producer: Group, consumer: Group) -> Refusal | None:
         nest = loop_nest(op)
         if nest is None or nest.uses_index:
             return Refusal("it is read at computed indices, element by element")
-        for number, value in enumerate(list(op.operands)[:-1]):
+        for value in list(op.operands)[:-1]:
             source = origin(value)
             if source is None or source not in inside:
                 continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.index_map import Domain, IndexMap, Shape, from_affine
+from smartmem.index_map import Domain, IndexMap, Shape, from_affine, is_reshape
 
 EVERYWHERE = Domain(())
 
@@ -62,3 +62,9 @@ def view_map(view: ir.Operation | ir.OpView) -> IndexMap:
     """The index map of a ``smartmem.view``: result index -> source index."""
     map_ = ir.AffineMapAttr(view.attributes["map"]).value
     return from_affine(map_, shape_of(view.results[0]))
+
+
+def is_free(view: ir.Operation) -> bool:
+    """Whether a view keeps the row-major order of all elements: it costs nothing."""
+    whole = "domain" not in view.attributes
+    return whole and is_reshape(view_map(view), shape_of(view.operands[0]))

@@ -20,12 +20,11 @@ from smartmem.index_map import (
     compose,
     digit_form,
     inverse,
-    is_reshape,
     layout_of,
 )
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
+from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
 from smartmem.passes.analysis.reduction_order import InWeights, in_weights
 
 
@@ -74,12 +73,6 @@ class AboveProducer:
 
 
 Placement = InWrite | InReads | InWeights | AboveProducer
-
-
-def is_free(view: ir.Operation) -> bool:
-    """Whether a view keeps the row-major order of all elements: it costs nothing."""
-    whole = "domain" not in view.attributes
-    return whole and is_reshape(view_map(view), shape_of(view.operands[0]))
 
 
 def is_address(view: ir.Operation) -> bool:

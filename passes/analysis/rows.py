@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 
 from torch_mlir import ir
 
+from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.movement import is_free, shape_of
 
 Reduced = tuple[bool, ...]
 """For each dim of a tensor whether the rows' reductions run along it."""
@@ -145,7 +146,7 @@ def readers(value: ir.Value) -> Iterator[ir.Operation]:
     """The operations that read ``value``, also through reshapes."""
     for use in value.uses:
         op = use.owner.operation
-        if op.name in RESHAPES:
+        if _is_reshape(op):
             yield from readers(op.results[0])
         else:
             yield op
@@ -176,10 +177,15 @@ def _reshaped(flags: Reduced, value: ir.Value, result: ir.Value) -> Reduced | No
 def origin(value: ir.Value) -> ir.Operation | None:
     """The operation that computes ``value``, seen through reshapes; None: an argument."""
     while not isinstance(value.owner, ir.Block):
-        if value.owner.name not in RESHAPES:
-            return value.owner.operation
-        value = value.owner.operands[0]
+        op = value.owner.operation
+        if not _is_reshape(op):
+            return op
+        value = op.operands[0]
     return None
+
+
+def _is_reshape(op: ir.Operation) -> bool:
+    return op.name in RESHAPES or (op.name == ViewOp.OPERATION_NAME and is_free(op))
 
 
 def is_made_by(value: ir.Value, operations: Sequence[ir.Operation]) -> bool:

@@ -112,7 +112,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
     """
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
-    context = PassContext(imported.parameters)
+    context = _context(imported, job.target)
     fallbacks: tuple[Fallback, ...] = ()
     try:
         run_stages(imported.module, context, recorder, after=first_stage(job.model))
@@ -120,7 +120,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
         raise
     except Exception as error:  # noqa: BLE001 (also a bug of ours must not stop a user)
         imported = job.read()
-        context = PassContext(imported.parameters)
+        context = _context(imported, job.target)
         fallbacks = (_without_passes(imported.module, context, recorder, error),)
     lowered = Lowered(
         job,
@@ -138,6 +138,12 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
         place_groups(imported.module.operation)
         save_bytecode(imported.module, lowered.bytecode)
     return lowered
+
+
+def _context(imported: ImportedModel, target: Target) -> PassContext:
+    asked = target.requirements
+    shared_memory = None if asked is None else asked.max_workgroup_memory_bytes
+    return PassContext(imported.parameters, shared_memory=shared_memory)
 
 
 def _without_passes(

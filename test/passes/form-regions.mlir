@@ -79,9 +79,9 @@ func.func @contraction_with_its_elementwise_end(%x: tensor<7x8xf32>, %w: tensor<
 // -----
 // CHECK-LABEL: func @keeps_an_elementwise_operation_before_a_contraction_apart
 func.func @keeps_an_elementwise_operation_before_a_contraction_apart(%x: tensor<7x8xf32>, %w: tensor<8x7xf32>) -> tensor<7x7xf32> {
-  // CHECK: "flow.dispatch.region"
+  // An operation alone is left to IREE, which may fuse it with what is in no region.
+  // CHECK-NOT: flow.dispatch.region
   // CHECK: linalg.generic
-  // CHECK: "flow.return"
   // CHECK: "flow.dispatch.region"
   // CHECK: linalg.matmul
   // CHECK: "flow.return"
@@ -109,4 +109,62 @@ func.func @leaves_sums_over_several_dims_to_iree(%x: tensor<7x8x5xf32>, %o: tens
     linalg.yield %v : f32
   } -> tensor<7xf32>
   return %0 : tensor<7xf32>
+}
+
+// -----
+// CHECK-DAG: #[[CHW:.*]] = affine_map<(d0, d1, d2) -> (d2, d0, d1)>
+// CHECK-DAG: #[[HW:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
+// CHECK-DAG: #[[C:.*]] = affine_map<(d0, d1, d2) -> (d2)>
+// CHECK-LABEL: func @all_loops_take_the_order_of_the_reduction
+func.func @all_loops_take_the_order_of_the_reduction(%x: tensor<7x5x6xf32>, %scale: tensor<7xf32>) -> tensor<7x5x6xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.generic {indexing_maps = [#[[CHW]], #[[HW]]], iterator_types = ["parallel", "parallel", "reduction"]}
+  // CHECK: linalg.generic {indexing_maps = [#[[CHW]], #[[HW]], #[[C]], #[[CHW]]], iterator_types = ["parallel", "parallel", "parallel"]}
+  %zero = arith.constant 0.0 : f32
+  %es = tensor.empty() : tensor<5x6xf32>
+  %er = tensor.empty() : tensor<7x5x6xf32>
+  %fill = linalg.fill ins(%zero : f32) outs(%es : tensor<5x6xf32>) -> tensor<5x6xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(h, w, c) -> (c, h, w)>, affine_map<(h, w, c) -> (h, w)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x : tensor<7x5x6xf32>) outs(%fill : tensor<5x6xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<5x6xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(c, h, w) -> (c, h, w)>, affine_map<(c, h, w) -> (h, w)>, affine_map<(c, h, w) -> (c)>, affine_map<(c, h, w) -> (c, h, w)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x, %sum, %scale : tensor<7x5x6xf32>, tensor<5x6xf32>, tensor<7xf32>) outs(%er : tensor<7x5x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32, %o: f32):
+    %d = arith.subf %a, %b : f32
+    %v = arith.mulf %d, %c : f32
+    linalg.yield %v : f32
+  } -> tensor<7x5x6xf32>
+  return %r : tensor<7x5x6xf32>
+}
+
+// -----
+// CHECK-LABEL: func @keeps_a_transposing_operation_before_a_normalization_apart
+func.func @keeps_a_transposing_operation_before_a_normalization_apart(%x: tensor<6x7xf32>) -> tensor<7x6xf32> {
+  // CHECK-NOT: flow.dispatch.region
+  // CHECK: linalg.generic
+  // CHECK: math.tanh
+  // CHECK: "flow.dispatch.region"
+  // CHECK-COUNT-2: linalg.generic
+  // CHECK: "flow.return"
+  %zero = arith.constant 0.0 : f32
+  %es = tensor.empty() : tensor<7xf32>
+  %er = tensor.empty() : tensor<7x6xf32>
+  %fill = linalg.fill ins(%zero : f32) outs(%es : tensor<7xf32>) -> tensor<7xf32>
+  %t = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d1, d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<6x7xf32>) outs(%er : tensor<7x6xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = math.tanh %a : f32
+    linalg.yield %v : f32
+  } -> tensor<7x6xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%t : tensor<7x6xf32>) outs(%fill : tensor<7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<7xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%t, %sum : tensor<7x6xf32>, tensor<7xf32>) outs(%er : tensor<7x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<7x6xf32>
+  return %r : tensor<7x6xf32>
 }

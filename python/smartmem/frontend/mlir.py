@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 from torch_mlir import ir
@@ -15,6 +16,7 @@ from smartmem.frontend.finish import check_static, finish_module, function_specs
 from smartmem.frontend.imported_model import ImportedModel
 from smartmem.frontend.lowering import new_context, run_passes, walk
 from smartmem.frontend.resources import read_resources
+from smartmem.passes.form_regions import REGION_OPERATIONS
 
 __all__ = ["import_mlir", "parse_module", "read_resources"]
 
@@ -65,8 +67,28 @@ def parse_module(model: Path | bytes | ir.Module, context: ir.Context) -> ir.Mod
         with collect_diagnostics(context, errors.append):
             return _parse(model, context)
     except (ir.MLIRError, ValueError) as error:
+        if (lowered := _parse_lowered(model, context)) is not None:
+            return lowered
         name = str(model) if isinstance(model, Path) else "the MLIR module"
         raise InvalidInputError(f"cannot parse {_reason(name, errors, error)}") from error
+
+
+def _parse_lowered(model: Path | bytes, context: ir.Context) -> ir.Module | None:
+    """A module of the last stage, whose groups are in operations of IREE.
+
+    Returns:
+        None if it does not parse so, either, or holds other unknown operations.
+    """
+    context.allow_unregistered_dialects = True
+    with suppress(ir.MLIRError, ValueError), collect_diagnostics(context, lambda _: None):
+        module = _parse(model, context)
+        names = {op.name for op in walk(module)}
+        if all(
+            context.is_registered_operation(name) or name in REGION_OPERATIONS for name in names
+        ):
+            return module
+    context.allow_unregistered_dialects = False
+    return None
 
 
 def _reason(name: str, errors: list[Diagnostic], error: Exception) -> str:
