@@ -13,6 +13,7 @@ from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.form_regions import FormRegions
+from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
@@ -25,6 +26,7 @@ PASSES: tuple[type[Pass], ...] = (
     ClassifyOps,
     RecomputeRows,
     ComposeViews,
+    FuseSiblings,
     EliminateViews,
     LowerToLinalg,
     FormRegions,
@@ -40,7 +42,7 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RaiseViews)),
     ("classified", (ClassifyOps,)),
-    ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, EliminateViews)),
+    ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews)),
     ("lowered", (LowerToLinalg, _DROP_UNIT_DIMS, FormRegions)),
 )
 
