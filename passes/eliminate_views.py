@@ -42,6 +42,7 @@ from smartmem.passes.analysis.placement import (
     is_address,
     is_contracted,
     placement,
+    split_end,
 )
 from smartmem.passes.analysis.producer_consumer import pair_of
 from smartmem.passes.analysis.reduction_order import InWeights
@@ -115,9 +116,17 @@ def _sweep(
 
 
 def _merge(view: ir.Operation) -> bool:
-    """Collapses the elementwise reader of a reshaped contraction to its loops."""
+    """Gives a reshaped contraction and its elementwise reader one iteration domain.
+
+    The reader is collapsed to the contraction's loops, or the contraction's loops are
+    split, where a part of a larger tensor is to be written.
+    """
     if not is_free(view) or not is_contracted(view.operands[0]):
         return False
+    split = split_end(view)
+    if isinstance(split, InWrite):
+        write_through(split.access, view)
+        return True
     found = merged_loops(view)
     if isinstance(found, Refusal):
         return False

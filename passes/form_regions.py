@@ -4,6 +4,10 @@ Rewrites:
   the operations of a group, the initial values, slices and reshapes that only they use
     ->  flow.dispatch.region with them, which IREE compiles to exactly one kernel
 
+  linalg.fill %t; region { %r }; tensor.pad %r
+    ->  linalg.fill; region { %r; tensor.insert_slice %r into the filled tensor }, in which
+        other readers of %r read a slice
+
 A slice beside a contraction would be a copy in the code generator; in the region it is
 an offset. The region is an operation of IREE, in generic form; its location is
 ``smartmem.group.<number>``, by which messages of iree-compile and the report name it.
@@ -20,9 +24,12 @@ from torch_mlir import ir
 from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
 from smartmem.passes.analysis.kernel_limits import refuse_fusion, refuse_region
 from smartmem.passes.analysis.loop_order import loop_orders
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.padding import PaddedWrite, padded_write
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.base import Pass, PassContext
 from smartmem.passes.lowering.interchange_loops import interchange_loops
+from smartmem.passes.lowering.write_padded import write_padded
 
 REGION = "flow.dispatch.region"
 REGION_OPERATIONS = (REGION, "flow.return")
@@ -56,8 +63,19 @@ class FormRegions(Pass):
                     continue
                 for op, order in loop_orders(group.operations).items():
                     interchange_loops(op, order)
-                _wrap(group, number)
+                _wrap(group, self._end(group, context), number)
                 number += 1
+
+    def _end(self, group: Group, context: PassContext) -> ir.Operation:
+        """The operation whose result the kernel writes: the last one, or its insertion."""
+        root = group.operations[-1]
+        write = padded_write(group.result)
+        if isinstance(write, Refusal):
+            context.remark(self.argument, root, False, f"not padded in place: {write.reason}")
+        if not isinstance(write, PaddedWrite):
+            return root
+        context.remark(self.argument, write.pad, True, "its producer writes the middle of it")
+        return write_padded(group.result, write).owner.operation
 
     def _remark(self, plan: Plan, context: PassContext) -> None:
         for group in plan.groups:
@@ -67,10 +85,11 @@ class FormRegions(Pass):
             context.remark(self.argument, pair.consumer, False, pair.reason)
 
 
-def _wrap(group: Group, number: int) -> None:
-    """Moves the group into a region in place of its last operation."""
-    root = group.operations[-1]
+def _wrap(group: Group, root: ir.Operation, number: int) -> None:
+    """Moves the group, up to ``root``, into a region in place of ``root``."""
     inside = _with_addresses(group)
+    if root not in inside:
+        inside.append(root)
     location = ir.Location.name(f"smartmem.group.{number}", root.location)
     with ir.InsertionPoint(root), location:
         region = ir.Operation.create(

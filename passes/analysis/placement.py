@@ -152,7 +152,33 @@ def _nest(op: ir.Operation) -> LoopNest | Refusal:
     return nest
 
 
-def _in_write(view: ir.Operation) -> InWrite | Refusal:
+def split_end(view: ir.Operation) -> InWrite | Refusal:
+    """How the contraction, or its end, behind ``view`` runs over the dims of ``view``.
+
+    For a free reshape of what is written into a part of a larger tensor, a padded one:
+    a part is a box only in the dims of that tensor.
+    """
+    readers = _readers(view.results[0])
+    if not any(map(_needs_dims, readers)):
+        return Refusal("nothing pads it")
+    return _in_write(view, may_split=True)
+
+
+def _needs_dims(op: ir.Operation) -> bool:
+    """Whether ``op``, elementwise, reads or makes what is padded as it is."""
+    nest = loop_nest(op)
+    if nest is None or nest.reductions:
+        return False
+    if any(_is_padded(value) for value in list(op.operands)[:-1]):
+        return True
+    return _is_padded(op.results[0]) or any(map(_needs_dims, _readers(op.results[0])))
+
+
+def _is_padded(value: ir.Value) -> bool:
+    return any("domain" in op.attributes for op in _readers(value))
+
+
+def _in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
     op = _producer(view)
     if isinstance(op, Refusal):
         return op
@@ -162,7 +188,8 @@ def _in_write(view: ir.Operation) -> InWrite | Refusal:
     back = inverse(view_map(view), shape_of(view.operands[0]))
     if back is None:
         return Refusal("the view is no permutation of digits")
-    access = _access(op, len(op.operands) - 1, nest, compose(nest.accesses[-1], back), view)
+    written = compose(nest.accesses[-1], back)
+    access = _access(op, len(op.operands) - 1, nest, written, view, may_split=may_split)
     if isinstance(access, Refusal):
         return access
     if tuple(access.layout.sizes) != shape_of(view.results[0]):
@@ -221,12 +248,18 @@ def _readers(value: ir.Value) -> list[ir.Operation]:
 
 
 def _access(
-    op: ir.Operation, operand: int, nest: LoopNest, through: IndexMap, view: ir.Operation
+    op: ir.Operation,
+    operand: int,
+    nest: LoopNest,
+    through: IndexMap,
+    view: ir.Operation,
+    *,
+    may_split: bool = False,
 ) -> Access | Refusal:
     form = digit_form(through)
     if form is None:
         return Refusal("no split of loops makes the access a permutation")
-    if (reason := _must_not_split(op, nest, form)) is not None:
+    if not may_split and (reason := _must_not_split(op, nest, form)) is not None:
         return Refusal(reason)
     is_write = operand == len(op.operands) - 1
     tensor = view.results[0] if is_write else view.operands[0]

@@ -1,5 +1,6 @@
 // RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-form-regions --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // CHECK-LABEL: func @contraction_with_a_slice
 func.func @contraction_with_a_slice(%qkv: tensor<7x24xf32>, %w: tensor<8x7xf32>) -> tensor<7x7xf32> {
@@ -167,4 +168,56 @@ func.func @keeps_a_transposing_operation_before_a_normalization_apart(%x: tensor
     linalg.yield %v : f32
   } -> tensor<7x6xf32>
   return %r : tensor<7x6xf32>
+}
+
+// -----
+// CHECK-LABEL: func @writes_into_the_padded_tensor
+func.func @writes_into_the_padded_tensor(%x: tensor<4x6x8xf32>, %w: tensor<7x8xf32>) -> (tensor<1x6x8x7xf32>, tensor<4x6x7xf32>) {
+  // CHECK: %[[FILL:.*]] = linalg.fill {{.*}} -> tensor<6x8x7xf32>
+  // CHECK: %[[R:.*]] = "flow.dispatch.region"
+  // CHECK: %[[M:.*]] = linalg.generic
+  // CHECK: %[[P:.*]] = tensor.insert_slice %[[M]] into %[[FILL]][1, 1, 0] [4, 6, 7] [1, 1, 1]
+  // CHECK: "flow.return"(%[[P]])
+  // CHECK-DAG: tensor.expand_shape %[[R]]
+  // CHECK-DAG: tensor.extract_slice %[[R]][1, 1, 0] [4, 6, 7] [1, 1, 1]
+  // CHECK-NOT: tensor.pad
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x6x7xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<4x6x7xf32>) -> tensor<4x6x7xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(h, w, n, k) -> (h, w, k)>, affine_map<(h, w, n, k) -> (n, k)>, affine_map<(h, w, n, k) -> (h, w, n)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<4x6x8xf32>, tensor<7x8xf32>) outs(%f : tensor<4x6x7xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %p, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<4x6x7xf32>
+  %u = tensor.expand_shape %m [[0, 1], [2], [3]] output_shape [1, 4, 6, 7] : tensor<4x6x7xf32> into tensor<1x4x6x7xf32>
+  %pad = tensor.pad %u low[0, 1, 1, 0] high[0, 1, 1, 0] {
+  ^bb0(%i: index, %j: index, %k: index, %l: index):
+    tensor.yield %zero : f32
+  } : tensor<1x4x6x7xf32> to tensor<1x6x8x7xf32>
+  return %pad, %m : tensor<1x6x8x7xf32>, tensor<4x6x7xf32>
+}
+
+// -----
+// In the dims in which the other reader reads it, the middle of the padded tensor is no box.
+// CHECK-LABEL: func @keeps_a_pad_where_others_read_in_other_dims
+// REMARK: not padded in place: others read it in other dims, in which a part is no box
+func.func @keeps_a_pad_where_others_read_in_other_dims(%x: tensor<4x8xf32>, %w: tensor<7x8xf32>) -> (tensor<6x7xf32>, tensor<28xf32>) {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: tensor.pad
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x7xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<4x7xf32>) -> tensor<4x7xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(h, n, k) -> (h, k)>, affine_map<(h, n, k) -> (n, k)>, affine_map<(h, n, k) -> (h, n)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<4x8xf32>, tensor<7x8xf32>) outs(%f : tensor<4x7xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %p, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<4x7xf32>
+  %pad = tensor.pad %m low[1, 0] high[1, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<4x7xf32> to tensor<6x7xf32>
+  %flat = tensor.collapse_shape %m [[0, 1]] : tensor<4x7xf32> into tensor<28xf32>
+  return %pad, %flat : tensor<6x7xf32>, tensor<28xf32>
 }
