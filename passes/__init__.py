@@ -17,11 +17,13 @@ from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
+from smartmem.passes.rewrite_convolutions import RewriteConvolutions
 
 __all__ = ["PASSES", "PIPELINE", "PLAIN", "Pass", "PassContext", "Remark"]
 
 PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
+    RewriteConvolutions,
     RaiseViews,
     ClassifyOps,
     RecomputeRows,
@@ -40,7 +42,7 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # Name of the IR after the passes beside it; text is an upstream pipeline. "input" is
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
-    ("views", (DemoteF64, RaiseViews)),
+    ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
     ("classified", (ClassifyOps,)),
     ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews)),
     ("lowered", (LowerToLinalg, _DROP_UNIT_DIMS, FormRegions)),

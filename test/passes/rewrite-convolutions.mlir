@@ -1,0 +1,76 @@
+// RUN: smartmem-opt --smartmem-rewrite-convolutions --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-rewrite-convolutions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+
+// CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2, d3) -> (d1, d3)>
+// CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d3, d2)>
+// CHECK-DAG: #[[Y:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>
+// CHECK-LABEL: func @one_tap_is_a_contraction
+// REMARK: linalg.conv_2d_nchw_fchw applied: one tap: a contraction
+func.func @one_tap_is_a_contraction(%x: tensor<2x8x5x7xf32>, %w: tensor<6x8x1x1xf32>) -> tensor<2x6x5x7xf32> {
+  // CHECK-DAG: %[[P:.*]] = tensor.collapse_shape %arg0 {{.*}} into tensor<2x8x35xf32>
+  // CHECK-DAG: %[[K:.*]] = tensor.collapse_shape %arg1 {{.*}} into tensor<6x8xf32>
+  // CHECK: %[[G:.*]] = linalg.generic {indexing_maps = [#[[W]], #[[X]], #[[Y]]], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%[[K]], %[[P]]
+  // CHECK: arith.mulf
+  // CHECK: arith.addf
+  // CHECK: tensor.expand_shape %[[G]] {{.*}} into tensor<2x6x5x7xf32>
+  // CHECK-NOT: linalg.conv
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<2x6x5x7xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<2x6x5x7xf32>) -> tensor<2x6x5x7xf32>
+  %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>} ins(%x, %w : tensor<2x8x5x7xf32>, tensor<6x8x1x1xf32>) outs(%z : tensor<2x6x5x7xf32>) -> tensor<2x6x5x7xf32>
+  return %0 : tensor<2x6x5x7xf32>
+}
+
+// -----
+// CHECK-LABEL: func @a_bias_is_added_behind
+// REMARK: linalg.depthwise_conv_2d_nchw_chw applied: the bias is added behind it
+func.func @a_bias_is_added_behind(%x: tensor<1x8x5x7xf32>, %w: tensor<8x3x3xf32>, %bias: tensor<1x8x3x5xf32>) -> tensor<1x8x3x5xf32> {
+  // CHECK: %[[Z:.*]] = linalg.fill
+  // CHECK: %[[C:.*]] = linalg.depthwise_conv_2d_nchw_chw {{.*}} outs(%[[Z]]
+  // CHECK: linalg.generic {{.*}} ins(%[[C]], %arg2
+  // CHECK-NEXT: ^bb0
+  // CHECK-NEXT: arith.addf
+  %0 = linalg.depthwise_conv_2d_nchw_chw {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>} ins(%x, %w : tensor<1x8x5x7xf32>, tensor<8x3x3xf32>) outs(%bias : tensor<1x8x3x5xf32>) -> tensor<1x8x3x5xf32>
+  return %0 : tensor<1x8x3x5xf32>
+}
+
+// -----
+// CHECK-LABEL: func @integers_too
+func.func @integers_too(%x: tensor<1x8x5x7xi32>, %w: tensor<6x8x1x1xi32>, %bias: tensor<1x6x5x7xi32>) -> tensor<1x6x5x7xi32> {
+  // CHECK: arith.muli
+  // CHECK: arith.addi
+  // CHECK: linalg.generic
+  // CHECK: arith.addi
+  %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>} ins(%x, %w : tensor<1x8x5x7xi32>, tensor<6x8x1x1xi32>) outs(%bias : tensor<1x6x5x7xi32>) -> tensor<1x6x5x7xi32>
+  return %0 : tensor<1x6x5x7xi32>
+}
+
+// -----
+// CHECK-LABEL: func @strides_of_two_stay
+func.func @strides_of_two_stay(%x: tensor<1x8x5x7xf32>, %w: tensor<6x8x1x1xf32>) -> tensor<1x6x3x4xf32> {
+  // CHECK: linalg.conv_2d_nchw_fchw
+  // CHECK-NOT: linalg.generic
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x6x3x4xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<1x6x3x4xf32>) -> tensor<1x6x3x4xf32>
+  %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<2> : vector<2xi64>} ins(%x, %w : tensor<1x8x5x7xf32>, tensor<6x8x1x1xf32>) outs(%z : tensor<1x6x3x4xf32>) -> tensor<1x6x3x4xf32>
+  return %0 : tensor<1x6x3x4xf32>
+}
+
+// -----
+// CHECK-LABEL: func @two_widths_stay
+func.func @two_widths_stay(%x: tensor<1x8x5x7xi8>, %w: tensor<6x8x1x1xi8>, %bias: tensor<1x6x5x7xi32>) -> tensor<1x6x5x7xi32> {
+  // CHECK: linalg.conv_2d_nchw_fchw {{.*}} outs(%arg2
+  // CHECK-NOT: linalg.generic
+  %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>} ins(%x, %w : tensor<1x8x5x7xi8>, tensor<6x8x1x1xi8>) outs(%bias : tensor<1x6x5x7xi32>) -> tensor<1x6x5x7xi32>
+  return %0 : tensor<1x6x5x7xi32>
+}
+
+// -----
+// CHECK-LABEL: func @a_pooling_stays
+func.func @a_pooling_stays(%x: tensor<1x8x5x7xf32>, %window: tensor<1x1xf32>, %init: tensor<1x8x5x7xf32>) -> tensor<1x8x5x7xf32> {
+  // CHECK: linalg.pooling_nchw_sum {{.*}} outs(%arg2
+  // CHECK-NOT: linalg.generic
+  %0 = linalg.pooling_nchw_sum {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>} ins(%x, %window : tensor<1x8x5x7xf32>, tensor<1x1xf32>) outs(%init : tensor<1x8x5x7xf32>) -> tensor<1x8x5x7xf32>
+  return %0 : tensor<1x8x5x7xf32>
+}
