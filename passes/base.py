@@ -10,6 +10,9 @@ from torch_mlir import ir
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
 
+REGION = "flow.dispatch.region"
+"""IREE's operation around what becomes one kernel."""
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -93,13 +96,15 @@ class Pass:
 def operations(root: ir.Operation) -> list[ir.Operation]:
     """Every operation in ``root``, itself first, in program order.
 
-    A list, so that a pass can change the IR while it goes through it.
+    A list, so that a pass can change the IR while it goes through it. What a dispatch
+    region below ``root`` holds is left out: it is one kernel, in a form made for it.
     """
     found: list[ir.Operation] = []
 
     def visit(op: ir.Operation) -> ir.WalkResult:
         found.append(op)
-        return ir.WalkResult.ADVANCE
+        inside = op.name == REGION and op != root
+        return ir.WalkResult.SKIP if inside else ir.WalkResult.ADVANCE
 
     root.walk(visit, ir.WalkOrder.PRE_ORDER)
     return found

@@ -50,8 +50,9 @@ class ComposeViews(Pass):
         """Rebuilds every movement that a computation or a return reads."""
         movements = [op for op in operations(module) if op.name in MOVEMENTS]
         # All readings first: rebuilding one movement must not change what others see.
-        found = [(op, reading(op.results[0])) for op in movements if _is_read(op)]
-        for op, seen in found:
+        found = _readings([op for op in movements if _is_read(op)])
+        for op in (op for op in reversed(movements) if op in found):  # readers first
+            seen = found[op]
             for movement, pair in _joined(op, seen):
                 context.remark(self.argument, movement, True, str(pair))
             piece = seen.single
@@ -61,6 +62,18 @@ class ComposeViews(Pass):
             if not list(op.results[0].uses):
                 op.erase()
         _merge_equal(module)
+
+
+def _readings(read: list[ir.Operation]) -> dict[ir.Operation, Reading]:
+    """What the movements read, and those that they do not look through."""
+    found: dict[ir.Operation, Reading] = {}
+    while read:
+        op = read.pop()
+        found[op] = reading(op.results[0])
+        owners = [piece.source.owner for piece in found[op].pieces]
+        ends = [end.operation for end in owners if not isinstance(end, ir.Block)]
+        read += [end for end in ends if end.name in MOVEMENTS and end not in found]
+    return found
 
 
 def _joined(op: ir.Operation, seen: Reading) -> list[tuple[ir.Operation, Pair]]:
@@ -101,9 +114,7 @@ def _rebuild(op: ir.Operation, seen: Reading) -> None:
     result = op.results[0]
     with ir.InsertionPoint(op), op.location:
         new = build_movement(seen.pieces, seen.fill, result.type)
-    for use in list(result.uses):
-        if use.owner.name not in MOVEMENTS:
-            use.owner.operands[use.operand_number] = new
+    result.replace_all_uses_with(new)
 
 
 def _fold(op: ir.Operation, piece: Piece, parameters: Parameters) -> bool:

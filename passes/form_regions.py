@@ -27,11 +27,10 @@ from smartmem.passes.analysis.loop_order import loop_orders
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
 from smartmem.passes.analysis.rows import RESHAPES
-from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.base import REGION, Pass, PassContext
 from smartmem.passes.lowering.interchange_loops import interchange_loops
 from smartmem.passes.lowering.write_padded import write_padded
 
-REGION = "flow.dispatch.region"
 REGION_OPERATIONS = (REGION, "flow.return")
 """The operations of IREE that this pass makes."""
 

@@ -73,14 +73,22 @@ def _view_reading(view: ViewOp, shape: Shape) -> Reading:
     outer = from_affine(ir.AffineMapAttr(view.map).value, shape)
     domain = _domain(view.domain, shape)
     inner = reading(view.source)
-    if not _composes(view, inner):
-        inner = _leaf(view.source, shape_of(view.source))
     through = _through(outer, inner)
+    if not _composes(view, inner) or _is_scattered(through):
+        through = _through(outer, _leaf(view.source, shape_of(view.source)))
     pieces = tuple(
         Piece(p.source, p.index_map, _both(domain, identity(shape), p.domain))
         for p in through.pieces
     )
-    return _simplified(Reading(shape, pieces, view.fill or inner.fill))
+    return _simplified(Reading(shape, pieces, view.fill or through.fill))
+
+
+def _is_scattered(found: Reading) -> bool:
+    """Whether each element has to be looked for in several tensors.
+
+    Their concat is better stored: each producer writes its part of it.
+    """
+    return len({piece.source for piece in found.pieces}) > 1
 
 
 def _through(outer: IndexMap, inner: Reading) -> Reading:

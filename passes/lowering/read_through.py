@@ -71,6 +71,7 @@ def restrict(index_map: IndexMap, box: build.Box) -> IndexMap:
 
 
 def _apply(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:
+    source = build.reshape(source, plan.source)
     value = build.extract_slice(source, plan.offsets, plan.sizes, plan.strides)
     if plan.source_digits == list(range(len(plan.digit_shape))):
         return build.reshape(value, shape)

@@ -168,7 +168,8 @@ def _split_dims(
 def _digits_operand(source: ir.Value, access: Access) -> Operand:
     """``source`` in the form that the digits of ``access`` index."""
     layout, digits = access.layout, access.layout.source_digits
-    if access.nest.is_contraction or not layout.is_aligned(shape_of(source)):
+    source = reshaped(source, layout.source)
+    if access.nest.is_contraction or not layout.is_aligned():
         part = view_as(source, layout.slice_map())
         shape = [access.form.digit_shape[d] for d in digits]
         return reshaped(part, shape), tuple(dim(d) for d in digits)

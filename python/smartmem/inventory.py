@@ -14,7 +14,6 @@ from smartmem.index_map import Dim, IndexMap, from_affine, reshape
 from smartmem.passes.analysis.classification import tensor_operations
 from smartmem.passes.base import operations
 from smartmem.passes.classify_ops import GROUP, MAPPING
-from smartmem.passes.form_regions import REGION
 
 UNCLASSIFIED = "unclassified"
 
@@ -93,12 +92,7 @@ def take_inventory(module: ir.Operation) -> Inventory:
 
     What stands in a dispatch region is part of a kernel and moves nothing of its own.
     """
-    outside = [op for op in operations(module) if not _is_in_region(op)]
-    return Inventory(_count_ops(module), _count_movements(outside))
-
-
-def _is_in_region(op: ir.Operation) -> bool:
-    return op.parent is not None and op.parent.name == REGION
+    return Inventory(_count_ops(module), _count_movements(operations(module)))
 
 
 def _count_ops(module: ir.Operation) -> tuple[OpCount, ...]:

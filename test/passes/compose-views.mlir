@@ -83,3 +83,18 @@ func.func @keeps_a_mask(%x: tensor<4xf32>, %f: f32) -> tensor<4xf32> {
   %0 = "smartmem.view"(%x, %f) {map = affine_map<(d0) -> (d0)>, domain = affine_map<(d0) -> (d0 - 1)>} : (tensor<4xf32>, f32) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+// A view of a concat looks through it where it reads one of the sources only.
+// CHECK-LABEL: func @stores_a_concat_that_would_be_read_here_and_there
+func.func @stores_a_concat_that_would_be_read_here_and_there(%a: tensor<4x6xf32>, %b: tensor<4x6xf32>) -> (tensor<4x3x4xf32>, tensor<6x2xf32>) {
+  // CHECK: %[[C:.*]] = "smartmem.concat"(
+  // CHECK: "smartmem.view"(%[[C]]) {map = affine_map<(d0, d1, d2) -> (d1 * 4 + d2, d0)>}
+  // CHECK: "smartmem.view"(%arg0) {map = affine_map<(d0, d1) -> (d1 + 1, d0)>}
+  %0 = "smartmem.view"(%a) {map = affine_map<(d0, d1) -> (d0, d1)>, domain = affine_map<(d0, d1) -> (-d0 + 3)>} : (tensor<4x6xf32>) -> tensor<12x6xf32>
+  %1 = "smartmem.view"(%b) {map = affine_map<(d0, d1) -> (d0 mod 4, d1)>} : (tensor<4x6xf32>) -> tensor<12x6xf32>
+  %2 = "smartmem.concat"(%0, %1) {domains = [affine_map<(d0, d1) -> (-d0 + 3)>, affine_map<(d0, d1) -> (d0 - 4)>]} : (tensor<12x6xf32>, tensor<12x6xf32>) -> tensor<12x6xf32>
+  %3 = "smartmem.view"(%2) {map = affine_map<(d0, d1, d2) -> (d1 * 4 + d2, d0)>} : (tensor<12x6xf32>) -> tensor<4x3x4xf32>
+  %4 = "smartmem.view"(%2) {map = affine_map<(d0, d1) -> (d1 + 1, d0)>} : (tensor<12x6xf32>) -> tensor<6x2xf32>
+  return %3, %4 : tensor<4x3x4xf32>, tensor<6x2xf32>
+}

@@ -235,3 +235,23 @@ def test_rule_of_the_paper() -> None:
 def test_unit_dimensions_are_dropped() -> None:
     assert im.identity((1, 4)).is_identity
     assert str(im.identity((1, 4)).exprs[0]) == "0"
+
+
+@given(st.lists(st.tuples(RADIX, RADIX, RADIX), min_size=1, max_size=3), st.data())
+def test_a_part_of_a_split_dim_is_a_slice(
+    dims: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    """``x[48 * h + d]`` with d < 16 is a slice of x with its dim split into (.., 48)."""
+    source = tuple(high * (low + rest) for high, low, rest in dims)
+    split = [n for high, low, rest in dims for n in (high, low + rest)]
+    sizes = [n for high, low, _ in dims for n in (high, low)]
+    starts = [n for _, _, rest in dims for n in (0, data.draw(st.integers(0, rest)))]
+    part = im.extract_slice(starts, sizes, [1] * len(sizes))
+    index_map = im.compose(part, im.reshape(source, split))
+    form = im.digit_form(index_map)
+    assert form is not None
+    layout = im.layout_of(form, source)
+    assert layout is not None and math.prod(layout.source) == math.prod(source)
+    x = np.arange(math.prod(source)).reshape(source)
+    taken = layout.slice_map().take(x.reshape(layout.source))
+    np.testing.assert_array_equal(np.ravel(taken), np.ravel(index_map.take(x)))

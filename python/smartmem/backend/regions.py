@@ -20,8 +20,7 @@ from pathlib import Path
 from torch_mlir import ir
 
 from smartmem.files import write_file
-from smartmem.passes.base import operations
-from smartmem.passes.form_regions import REGION
+from smartmem.passes.base import REGION, operations
 
 CONFIGURATION = ("compilation_info", "lowering_config", "translation_info")
 """The attributes that configure code generation of an operation."""
