@@ -2,8 +2,9 @@
 
 Seeds are one-to-one operators, the smallest result first. From a seed the plan goes to
 the readers, then to the producers, asks the table for each pair, then what the code
-generator can do with it. What remains alone is a kernel of its own. The plan changes no
-IR; ``Plan`` can be printed.
+generator can do with it. At last many-to-many operators take in producers that no seed
+has reached. What remains alone is a kernel of its own. The plan changes no IR; ``Plan``
+can be printed.
 """
 
 from __future__ import annotations
@@ -100,6 +101,10 @@ class _Planner:
             self._fuse_producers(self._group[seed.operations[0]], MANY_TO_MANY)
             self._fuse_readers(self._group[seed.operations[0]])
             self._fuse_producers(self._group[seed.operations[0]])
+        for group in self._groups():
+            # What no seed has reached: a gather before a normalization.
+            if group.mapping == MANY_TO_MANY:
+                self._fuse_producers(self._group[group.operations[-1]])
         refused = (Refused(p, c, reason) for (p, c), reason in self._refused.items())
         return Plan(tuple(self._groups()), tuple(refused))
 

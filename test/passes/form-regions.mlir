@@ -221,3 +221,40 @@ func.func @keeps_a_pad_where_others_read_in_other_dims(%x: tensor<4x8xf32>, %w: 
   %flat = tensor.collapse_shape %m [[0, 1]] : tensor<4x7xf32> into tensor<28xf32>
   return %pad, %flat : tensor<6x7xf32>, tensor<28xf32>
 }
+
+// -----
+// CHECK-LABEL: func @a_gather_before_a_normalization_joins_it
+func.func @a_gather_before_a_normalization_joins_it(%x: tensor<7x6xf32>) -> tensor<7x6xf32> {
+  // CHECK-NOT: tensor.extract
+  // CHECK: "flow.dispatch.region"
+  // CHECK: tensor.extract
+  // CHECK-COUNT-2: linalg.generic
+  // CHECK: "flow.return"
+  // CHECK-NOT: flow.dispatch.region
+  %zero = arith.constant 0.0 : f32
+  %c3 = arith.constant 3 : index
+  %c7 = arith.constant 7 : index
+  %es = tensor.empty() : tensor<7xf32>
+  %er = tensor.empty() : tensor<7x6xf32>
+  %fill = linalg.fill ins(%zero : f32) outs(%es : tensor<7xf32>) -> tensor<7xf32>
+  %t = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} outs(%er : tensor<7x6xf32>) {
+  ^bb0(%o: f32):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %s = arith.addi %i, %c3 : index
+    %r = arith.remui %s, %c7 : index
+    %v = tensor.extract %x[%r, %j] : tensor<7x6xf32>
+    linalg.yield %v : f32
+  } -> tensor<7x6xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%t : tensor<7x6xf32>) outs(%fill : tensor<7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<7xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%t, %sum : tensor<7x6xf32>, tensor<7xf32>) outs(%er : tensor<7x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<7x6xf32>
+  return %r : tensor<7x6xf32>
+}
