@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from torch_mlir import ir
 
-from smartmem.errors import SmartMemError
+from smartmem.errors import SmartMemError, UnsupportedError
 from smartmem.index_map import (
     Domain,
     IndexMap,
@@ -64,7 +64,15 @@ def _static_source(value: ir.Value) -> ir.Value:
 
 
 def _integers(op: ir.Operation, name: str) -> list[int]:
-    return [int(n) for n in ir.DenseI64ArrayAttr(op.attributes[name])]
+    """The values of an attribute such as ``static_offsets``.
+
+    Raises:
+        UnsupportedError: one of them is an operand instead.
+    """
+    values = [int(n) for n in ir.DenseI64ArrayAttr(op.attributes[name])]
+    if ir.ShapedType.get_dynamic_size() in values:
+        raise UnsupportedError("where it reads or writes is known at run time only")
+    return values
 
 
 def _match_reshape(op: ir.Operation, parameters: Parameters) -> Outcome:

@@ -266,7 +266,25 @@ def _access(
     layout = layout_of(form, shape_of(tensor))
     if layout is None:
         return Refusal("the digits read do not lie in one slice")
+    if not is_write and _repeats_summands(nest, operand, form, layout):
+        return Refusal("a reduction would sum the same elements again")
     return Access(op, operand, nest, form, layout)
+
+
+def _repeats_summands(nest: LoopNest, operand: int, form: DigitForm, layout: Layout) -> bool:
+    """Whether a reduction would read an element through the view more than once.
+
+    Where no other operand indexes its loop, nothing would tell how often it runs; where
+    one does, iree-compile 3.13 makes an invalid ``vector.contract``.
+    """
+    summed = nest.reductions & set(nest.loops_of(operand))
+    first = 0
+    for loop, radix in enumerate(form.radices):
+        digits = set(range(first, first + len(radix)))
+        first += len(radix)
+        if loop in summed and not digits <= set(layout.source_digits):
+            return True
+    return False
 
 
 def _must_not_split(op: ir.Operation, nest: LoopNest, form: DigitForm) -> str | None:

@@ -145,3 +145,10 @@ func.func @keeps_padding_that_depends_on_the_index(%x: tensor<2xindex>) -> tenso
   } : tensor<2xindex> to tensor<4xindex>
   return %0 : tensor<4xindex>
 }
+
+// CHECK-LABEL: func @keeps_slice_at_a_run_time_offset
+func.func @keeps_slice_at_a_run_time_offset(%x: tensor<8xf32>, %at: index) -> tensor<4xf32> {
+  // CHECK: tensor.extract_slice %arg0[%arg1] [4] [1]
+  %0 = tensor.extract_slice %x[%at] [4] [1] : tensor<8xf32> to tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
