@@ -7,6 +7,8 @@ Rewrites:
   smartmem.concat            ->  tensor.concat, or tensor.insert_slice for each piece
   maps or domains without such a form  ->  linalg.generic with tensor.extract
   smartmem.* attributes      ->  removed: the code generator does not know them
+  dense_resource of few bf16 ->  dense: iree-compile takes small constants into kernels,
+                                 where it widens bf16, but not in resources
 
   %t = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
     ->
@@ -21,15 +23,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
 from smartmem.errors import PassError
 from smartmem.index_map import Domain, Shape, from_affine, identity
+from smartmem.parameters import Parameters, resource_key
 from smartmem.passes.analysis.movement import shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.read_through import GatherPiece, gather, read, restrict
+
+_KERNEL_CONSTANT_BYTES = 256
+"""The largest constant that IREE puts into a kernel."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class LowerToLinalg(Pass):
             if fault := _not_lowerable(op):
                 raise PassError(self.argument, f"{op.location}: {fault}")
             _drop_attributes(op)
+            _inline_small_bf16(op, context.parameters)
         concats = [op for op in found if op.name == ConcatOp.OPERATION_NAME]
         views = [op for op in found if op.name == ViewOp.OPERATION_NAME]
         for op in concats:
@@ -74,6 +82,15 @@ def _not_lowerable(op: ir.Operation) -> str | None:
 def _drop_attributes(op: ir.Operation) -> None:
     for name in [n for n in op.attributes.keys() if n.startswith("smartmem.")]:  # noqa: SIM118
         del op.attributes[name]
+
+
+def _inline_small_bf16(op: ir.Operation, parameters: Parameters) -> None:
+    if op.name != "arith.constant" or "xbf16>" not in str(op.results[0].type):
+        return
+    array = parameters.get(resource_key(op.attributes["value"]) or "")
+    if array is not None and array.nbytes <= _KERNEL_CONSTANT_BYTES:
+        bits = array.view(np.uint16)
+        op.attributes["value"] = ir.DenseElementsAttr.get(bits, type=op.results[0].type)
 
 
 def _replace(op: ViewOp | ConcatOp, value: ir.Value) -> None:

@@ -7,6 +7,7 @@ source index and reads it with ``tensor.extract`` (rolls, flips, odd slices).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,8 @@ def restrict(index_map: IndexMap, box: build.Box) -> IndexMap:
 
 def _apply(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:
     source = build.reshape(source, plan.source)
+    if math.prod(shape) == 1 and len(shape) > len(plan.sizes):
+        return _one_element(plan, source, shape)
     value = build.extract_slice(source, plan.offsets, plan.sizes, plan.strides)
     if plan.source_digits == list(range(len(plan.digit_shape))):
         return build.reshape(value, shape)
@@ -80,6 +83,13 @@ def _apply(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:
     value = build.transpose(value, [plan.source_digits.index(d) for d in present])
     added = [d for d in range(len(plan.digit_shape)) if d not in present]
     return build.reshape(build.broadcast(value, plan.digit_shape, added), shape)
+
+
+def _one_element(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:
+    # iree-compile 3.13 fails where it folds an expand_shape of one element into its slice.
+    added = [0] * (len(shape) - len(plan.sizes))
+    value = build.reshape(source, (*shape_of(source), *(1 for _ in added)))
+    return build.extract_slice(value, [*plan.offsets, *added], list(shape), [1] * len(shape))
 
 
 @dataclass(frozen=True)
@@ -98,21 +108,13 @@ def gather(
 
     Without ``fill`` the last piece gives what no domain holds.
     """
-    rank = len(type_.shape)
-    identity_map = ir.AffineMapAttr.get(ir.AffineMap.get_identity(rank))
-    parallel = ir.Attribute.parse("#linalg.iterator_type<parallel>")
-    generic = linalg.GenericOp(
-        [type_],
-        [],
-        [build.empty(type_)],
-        ir.ArrayAttr.get([identity_map]),
-        ir.ArrayAttr.get([parallel] * rank),
-    )
-    block = generic.regions[0].blocks.append(type_.element_type)
-    with ir.InsertionPoint(block):
-        indices = [linalg.IndexOp(d).result for d in range(rank)]
-        linalg.YieldOp([_pick(pieces, fill, indices, tuple(type_.shape))])
-    return generic.results[0]
+    shape = tuple(type_.shape)
+
+    def compute(_: Sequence[ir.Value]) -> ir.Value:
+        indices = [linalg.IndexOp(d).result for d in range(len(shape))]
+        return _pick(pieces, fill, indices, shape)
+
+    return build.elementwise([], [], build.empty(type_), compute)
 
 
 def _pick(

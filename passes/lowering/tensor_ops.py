@@ -6,7 +6,7 @@ Each returns its operand unchanged where there is nothing to do.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch_mlir import ir
 from torch_mlir.dialects import linalg, tensor
@@ -64,6 +64,9 @@ def transpose(value: ir.Value, permutation: list[int]) -> ir.Value:
         return value
     shape = shape_of(value)
     init = empty(tensor_type(value, [shape[p] for p in permutation]))
+    if _is_boolean(value):
+        loops = [permutation.index(d) for d in range(len(permutation))]
+        return _copy_through(value, init, loops)
     return linalg.transpose(value, outs=[init], permutation=permutation).results[0]
 
 
@@ -72,7 +75,52 @@ def broadcast(value: ir.Value, shape: Shape, dimensions: list[int]) -> ir.Value:
     if not dimensions:
         return value
     init = empty(tensor_type(value, shape))
+    if _is_boolean(value):
+        return _copy_through(value, init, [d for d in range(len(shape)) if d not in dimensions])
     return linalg.broadcast(value, outs=[init], dimensions=dimensions).results[0]
+
+
+def _is_boolean(value: ir.Value) -> bool:
+    # iree-compile 3.13 widens i1 to i8 everywhere but inside of named operations of a region.
+    return str(value.type.element_type) == "i1"
+
+
+def _copy_through(value: ir.Value, init: ir.Value, loops: list[int]) -> ir.Value:
+    """A generic that reads dim k of ``value`` with loop ``loops[k]``."""
+    exprs = [ir.AffineExpr.get_dim(loop) for loop in loops]
+    map_ = ir.AffineMap.get(len(shape_of(init)), 0, exprs)
+    return elementwise([value], [map_], init, lambda elements: elements[0])
+
+
+def elementwise(
+    inputs: Sequence[ir.Value],
+    maps: Sequence[ir.AffineMap],
+    init: ir.Value,
+    compute: Callable[[Sequence[ir.Value]], ir.Value],
+) -> ir.Value:
+    """A ``linalg.generic`` over the dims of ``init``.
+
+    Args:
+        inputs: what it reads, each through its map.
+        maps: from the loops to each input.
+        init: gives the type of the result.
+        compute: builds the value of one element from those of the inputs.
+    """
+    rank, element = len(shape_of(init)), init.type.element_type
+    accesses = [*maps, ir.AffineMap.get_identity(rank)]
+    parallel = ir.Attribute.parse("#linalg.iterator_type<parallel>")
+    generic = linalg.GenericOp(
+        [init.type],
+        inputs,
+        [init],
+        ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in accesses]),
+        ir.ArrayAttr.get([parallel] * rank),
+    )
+    types = [value.type.element_type for value in inputs]
+    block = generic.regions[0].blocks.append(*types, element)
+    with ir.InsertionPoint(block):
+        linalg.YieldOp([compute(list(block.arguments)[:-1])])
+    return generic.results[0]
 
 
 def extract_slice(

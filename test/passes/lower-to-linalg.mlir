@@ -35,11 +35,29 @@ func.func @strided_slice(%x: tensor<8x9xf32>) -> tensor<2x3xf32> {
   return %0 : tensor<2x3xf32>
 }
 
+// CHECK-LABEL: func @one_element_is_sliced_last
+func.func @one_element_is_sliced_last(%x: tensor<2xf32>) -> tensor<1x1xf32> {
+  // CHECK: %[[E:.*]] = tensor.expand_shape %arg0 {{\[\[}}0, 1]] output_shape [2, 1]
+  // CHECK-NEXT: tensor.extract_slice %[[E]][1, 0] [1, 1] [1, 1]
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (1)>} : (tensor<2xf32>) -> tensor<1x1xf32>
+  return %0 : tensor<1x1xf32>
+}
+
 // CHECK-LABEL: func @broadcast
 func.func @broadcast(%x: tensor<3xf32>) -> tensor<2x3xf32> {
   // CHECK: linalg.broadcast {{.*}} dimensions = [0]
   %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1)>} : (tensor<3xf32>) -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: func @booleans_are_moved_by_generics
+func.func @booleans_are_moved_by_generics(%x: tensor<3x4xi1>) -> tensor<2x4x3xi1> {
+  // CHECK-NOT: linalg.transpose
+  // CHECK-NOT: linalg.broadcast
+  // CHECK: linalg.generic {{.*}} ins(%arg0 : tensor<3x4xi1>) outs(%{{.*}} : tensor<4x3xi1>)
+  // CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<2x4x3xi1>)
+  %0 = "smartmem.view"(%x) {map = affine_map<(d0, d1, d2) -> (d2, d1)>} : (tensor<3x4xi1>) -> tensor<2x4x3xi1>
+  return %0 : tensor<2x4x3xi1>
 }
 
 // CHECK-LABEL: func @pad
@@ -93,3 +111,12 @@ func.func @attributes_are_dropped(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = linalg.exp {smartmem.group = #smartmem.group<"ili_variable">} ins(%x : tensor<4xf32>) outs(%x : tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// CHECK-LABEL: func @few_bf16_are_dense
+func.func @few_bf16_are_dense() -> tensor<2xbf16> {
+  // CHECK: arith.constant dense<[1.000000e+00, 2.000000e+00]> : tensor<2xbf16>
+  %0 = arith.constant dense_resource<halves> : tensor<2xbf16>
+  return %0 : tensor<2xbf16>
+}
+
+{-# dialect_resources: { builtin: { halves: "0x04000000803F0040" } } #-}
