@@ -246,6 +246,50 @@ def test_stacked_matmul_is_one_product(
     check(imported, floats(*shape))
 
 
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_depth_to_space_moves_what_onnx_does(check: Callable[..., None], mode: str) -> None:
+    node = helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2, mode=mode)
+    proto = model([node], [value("x", 2, 12, 7, 3)], [value("y", 2, 3, 14, 6)])
+    check(import_model(proto), floats(2, 12, 7, 3))
+
+
+def test_space_to_depth_moves_what_onnx_does(check: Callable[..., None]) -> None:
+    node = helper.make_node("SpaceToDepth", ["x"], ["y"], blocksize=3)
+    proto = model([node], [value("x", 2, 5, 6, 9)], [value("y", 2, 45, 2, 3)])
+    check(import_model(proto), floats(2, 5, 6, 9))
+
+
+@pytest.mark.parametrize("axes", [None, [1, -1]])
+def test_wrapping_pad_repeats_the_other_end(
+    check: Callable[..., None], axes: list[int] | None
+) -> None:
+    pads = [0, 2, 1, 0, 0, 3] if axes is None else [2, 1, 0, 3]
+    given = {"pads": pads} if axes is None else {"pads": pads, "axes": axes}
+    names = ["x", "pads"] if axes is None else ["x", "pads", "", "axes"]
+    node = helper.make_node("Pad", names, ["y"], mode="wrap")
+    proto = model([node], [value("x", 2, 4, 5)], [value("y", 2, 6, 9)], given, opset=19)
+    check(import_model(proto), floats(2, 4, 5))
+
+
+def test_einsum_without_dims_is_its_operand(check: Callable[..., None]) -> None:
+    node = helper.make_node("Einsum", ["x"], ["y"], equation="->")
+    check(import_model(model([node], [value("x")], [value("y")])), floats())
+
+
+def test_reshape_of_no_elements_is_refused() -> None:
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"], allowzero=1)
+    proto = model([node], [value("x", 0, 3)], [value("y", 3, 0)], {"shape": [3, 0]})
+    with pytest.raises(UnsupportedError, match="Reshape of 0x3"):
+        import_model(proto)
+
+
+def test_constant_without_elements(check: Callable[..., None]) -> None:
+    none = {"none": np.zeros((2, 0), np.float32)}
+    node = helper.make_node("Concat", ["x", "none"], ["y"], axis=1)
+    proto = model([node], [value("x", 2, 3)], [value("y", 2, 3)], none)
+    check(import_model(proto), floats(2, 3))
+
+
 def test_old_opset_is_converted(check: Callable[..., None]) -> None:
     nodes = [
         helper.make_node("Squeeze", ["x"], ["flat"], axes=[0]),

@@ -28,6 +28,7 @@ from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
 from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_matmul import flatten_matmuls
+from smartmem.frontend.onnx_movements import expand_movements
 from smartmem.frontend.onnx_reference import onnx_reference
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
 from smartmem.parameters import Array, Parameters, resource_key
@@ -68,6 +69,7 @@ def import_onnx(
     fix_shapes(proto, {**_example_shapes(inputs, names), **shapes})
     specs = _specs(values), _specs(proto.graph.output)
     flatten_matmuls(proto)
+    expand_movements(proto)
     module, parameters = _import(proto)
     run_passes(module, *_ONNX_TO_LINALG)
     parameters = finish_module(module, parameters)
@@ -242,6 +244,8 @@ class _ParameterCache(onnx_importer.ContextCache):
 
 
 def _inline(array: Array, type: ir.RankedTensorType) -> ir.Attribute:
+    if not array.size:
+        return ir.Attribute.parse(f"dense<> : {type}")
     element = type.element_type
     make = ir.FloatAttr.get if array.dtype.kind in "fV" else ir.IntegerAttr.get
     return ir.DenseElementsAttr.get([make(element, value.item()) for value in array.flat], type)

@@ -1,0 +1,167 @@
+"""Write data movements that torch-mlir gets wrong as simpler ones.
+
+    DepthToSpace(x), SpaceToDepth(x)  ->  Reshape(Transpose(Reshape(x)))
+    Pad(x, mode="wrap")               ->  Gather(x, indices), for each padded axis
+    Einsum(x, equation="->")          ->  Identity(x)
+
+torch-mlir permutes the wrong dims in mode CRD, never comes to an end in mode wrap, and
+crashes on an equation without dims, and on a Reshape of no elements, which is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from smartmem.errors import UnsupportedError
+from smartmem.frontend.onnx_shapes import tensor_shape
+from smartmem.parameters import Array
+
+Shape = tuple[int, ...]
+Attributes = Mapping[str, Any]
+Tables = Sequence[list[int]]
+
+_INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+
+
+class _Step(NamedTuple):
+    """One node of a chain; it reads the value before and perhaps a constant."""
+
+    op: str
+    shape: Shape
+    constant: Array | None = None
+    attributes: Mapping[str, Any] = {}
+
+
+def expand_movements(model: onnx.ModelProto) -> None:
+    """Applies the rewrites in place; every value of ``model`` has a static shape.
+
+    Raises:
+        UnsupportedError: a Reshape of no elements.
+    """
+    graph = model.graph
+    values = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        steps = _steps(node, values, constants)
+        if steps:
+            element = values[node.output[0]].type.tensor_type.elem_type
+            nodes.extend(_chain(graph, node, steps, element))
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _steps(
+    node: onnx.NodeProto,
+    values: Mapping[str, onnx.ValueInfoProto],
+    constants: Mapping[str, onnx.TensorProto],
+) -> list[_Step]:
+    """The chain that computes what ``node`` does; empty if it is to stay."""
+    rewrite = _REWRITES.get(node.op_type)
+    if rewrite is None or node.domain not in ("", "ai.onnx"):
+        return []
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    source = constants.get(node.input[0])
+    shape = tuple(source.dims) if source else tensor_shape(values[node.input[0]])
+    operands = [constants.get(name) for name in (*node.input[1:2], *node.input[3:4])]
+    tables = [t for t in operands if t and t.data_type in _INTEGERS]
+    return rewrite(shape, attributes, [numpy_helper.to_array(t).tolist() for t in tables])
+
+
+def _to_space(shape: Shape, attributes: Attributes, _: Tables) -> list[_Step]:
+    n, c, h, w = shape
+    block = attributes["blocksize"]
+    depth = c // block**2
+    if _is_depth_first(attributes):
+        split, order = (n, depth, block, block, h, w), (0, 1, 4, 2, 5, 3)
+    else:
+        split, order = (n, block, block, depth, h, w), (0, 3, 4, 1, 5, 2)
+    return _reordered(split, order, (n, depth, h * block, w * block))
+
+
+def _to_depth(shape: Shape, attributes: Attributes, _: Tables) -> list[_Step]:
+    n, c, h, w = shape
+    block = attributes["blocksize"]
+    split = (n, c, h // block, block, w // block, block)
+    order = (0, 1, 3, 5, 2, 4) if _is_depth_first(attributes) else (0, 3, 5, 1, 2, 4)
+    return _reordered(split, order, (n, c * block**2, h // block, w // block))
+
+
+def _is_depth_first(attributes: Attributes) -> bool:
+    return bool(attributes.get("mode") == b"CRD")
+
+
+def _reordered(split: Shape, order: Shape, joined: Shape) -> list[_Step]:
+    moved = tuple(split[d] for d in order)
+    return [
+        _Step("Reshape", split, np.array(split)),
+        _Step("Transpose", moved, attributes={"perm": order}),
+        _Step("Reshape", joined, np.array(joined)),
+    ]
+
+
+def _without_dims(shape: Shape, attributes: Attributes, _: Tables) -> list[_Step]:
+    is_identity = attributes["equation"].replace(b" ", b"") == b"->"
+    return [_Step("Identity", shape)] if is_identity else []
+
+
+def _without_elements(shape: Shape, attributes: Attributes, _: Tables) -> list[_Step]:
+    if 0 in shape:
+        sizes = "x".join(map(str, shape))
+        raise UnsupportedError(f"a Reshape of {sizes}, no elements at all, is not supported")
+    return []
+
+
+def _wrapped(shape: Shape, attributes: Attributes, tables: Tables) -> list[_Step]:
+    if attributes.get("mode") != b"wrap" or not tables:
+        return []
+    pads, *given = tables  # elements before each of the axes, then those behind
+    axes = [axis % len(shape) for axis in given[0]] if given else list(range(len(shape)))
+    steps, sizes = [], list(shape)
+    for axis, low, high in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
+        if low or high:
+            indices = np.arange(-low, shape[axis] + high) % shape[axis]
+            sizes[axis] = len(indices)
+            steps.append(_Step("Gather", tuple(sizes), indices, {"axis": axis}))
+    return steps
+
+
+_REWRITES: Mapping[str, Callable[[Shape, Attributes, Tables], list[_Step]]] = {
+    "DepthToSpace": _to_space,
+    "Einsum": _without_dims,
+    "Pad": _wrapped,
+    "Reshape": _without_elements,
+    "SpaceToDepth": _to_depth,
+}
+"""By operator: from the shape of the operand, the attributes, and the constant operands
+that hold pads and axes."""
+
+
+def _chain(
+    graph: onnx.GraphProto, node: onnx.NodeProto, steps: list[_Step], element: int
+) -> list[onnx.NodeProto]:
+    nodes, value = [], node.input[0]
+    for number, step in enumerate(steps):
+        is_last = number == len(steps) - 1
+        name = node.output[0] if is_last else f"{node.output[0]}/{number}"
+        inputs = [value]
+        if step.constant is not None:
+            inputs.append(f"{node.output[0]}/{number}/constant")
+            graph.initializer.append(
+                numpy_helper.from_array(step.constant.astype(np.int64), inputs[-1])
+            )
+        if not is_last:
+            typed = helper.make_tensor_value_info(name, element, step.shape)
+            graph.value_info.append(typed)
+        nodes.append(
+            helper.make_node(step.op, inputs, [name], name=node.name, **step.attributes)
+        )
+        value = name
+    return nodes
