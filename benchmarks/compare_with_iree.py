@@ -13,7 +13,6 @@ speed meets both, and the latency ratio is the median of the ratios of neighbour
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import json
 import statistics
@@ -28,15 +27,12 @@ import torch
 from models import MODELS, ModelCase
 from rich.console import Console
 from rich.table import Table
+from stock import compile_stock
 
 import smartmem
-from smartmem.attempts import DEFAULT_LEVELS
-from smartmem.backend.iree import CompileError, compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
-from smartmem.frontend import import_model
 from smartmem.parameters import Array
-from smartmem.recorder import save_bytecode
 
 TOLERANCE = 1e-4
 """Largest |a - b| over largest |b|, f32, whole network."""
@@ -98,7 +94,7 @@ def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Na
             torch.onnx.export(model, inputs, given, dynamo=True, verbose=False)
         example = inputs if source == "torch" else None
         stock_file = path / "stock.vmfb"
-        stock_kernels = _compile_stock(given, example, target, path, stock_file)
+        stock_kernels = compile_stock(given, target, stock_file, inputs=example).kernels
         gc.collect()
         compiled = smartmem.compile(given, inputs=example, target=target)
         ours_file = path / "ours.vmfb"
@@ -127,25 +123,6 @@ def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Na
 
 def _threads(target: Target) -> int | None:
     return 2 if target.kind == "cpu" else None
-
-
-def _compile_stock(
-    model: object, inputs: object, target: Target, folder: Path, output: Path
-) -> int:
-    """Compiles the unmodified import; the number of kernels of one inference."""
-    bytecode = folder / "stock.mlirbc"
-    save_bytecode(import_model(model, inputs=inputs).module, bytecode)
-    for level in DEFAULT_LEVELS[:-1]:  # iree-compile fails on some networks at O3
-        with contextlib.suppress(CompileError):
-            return _stock_kernels(bytecode, target, level, output)
-    return _stock_kernels(bytecode, target, DEFAULT_LEVELS[-1], output)
-
-
-def _stock_kernels(bytecode: Path, target: Target, level: str, output: Path) -> int:
-    statistics = compile_bytecode(
-        bytecode, target, opt_level=level, output=output, timeout_s=1200
-    )
-    return statistics.kernels
 
 
 def _paired(

@@ -1,0 +1,46 @@
+"""What SmartMem is compared with: the unmodified import, compiled by IREE alone."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from smartmem.attempts import DEFAULT_LEVELS
+from smartmem.backend.iree import CompileError, CompileStatistics, compile_bytecode
+from smartmem.backend.targets import Target
+from smartmem.frontend import import_model
+from smartmem.recorder import save_bytecode
+
+
+def compile_stock(
+    model: Any, target: Target, output: Path, *, inputs: Any = None, timeout_s: float = 1200.0
+) -> CompileStatistics:
+    """Compiles a model with the flags that SmartMem uses, and none of its passes.
+
+    Args:
+        model: as for ``smartmem.compile``.
+        target: what to compile for.
+        output: the ``.vmfb`` to write.
+        inputs: example inputs of the model, for an ``nn.Module``.
+        timeout_s: wall time of iree-compile at each optimization level.
+
+    Raises:
+        SmartMemError: the import failed, or iree-compile at every level.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        bytecode = Path(folder, "stock.mlirbc")
+        save_bytecode(import_model(model, inputs=inputs).module, bytecode)
+        for level in DEFAULT_LEVELS[:-1]:  # iree-compile fails on some networks at O3
+            with contextlib.suppress(CompileError):
+                return _compile(bytecode, level, target, output, timeout_s)
+        return _compile(bytecode, DEFAULT_LEVELS[-1], target, output, timeout_s)
+
+
+def _compile(
+    bytecode: Path, level: str, target: Target, output: Path, timeout_s: float
+) -> CompileStatistics:
+    return compile_bytecode(
+        bytecode, target, opt_level=level, output=output, timeout_s=timeout_s
+    )
