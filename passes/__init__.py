@@ -12,11 +12,13 @@ from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
+from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
+from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.rewrite_convolutions import RewriteConvolutions
 
 __all__ = ["PASSES", "PIPELINE", "PLAIN", "Pass", "PassContext", "Remark"]
@@ -25,6 +27,8 @@ PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
     RewriteConvolutions,
     RaiseViews,
+    RewriteAlgebra,
+    FoldConstants,
     ClassifyOps,
     RecomputeRows,
     ComposeViews,
@@ -43,6 +47,7 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
+    ("rewritten", (_FUSE, RewriteAlgebra, FoldConstants)),
     ("classified", (ClassifyOps,)),
     ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews)),
     ("lowered", (LowerToLinalg, _DROP_UNIT_DIMS, FormRegions)),

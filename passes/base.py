@@ -110,6 +110,15 @@ def operations(root: ir.Operation) -> list[ir.Operation]:
     return found
 
 
+def erase_unused(root: ir.Operation) -> None:
+    """Erases tensor computations in ``root`` without readers: use counts tell the truth."""
+    for op in reversed(operations(root)):
+        is_tensor = op.results and isinstance(op.results[0].type, ir.RankedTensorType)
+        pure = op.name.startswith(("linalg.", "tensor.", "smartmem.", "arith."))
+        if is_tensor and pure and not any(list(r.uses) for r in op.results):
+            op.erase()
+
+
 def _parse_value(argument: str, name: str, text: str, type_: type) -> bool | int | str:
     if type_ is str:
         return text

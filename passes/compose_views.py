@@ -23,20 +23,17 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import contiguous_run
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Piece
 from smartmem.passes.analysis.producer_consumer import Pair, pair_of
-from smartmem.passes.analysis.reading import Reading, reading
+from smartmem.passes.analysis.reading import MOVEMENTS, Reading, reading
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering.movement_ops import build_movement
 
 # A folded constant may hold this many elements, or no more than its source.
 FOLD_LIMIT = 1 << 16
-
-MOVEMENTS = (ViewOp.OPERATION_NAME, ConcatOp.OPERATION_NAME)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ from smartmem.passes.analysis.placement import (
 )
 from smartmem.passes.analysis.producer_consumer import pair_of
 from smartmem.passes.analysis.reduction_order import InWeights
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.lowering.merge_loops import merge_loops
 from smartmem.passes.lowering.permute_reduction import permute_reduction
@@ -69,7 +69,7 @@ class EliminateViews(Pass):
         """Eliminates until nothing changes, then remarks on what is left."""
         for _ in range(self.max_rounds):
             ComposeViews().run(module, context)
-            _erase_unused(module)
+            erase_unused(module)
             refusals = _sweep(module, context)
             if refusals is not None:
                 break
@@ -156,12 +156,3 @@ def _apply(found: Placement, view: ir.Operation, parameters: Parameters) -> None
             read_through(access, view.operands[0])
     else:
         move_up(found.op, found.nest, view)
-
-
-def _erase_unused(module: ir.Operation) -> None:
-    """Erases tensor computations without readers, so that use counts tell the truth."""
-    for op in reversed(operations(module)):
-        is_tensor = op.results and isinstance(op.results[0].type, ir.RankedTensorType)
-        pure = op.name.startswith(("linalg.", "tensor.", "smartmem.", "arith."))
-        if is_tensor and pure and not any(list(r.uses) for r in op.results):
-            op.erase()

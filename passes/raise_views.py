@@ -23,10 +23,10 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.movement import Movement, Refusal
+from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.movements import movement
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.movement_ops import build_movement
+from smartmem.passes.lowering.movement_ops import replace_with_movement
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,4 @@ class RaiseViews(Pass):
             if isinstance(outcome, Refusal):
                 context.remark(self.argument, op, False, outcome.reason)
             elif outcome is not None:
-                _replace(op, outcome)
-
-
-def _replace(op: ir.Operation, found: Movement) -> None:
-    result = op.results[0]
-    with ir.InsertionPoint(op), op.location:
-        new = build_movement(found.pieces, found.fill, result.type)
-    result.replace_all_uses_with(new)
-    op.erase()
+                replace_with_movement(op, outcome)

@@ -18,7 +18,7 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim, Expr, IndexMap, atoms, compose, dim
 from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
-from smartmem.passes.analysis.index_tables import constant_value
+from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import shape_of, view_map

@@ -25,7 +25,9 @@ from smartmem.index_map import (
 )
 from smartmem.index_map import expr as ex
 from smartmem.parameters import Parameters
-from smartmem.passes.analysis.index_tables import Table, body_value, extract_map, runs
+from smartmem.passes.analysis.bodies import body_of
+from smartmem.passes.analysis.constant_values import known_value
+from smartmem.passes.analysis.index_tables import Table, extract_map, runs
 from smartmem.passes.analysis.movement import (
     Movement,
     Outcome,
@@ -84,7 +86,10 @@ def _match_gather(
     source, domain = extract.operands[0], iteration.source
     if not is_static(source):
         return Refusal("it gathers from a tensor whose shape is not static")
-    tables = [body_value(op, i, domain, parameters) for i in list(extract.operands)[1:]]
+    body = body_of(op, parameters)
+    if isinstance(body, Refusal):
+        return body
+    tables = [known_value(body, i) for i in body.root.args[1:]]
     if any(t is None for t in tables):
         return Refusal("it gathers at indices that are known at run time only")
     known = [np.broadcast_to(t, domain).astype(np.int64) for t in tables if t is not None]

@@ -1,4 +1,4 @@
-"""What a value reads, seen through all views and concats that lead to it.
+"""What a value reads, and what reads it, seen through all views and concats between.
 
 ``reading`` composes the index maps of a chain of movements into one set of pieces on
 values that are computed, so that the chain can be replaced by one movement, or by none
@@ -25,11 +25,14 @@ from smartmem.index_map import (
     identity,
 )
 from smartmem.index_map.expr import evaluate
+from smartmem.parameters import Parameters
 from smartmem.passes.analysis.index_tables import Table, extract_map
 from smartmem.passes.analysis.movement import Piece, shape_of
 
 # Tables up to this size are built to find one map for several pieces.
 TABLE_LIMIT = 1 << 20
+
+MOVEMENTS = (ViewOp.OPERATION_NAME, ConcatOp.OPERATION_NAME)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,49 @@ class Reading:
         """The only piece, if it gives every element."""
         whole = len(self.pieces) == 1 and not self.pieces[0].domain.constraints
         return self.pieces[0] if whole else None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Operand ``number`` of a computation (or of a return) ``op``."""
+
+    op: ir.Operation
+    number: int
+
+    @property
+    def value(self) -> ir.Value:
+        """The operand."""
+        return self.op.operands[self.number]
+
+
+def readers_of(value: ir.Value) -> list[Reader]:
+    """The operands that ``value`` reaches, directly or through movements.
+
+    ``rows.readers`` is its counterpart behind ``smartmem-lower-to-linalg``.
+    """
+    found: dict[Reader, None] = {}
+    stack = [value]
+    while stack:
+        for use in stack.pop().uses:
+            op = use.owner.operation
+            if op.name in MOVEMENTS:
+                stack.append(op.results[0])
+            else:
+                found[Reader(op, use.operand_number)] = None
+    return list(found)
+
+
+def constant_source(value: ir.Value, parameters: Parameters) -> ir.Operation | None:
+    """The constant of known elements that ``value`` reads through views, if it is one."""
+    while not isinstance(value.owner, ir.Block):
+        op = value.owner.operation
+        if op.name == "arith.constant":
+            is_tensor = isinstance(value.type, ir.RankedTensorType)
+            return op if is_tensor and parameters.holds(op.attributes["value"]) else None
+        if op.name != ViewOp.OPERATION_NAME or len(op.operands) != 1:
+            return None
+        value = op.operands[0]
+    return None
 
 
 def reading(value: ir.Value) -> Reading:

@@ -24,7 +24,7 @@ from torch_mlir import ir
 
 from smartmem.parameters import NUMPY_DTYPES, Parameters, numpy_dtype
 from smartmem.passes.analysis.affine_ends import AffineEnd, affine_end, is_whole_view, users
-from smartmem.passes.analysis.index_tables import constant_value
+from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import (
     LinearLayer,
     difference,

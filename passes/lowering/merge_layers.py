@@ -17,7 +17,7 @@ from smartmem.index_map import Expr, IndexMap, Shape, constant, dim, identity
 from smartmem.index_map import expr as ex
 from smartmem.parameters import Array, Parameters, numpy_dtype
 from smartmem.passes.analysis.affine_ends import Values
-from smartmem.passes.analysis.index_tables import constant_value
+from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer
 from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import shape_of

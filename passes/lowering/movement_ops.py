@@ -9,7 +9,16 @@ from torch_mlir import ir
 from smartmem.dialect import concat, view
 from smartmem.index_map import Domain
 from smartmem.index_map.affine import to_affine_map
-from smartmem.passes.analysis.movement import Piece
+from smartmem.passes.analysis.movement import Movement, Piece
+
+
+def replace_with_movement(op: ir.Operation, found: Movement) -> None:
+    """Replaces ``op`` by what it moves, and erases it."""
+    result = op.results[0]
+    with ir.InsertionPoint(op), op.location:
+        new = build_movement(found.pieces, found.fill, result.type)
+    result.replace_all_uses_with(new)
+    op.erase()
 
 
 def build_movement(

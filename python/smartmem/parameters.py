@@ -107,6 +107,15 @@ class Parameters(Mapping[str, Array]):
         """Records the array of a resource that the IR already holds."""
         self._arrays[key] = array
 
+    def holds(self, attribute: ir.Attribute) -> bool:
+        """Whether ``value`` would know the elements of a constant attribute."""
+        key = resource_key(attribute)
+        if key is not None:
+            return key in self._arrays
+        if not isinstance(attribute, ir.DenseElementsAttr):
+            return False
+        return str(ir.RankedTensorType(attribute.type).element_type) in NUMPY_DTYPES
+
     def value(self, attribute: ir.Attribute) -> Array | None:
         """The elements of a constant attribute, or None when they are not known."""
         key = resource_key(attribute)

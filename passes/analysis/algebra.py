@@ -1,0 +1,119 @@
+"""Simplify expressions by the rules of algebra, greedily (DNNFusion, section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from torch_mlir import ir
+
+from smartmem.passes.analysis.algebra_rules import RULES, Rule
+from smartmem.passes.analysis.bodies import Body
+from smartmem.passes.analysis.constant_values import known_value
+from smartmem.passes.analysis.costs import Cost, body_cost
+from smartmem.passes.analysis.expressions import Node, reachable
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.patterns import (
+    COMMUTATIVE,
+    Apply,
+    Binding,
+    build,
+    join,
+    match_root,
+    operands_of,
+)
+
+# Larger expressions are left: the time that matching takes grows with the square of the
+# operations, and with the third power of the operands of a sum.
+NODE_LIMIT = 200
+OPERAND_LIMIT = 8
+
+_NONNEGATIVE_FUNCTIONS = frozenset(
+    ("math.absf", "math.exp", "math.exp2", "math.sqrt", "math.rsqrt")
+)
+_KEEPS_NONNEGATIVE = frozenset(("arith.addf", "arith.mulf", "arith.divf", "arith.minimumf"))
+
+
+@dataclass(frozen=True)
+class Simplified:
+    """A cheaper expression.
+
+    Attributes:
+        root: the expression.
+        rules: the rules that led to it, in order.
+        refused: the rules that would lower the cost, were their requirement met.
+    """
+
+    root: Node
+    rules: tuple[Rule, ...]
+    refused: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    rule: Rule
+    root: Node
+    cost: Cost
+    is_allowed: bool
+
+
+def simplify(body: Body) -> Simplified | Refusal:
+    """Applies the rule that lowers the cost most, until none does.
+
+    Returns:
+        The result, with ``root`` as it was if no rule applies; a refusal for bodies that
+        are too large.
+    """
+    nodes = reachable([body.root])
+    operands = (len(operands_of(n)) for n in nodes if n.kind in COMMUTATIVE)
+    if len(nodes) > NODE_LIMIT or max(operands, default=0) > OPERAND_LIMIT:
+        return Refusal("its body is too large to look for rules in it")
+    root, cost = body.root, body_cost(body, body.root)
+    applied: list[Rule] = []
+    refused: dict[Rule, None] = {}
+    while True:
+        better = [c for c in _candidates(body, root) if c.cost.is_worth(cost)]
+        refused |= {c.rule: None for c in better if not c.is_allowed}
+        allowed = [c for c in better if c.is_allowed]
+        if not allowed:
+            return Simplified(root, tuple(applied), tuple(refused))
+        best = min(allowed, key=lambda c: c.cost.work)
+        root, cost = best.root, best.cost
+        applied.append(best.rule)
+
+
+def _candidates(body: Body, root: Node) -> Iterator[_Candidate]:
+    for node in reachable([root]):
+        if not isinstance(node.type, ir.FloatType) or body.is_known(node):
+            continue
+        for rule in RULES:
+            assert isinstance(rule.left, Apply)
+            for binding, rest in match_root(rule.left, node, body):
+                new = build(rule.right, binding, node, body)
+                if new is None:
+                    continue
+                new = join(node.kind, [new, *rest], body)
+                rewritten = body.pool.replaced(root, {node: new})
+                allowed = _is_allowed(rule, binding, body)
+                yield _Candidate(rule, rewritten, body_cost(body, rewritten), allowed)
+
+
+def _is_allowed(rule: Rule, binding: Binding, body: Body) -> bool:
+    return all(_is_nonnegative(binding[letter], body) for letter in rule.nonnegative)
+
+
+def _is_nonnegative(node: Node, body: Body) -> bool:
+    """Whether an expression proves itself to be at least 0, or NaN."""
+    if body.is_known(node):
+        value = known_value(body, node)
+        return value is not None and bool(np.all(np.greater_equal(value, 0)))
+    if node.kind in _NONNEGATIVE_FUNCTIONS:
+        return True
+    if node.kind == "arith.mulf" and node.args[0] is node.args[1]:
+        return True
+    if node.kind == "arith.maximumf":
+        return any(_is_nonnegative(a, body) for a in node.args)
+    if node.kind in _KEEPS_NONNEGATIVE:
+        return all(_is_nonnegative(a, body) for a in node.args)
+    return False

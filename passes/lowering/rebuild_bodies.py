@@ -1,0 +1,160 @@
+"""Write the expression of a body back as a ``linalg.generic``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+from torch_mlir.dialects import linalg
+
+from smartmem.passes.analysis.bodies import Body, Operand
+from smartmem.passes.analysis.expressions import (
+    ARGUMENT,
+    CAPTURED,
+    CONSTANT,
+    OUTPUT,
+    Node,
+    arguments,
+    reachable,
+)
+from smartmem.passes.analysis.movement import Movement
+from smartmem.passes.analysis.movements import movement
+from smartmem.passes.lowering.movement_ops import replace_with_movement
+
+
+@dataclass(frozen=True)
+class Combiner:
+    """How a rewritten reduction combines: an operation's name, and what it starts from."""
+
+    name: str
+    init: ir.Value
+
+
+def rebuild(body: Body, root: Node, combiner: Combiner | None = None) -> ir.Operation | None:
+    """Replaces the operation of ``body`` by one that computes ``root``, and erases it.
+
+    Operands that ``root`` does not read are dropped; equal ones are merged.
+
+    Args:
+        combiner: of a reduction, if it is to change.
+
+    Returns:
+        The new ``linalg.generic``; None if all that is left is a movement.
+    """
+    new = _rebuild(body, root, combiner)
+    moved = movement(new, body.parameters)
+    if not isinstance(moved, Movement):
+        return new
+    replace_with_movement(new, moved)
+    return None
+
+
+def _rebuild(body: Body, root: Node, combiner: Combiner | None) -> ir.Operation:
+    op = body.op
+    read, number_of = _inputs(body, root)
+    init = combiner.init if combiner else op.operands[len(op.operands) - 1]
+    maps = [o.map for o in read] + [_output_map(op)]
+    attributes = {
+        "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
+        "iterator_types": _iterator_types(maps[-1]),
+        "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(read), 1]),
+    }
+    with ir.InsertionPoint(op), op.location:
+        values = [*(o.value for o in read), init]
+        new = ir.Operation.create("linalg.generic", [init.type], values, attributes, regions=1)
+        block = new.regions[0].blocks.append(*[v.type.element_type for v in values])
+        constants = {n: _constant(n, new) for n in reachable([root]) if n.kind == CONSTANT}
+        with ir.InsertionPoint(block):
+            result = _write(body, root, number_of, constants, block)
+            if body.combiner is not None:
+                result = _combined(body, result, block, combiner)
+            ir.Operation.create("linalg.yield", [], [result])
+    op.results[0].replace_all_uses_with(new.results[0])
+    op.erase()
+    return new
+
+
+def _inputs(body: Body, root: Node) -> tuple[list[Operand], dict[int, int]]:
+    """The operands to read, and the place there of each of the body's operands."""
+    numbers = arguments(root)
+    maps = [body.operands[n].map for n in numbers] + [_output_map(body.op)]
+    indexed = {e.position for m in maps for e in m.results if isinstance(e, ir.AffineDimExpr)}
+    if len(indexed) < len(body.nest.domain):
+        # A loop that no operand indexes has no extent.
+        numbers = list(range(len(body.operands)))
+    read: list[Operand] = []
+    place: dict[int, int] = {}
+    for number in numbers:
+        operand = body.operands[number]
+        if operand not in read:
+            read.append(operand)
+        place[number] = read.index(operand)
+    return read, place
+
+
+def _output_map(op: ir.Operation) -> ir.AffineMap:
+    return ir.AffineMapAttr(list(linalg.get_indexing_maps(op))[-1]).value
+
+
+def _iterator_types(output: ir.AffineMap) -> ir.ArrayAttr:
+    written = {e.position for e in output.results if isinstance(e, ir.AffineDimExpr)}
+    kinds = ("parallel" if d in written else "reduction" for d in range(output.n_dims))
+    parsed = [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
+    return ir.ArrayAttr.get(parsed)
+
+
+def _constant(node: Node, before: ir.Operation) -> ir.Value:
+    with ir.InsertionPoint(before):
+        is_float = isinstance(node.type, ir.FloatType)
+        kind = ir.FloatAttr if is_float else ir.IntegerAttr
+        attribute = kind.get(node.type, node.payload)
+        op = ir.Operation.create("arith.constant", [node.type], [], {"value": attribute})
+    return op.results[0]
+
+
+def _write(
+    body: Body,
+    root: Node,
+    number_of: dict[int, int],
+    constants: dict[Node, ir.Value],
+    block: ir.Block,
+) -> ir.Value:
+    values: dict[Node, ir.Value] = dict(constants)
+    for node in reachable([root]):
+        if node.kind == ARGUMENT:
+            assert isinstance(node.payload, int)
+            values[node] = block.arguments[number_of[node.payload]]
+        elif node.kind == OUTPUT:
+            values[node] = block.arguments[len(block.arguments) - 1]
+        elif node.kind == CAPTURED:
+            values[node] = node.payload
+        elif node.kind != CONSTANT:
+            values[node] = _operation(node, [values[a] for a in node.args])
+    return values[root]
+
+
+def _combined(
+    body: Body, result: ir.Value, block: ir.Block, changed: Combiner | None
+) -> ir.Value:
+    """The output combined with ``result``, each on the side where it was."""
+    old = body.combiner
+    assert old is not None
+    old_out = body.op.regions[0].blocks[0].arguments[len(body.op.operands) - 1]
+    out = block.arguments[len(block.arguments) - 1]
+    sides = [out if v == old_out else result for v in old.operands]
+    if changed is None:
+        return _clone(old, sides)
+    return ir.Operation.create(changed.name, [out.type], sides).results[0]
+
+
+def _operation(node: Node, operands: list[ir.Value]) -> ir.Value:
+    if node.template is not None:
+        return _clone(node.template, operands)
+    return ir.Operation.create(node.kind, [node.type], operands).results[0]
+
+
+def _clone(template: ir.Operation, operands: list[ir.Value]) -> ir.Value:
+    clone = template.clone()
+    for number, operand in enumerate(operands):
+        clone.operands[number] = operand
+    return clone.results[0]

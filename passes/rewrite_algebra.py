@@ -1,0 +1,107 @@
+"""Rewrite arithmetic by its mathematical properties (DNNFusion, section 4.2).
+
+Rewrites, by the tables in ``analysis/algebra_rules.py`` and ``analysis/moves.py``:
+  generic { (a - k1) * k2 + k3 }   ->  generic { a * k2 + (k3 - k1 * k2) }   and its like
+  sum(a * k), read by op           ->  sum(a), op computes sum(a) * k        and its like
+  contraction(x * k, y), read by op  ->  contraction(x, y), op computes its result * k
+
+  %0 = linalg.generic ins(%x, %y, %z) { (x * y + x * z) }
+    ->
+  %0 = linalg.generic ins(%x, %y, %z) { x * (y + z) }
+
+In each body the rule that lowers the cost most is applied until none does. Cost is FLOPs
+and bytes as ``analysis/costs.py`` counts them. No rewrite adds a kernel: functions
+of a result go into the bodies of the operations that read it.
+
+What the rules assume stands beside their table. Keeps, with a remark: square roots of
+what may be negative, functions of results whose readers cannot take them in or would
+compute more, bodies too large to look for rules in. Scales that weights can take are
+left to ``smartmem-fold-constants``. Runs behind the fusion of elementwise operations,
+which brings expressions together, and before ``smartmem-eliminate-views``, while
+contractions are named operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.algebra import simplify
+from smartmem.passes.analysis.bodies import body_of
+from smartmem.passes.analysis.factor_planner import Plan, is_multiply_add
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.moves import reduction_move, scale_move
+from smartmem.passes.analysis.reading import Reader
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.lowering.apply_plans import apply_plan
+from smartmem.passes.lowering.rebuild_bodies import rebuild
+
+
+@dataclass(frozen=True)
+class RewriteAlgebra(Pass):
+    """Applies rules of algebra where they lower FLOPs or bytes."""
+
+    argument = "smartmem-rewrite-algebra"
+    summary = "Rewrite arithmetic by its mathematical properties"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Simplifies bodies, then moves functions behind reductions and contractions."""
+        for op in _linalg(module):
+            if op.name == "linalg.generic":
+                self._simplify(op, context)
+        refusals = None
+        while refusals is None:  # ends: every move lowers the cost
+            refusals = self._sweep(module, context)
+        for op, refusal in refusals:
+            context.remark(self.argument, op, False, refusal.reason)
+        erase_unused(module)
+
+    def _simplify(self, op: ir.Operation, context: PassContext) -> None:
+        body = body_of(op, context.parameters)
+        if isinstance(body, Refusal):
+            return
+        found = simplify(body)
+        if isinstance(found, Refusal):
+            context.remark(self.argument, op, False, found.reason)
+            return
+        for rule in found.rules:
+            context.remark(self.argument, op, True, f"{rule.property}: {rule.text}")
+        for rule in found.refused:
+            needs = f"{' and '.join(rule.nonnegative)} may be negative"
+            context.remark(self.argument, op, False, f"{rule.property}: {rule.text}: {needs}")
+        if found.root is not body.root:
+            rebuild(body, found.root)
+
+    def _sweep(
+        self, module: ir.Operation, context: PassContext
+    ) -> list[tuple[ir.Operation, Refusal]] | None:
+        """Moves each function by one operation; if there is none, the reasons."""
+        refusals: list[tuple[ir.Operation, Refusal]] = []
+        found = _linalg(module)
+        places = {op: place for place, op in enumerate(found)}
+        erased: set[int] = set()  # places: an erased operation compares with nothing
+        for place, op in enumerate(found):
+            plan = None if place in erased else _move(op, context)
+            if isinstance(plan, Refusal):
+                refusals.append((op, plan))
+            elif plan is not None:
+                changed = (new.body.op for new in plan.roots)
+                erased |= {places[old] for old in changed if old in places}
+                context.remark(self.argument, op, True, plan.text)
+                apply_plan(plan, context.parameters)
+        return None if erased else refusals
+
+
+def _linalg(module: ir.Operation) -> list[ir.Operation]:
+    return [op for op in operations(module) if op.name.startswith("linalg.") and op.regions]
+
+
+def _move(op: ir.Operation, context: PassContext) -> Plan | Refusal | None:
+    """A function that can be moved behind ``op``, or why one cannot."""
+    if is_multiply_add(op):
+        plans = [scale_move(Reader(op, number), context.parameters) for number in range(2)]
+        refused = next((p for p in plans if isinstance(p, Refusal)), None)
+        return next((p for p in plans if isinstance(p, Plan)), refused)
+    body = body_of(op, context.parameters)
+    return None if isinstance(body, Refusal) else reduction_move(body)
