@@ -5,7 +5,8 @@ Rewrites:
                                  linalg.broadcast, collapse_shape, as needed
   smartmem.view with fill    ->  the same, then tensor.pad
   smartmem.concat            ->  tensor.concat, or tensor.insert_slice for each piece
-  maps or domains without such a form  ->  linalg.generic with tensor.extract
+  maps or domains without such a form, and concats that one elementwise operation reads
+                             ->  linalg.generic with tensor.extract
   smartmem.* attributes      ->  removed: the code generator does not know them
   dense_resource of few bf16 ->  dense: iree-compile takes small constants into kernels,
                                  where it widens bf16, but not in resources
@@ -30,7 +31,8 @@ from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
 from smartmem.errors import PassError
 from smartmem.index_map import Domain, Shape, from_affine, identity
 from smartmem.parameters import Parameters, resource_key
-from smartmem.passes.analysis.movement import shape_of, view_map
+from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import is_free, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.read_through import GatherPiece, gather, read, restrict
@@ -132,12 +134,29 @@ def _lower_concat(concat: ConcatOp) -> ir.Value:
     domains = [_domain(d, shape) for d in ir.ArrayAttr(concat.domains)]
     boxes = [d.box(shape) for d in domains]
     with ir.InsertionPoint(concat), concat.location:
-        if any(box is None for box in boxes):
+        if any(box is None for box in boxes) or _is_read_by_element(concat.result):
             return _gather_pieces(concat, domains)
         known = [box for box in boxes if box is not None]
         if (axis := _joined_axis(known, shape)) is not None:
             return _join(concat, known, axis)
         return _insert(concat, known)
+
+
+def _is_read_by_element(value: ir.Value) -> bool:
+    """Whether one elementwise operation reads ``value``, once: it can look for the pieces.
+
+    To store the pieces first would be a copy of each; a kernel that only waits for memory
+    has time to choose. Contractions and reductions load vectors.
+    """
+    uses = list(value.uses)
+    while len(uses) == 1 and _is_reshape(uses[0].owner.operation):
+        uses = list(uses[0].owner.results[0].uses)
+    nest = loop_nest(uses[0].owner.operation) if len(uses) == 1 else None
+    return nest is not None and nest.is_elementwise and not nest.uses_index
+
+
+def _is_reshape(op: ir.Operation) -> bool:
+    return op.name == ViewOp.OPERATION_NAME and is_free(op)
 
 
 def _gather_pieces(concat: ConcatOp, domains: list[Domain]) -> ir.Value:

@@ -120,3 +120,23 @@ func.func @few_bf16_are_dense() -> tensor<2xbf16> {
 }
 
 {-# dialect_resources: { builtin: { halves: "0x04000000803F0040" } } #-}
+
+// -----
+// One elementwise operation looks for the pieces itself: storing them would be two copies.
+// CHECK-LABEL: func @concat_read_by_one_elementwise_operation
+func.func @concat_read_by_one_elementwise_operation(%a: tensor<1x6xf32>, %b: tensor<4x6xf32>) -> tensor<5x6xf32> {
+  // CHECK-NOT: tensor.concat
+  // CHECK: linalg.generic
+  // CHECK-COUNT-2: tensor.extract
+  // CHECK: math.exp
+  %0 = "smartmem.view"(%a) {map = affine_map<(d0, d1) -> (d0, d1)>, domain = affine_map<(d0, d1) -> (-d0)>} : (tensor<1x6xf32>) -> tensor<5x6xf32>
+  %1 = "smartmem.view"(%b) {map = affine_map<(d0, d1) -> (d0 - 1, d1)>, domain = affine_map<(d0, d1) -> (d0 - 1)>} : (tensor<4x6xf32>) -> tensor<5x6xf32>
+  %2 = "smartmem.concat"(%0, %1) {domains = [affine_map<(d0, d1) -> (-d0)>, affine_map<(d0, d1) -> (d0 - 1)>]} : (tensor<5x6xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  %e = tensor.empty() : tensor<5x6xf32>
+  %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<5x6xf32>) outs(%e : tensor<5x6xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    %v = math.exp %x : f32
+    linalg.yield %v : f32
+  } -> tensor<5x6xf32>
+  return %3 : tensor<5x6xf32>
+}
