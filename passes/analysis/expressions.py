@@ -43,6 +43,11 @@ class Node:
         return self.payload
 
 
+def _attributes(op: ir.Operation | None) -> tuple[tuple[str, str], ...]:
+    """What besides its operands tells ``op`` from others; a map of them is no key."""
+    return () if op is None else tuple((name, str(a)) for name, a in op.attributes.items())
+
+
 class Pool:
     """Makes nodes, each only once."""
 
@@ -58,10 +63,9 @@ class Pool:
         template: ir.Operation | None = None,
     ) -> Node:
         """The node with these parts."""
-        # hex tells 0.0 from -0.0; two attribute lists print alike if they are equal.
+        # hex tells 0.0 from -0.0.
         value = payload.hex() if isinstance(payload, float) else payload
-        attributes = str(template.attributes) if template and template.attributes else ""
-        key = (kind, type_, tuple(map(id, args)), value, attributes)
+        key = (kind, type_, tuple(map(id, args)), value, _attributes(template))
         if key not in self._nodes:
             self._nodes[key] = Node(kind, type_, tuple(args), payload, template)
         return self._nodes[key]

@@ -103,3 +103,21 @@ func.func @keeps_gather_without_quasi_affine_form(%x: tensor<32xf32>) -> tensor<
     }
   }
 #-}
+
+// -----
+// CHECK-LABEL: func @tells_indices_of_equal_extents_apart
+func.func @tells_indices_of_equal_extents_apart(%x: tensor<3x3x3xf32>) -> tensor<3x3x3xf32> {
+  // CHECK: "smartmem.view"(%arg0) {map = affine_map<(d0, d1, d2) -> (-d0 + 2, d2, d1)>}
+  %c2 = arith.constant 2 : index
+  %e = tensor.empty() : tensor<3x3x3xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} outs(%e : tensor<3x3x3xf32>) {
+  ^bb0(%out: f32):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %k = linalg.index 2 : index
+    %f = arith.subi %c2, %i : index
+    %v = tensor.extract %x[%f, %k, %j] : tensor<3x3x3xf32>
+    linalg.yield %v : f32
+  } -> tensor<3x3x3xf32>
+  return %0 : tensor<3x3x3xf32>
+}
