@@ -22,7 +22,11 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
-from smartmem.passes.analysis.kernel_limits import refuse_fusion, refuse_region
+from smartmem.passes.analysis.kernel_limits import (
+    refuse_fusion,
+    refuse_insertion,
+    refuse_region,
+)
 from smartmem.passes.analysis.loop_order import loop_orders
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
@@ -68,7 +72,7 @@ class FormRegions(Pass):
     def _end(self, group: Group, context: PassContext) -> ir.Operation:
         """The operation whose result the kernel writes: the last one, or its insertion."""
         root = group.operations[-1]
-        write = padded_write(group.result)
+        write = refuse_insertion(group) or padded_write(group.result)
         if isinstance(write, Refusal):
             context.remark(self.argument, root, False, f"not padded in place: {write.reason}")
         if not isinstance(write, PaddedWrite):

@@ -12,7 +12,7 @@ from torch_mlir.dialects import linalg
 from smartmem.passes.analysis.fusion_plan import Group
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.rows import ends_reduction, origin
+from smartmem.passes.analysis.rows import ends_reduction, origin, readers
 
 
 def refuse_fusion(producer: Group, consumer: Group) -> Refusal | None:
@@ -40,6 +40,17 @@ def refuse_region(group: Group) -> Refusal | None:
             # outside of regions IREE first collapses what it can, and is right.
             return Refusal("in a region, sums over several dims become wrong SPIR-V")
     return None
+
+
+def refuse_insertion(group: Group) -> Refusal | None:
+    """Why a group must not end with writing into a padded tensor; None if nothing pads it."""
+    if not any(op.name == "tensor.pad" for op in readers(group.result)):
+        return None
+    nests = map(loop_nest, group.operations)
+    if any(nest is not None and nest.is_contraction for nest in nests):
+        return None
+    # Seen on lavapipe: an elementwise kernel with an insertion is wrong by order one.
+    return Refusal("only a contraction's kernel that inserts is right SPIR-V")
 
 
 def is_convolution(op: ir.Operation) -> bool:
