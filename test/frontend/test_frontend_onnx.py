@@ -271,6 +271,14 @@ def test_wrapping_pad_repeats_the_other_end(
     check(import_model(proto), floats(2, 4, 5))
 
 
+def test_large_constant_of_indices(check: Callable[..., None]) -> None:
+    node = helper.make_node("Gather", ["x", "indices"], ["y"], axis=0)
+    indices = {"indices": np.arange(200)[::-1]}
+    check(
+        import_model(model([node], [value("x", 200)], [value("y", 200)], indices)), floats(200)
+    )
+
+
 def test_einsum_without_dims_is_its_operand(check: Callable[..., None]) -> None:
     node = helper.make_node("Einsum", ["x"], ["y"], equation="->")
     check(import_model(model([node], [value("x")], [value("y")])), floats())

@@ -147,8 +147,8 @@ def _values(graph: onnx.GraphProto) -> dict[str, onnx.ValueInfoProto]:
 
 
 def _without_data(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without large initializers' data: inference then takes no time for them,
-    and protobuf's limit of 2 GB is no limit to the model."""
+    """A copy in which large initializers are inputs: inference then takes no time for
+    them, and protobuf's limit of 2 GB is no limit to the model."""
     bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = model.graph
     bare.graph.CopyFrom(
@@ -156,13 +156,13 @@ def _without_data(model: onnx.ModelProto) -> onnx.ModelProto:
             name=graph.name, node=graph.node, input=graph.input, output=graph.output
         )
     )
+    inputs = {value.name for value in graph.input}
     for tensor in graph.initializer:
-        kept = bare.graph.initializer.add()
         if tensor.ByteSize() <= _DATA_KEPT:
-            kept.CopyFrom(tensor)
-        else:
-            kept.name, kept.data_type = tensor.name, tensor.data_type
-            kept.dims.extend(tensor.dims)
+            bare.graph.initializer.add().CopyFrom(tensor)
+        elif tensor.name not in inputs:
+            value = (tensor.name, tensor.data_type, tensor.dims)
+            bare.graph.input.append(onnx.helper.make_tensor_value_info(*value))
     return bare
 
 
