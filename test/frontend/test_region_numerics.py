@@ -58,6 +58,20 @@ class RolledNorm(torch.nn.Module):
         return self.linear(self.norm(torch.roll(x, (-2, -3), (1, 2))))
 
 
+class FlippedSoftmax(torch.nn.Module):
+    """A flip before a softmax over a leading dim: its reads take the reduction's loop order."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(torch.flip(x, (0,)), dim=0)
+
+
+class RolledSoftmax(torch.nn.Module):
+    """A roll before a softmax over the channels of NCHW."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(torch.roll(x, (-2, 3), (2, 3)), dim=1)
+
+
 MODULES = {
     "channels first": (ChannelsFirstNorm(24), (1, 24, 7, 6)),
     "padded residuals": (
@@ -73,6 +87,11 @@ MODULES = {
         (1, 12, 9, 8),
     ),
     "rolled": (RolledNorm(), (1, 8, 9, 24)),
+    "flipped softmax": (FlippedSoftmax(), (2, 1, 1, 2)),
+    "flipped and rolled": (
+        torch.nn.Sequential(RolledSoftmax(), FlippedSoftmax()),
+        (3, 5, 6, 7),
+    ),
     "long rows": (torch.nn.Softmax(dim=-1), (3, 5, 301)),
 }
 

@@ -287,3 +287,46 @@ func.func @keeps_a_pad_behind_an_elementwise_kernel(%x: tensor<9x7xf32>) -> tens
   } : tensor<4x7xf32> to tensor<6x7xf32>
   return %pad : tensor<6x7xf32>
 }
+
+// -----
+// The indices that a gather reads are renumbered with its loops.
+// CHECK-LABEL: func @a_gather_takes_the_order_of_the_reduction
+func.func @a_gather_takes_the_order_of_the_reduction(%x: tensor<3x2xf32>) -> tensor<3x2xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.generic
+  // CHECK-DAG: %[[ROW:.*]] = linalg.index 1
+  // CHECK-DAG: %[[COLUMN:.*]] = linalg.index 0
+  // CHECK: %[[BACK:.*]] = arith.subi %{{.*}}, %[[ROW]]
+  // CHECK: tensor.extract %arg0[%[[BACK]], %[[COLUMN]]]
+  %c2 = arith.constant 2 : index
+  %zero = arith.constant 0.0 : f32
+  %em = tensor.empty() : tensor<3x2xf32>
+  %flipped = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} outs(%em : tensor<3x2xf32>) {
+  ^bb0(%o: f32):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %b = arith.subi %c2, %i : index
+    %v = tensor.extract %x[%b, %j] : tensor<3x2xf32>
+    linalg.yield %v : f32
+  } -> tensor<3x2xf32>
+  %er = tensor.empty() : tensor<2xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%er : tensor<2xf32>) -> tensor<2xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>], iterator_types = ["reduction", "parallel"]} ins(%flipped : tensor<3x2xf32>) outs(%f : tensor<2xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<2xf32>
+  %squares = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d1)>], iterator_types = ["reduction", "parallel"]} ins(%flipped, %sum : tensor<3x2xf32>, tensor<2xf32>) outs(%f : tensor<2xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %d = arith.subf %a, %b : f32
+    %q = arith.mulf %d, %d : f32
+    %v = arith.addf %q, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<2xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%flipped, %squares : tensor<3x2xf32>, tensor<2xf32>) outs(%em : tensor<3x2xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<3x2xf32>
+  return %r : tensor<3x2xf32>
+}
