@@ -10,16 +10,20 @@ from __future__ import annotations
 from smartmem.passes.base import Pass, PassContext, Remark
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
+from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lower_to_linalg import LowerToLinalg
+from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.rewrite_convolutions import RewriteConvolutions
+from smartmem.passes.select_layouts import SelectLayouts
+from smartmem.passes.unroll_windows import UnrollWindows
 
 __all__ = ["PASSES", "PIPELINE", "PLAIN", "Pass", "PassContext", "Remark"]
 
@@ -29,13 +33,17 @@ PASSES: tuple[type[Pass], ...] = (
     RaiseViews,
     RewriteAlgebra,
     FoldConstants,
+    SelectLayouts,
     ClassifyOps,
     RecomputeRows,
     ComposeViews,
     FuseSiblings,
     EliminateViews,
+    PackWeights,
     LowerToLinalg,
+    UnrollWindows,
     FormRegions,
+    ConfigureKernels,
 )
 
 # Upstream fuses elementwise operations while contractions are named operations, into
@@ -48,9 +56,11 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
     ("rewritten", (_FUSE, RewriteAlgebra, FoldConstants)),
+    ("layouts", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
     ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews)),
-    ("lowered", (LowerToLinalg, _DROP_UNIT_DIMS, FormRegions)),
+    ("packed", (PackWeights,)),
+    ("lowered", (LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, FormRegions, ConfigureKernels)),
 )
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what

@@ -48,6 +48,11 @@ class PassContext:
     remarks: list[Remark] = field(default_factory=list)
     shared_memory: int | None = None
 
+    @property
+    def lanes(self) -> int:
+        """Elements of 32 bits in the longest vector: AVX-512's, or SPIR-V's four."""
+        return 16 if self.shared_memory is None else 4
+
     def remark(self, argument: str, op: ir.Operation, applied: bool, reason: str) -> None:
         """Adds a remark about ``op`` to the report."""
         self.remarks.append(Remark(argument, op.name, str(op.location), applied, reason))

@@ -124,6 +124,8 @@ def _fold(op: ir.Operation, piece: Piece, parameters: Parameters) -> bool:
     if contiguous_run(piece.index_map, array.shape) == elements:
         return False  # a reshape costs nothing
     readers = [use.owner for use in result.uses if use.owner.name not in MOVEMENTS]
+    if elements > array.size and all(reader.name == "linalg.generic" for reader in readers):
+        return False  # they repeat a bias as they read it
     if all(_reads_through_any_permutation(reader) for reader in readers):
         return False
     with ir.InsertionPoint(op), op.location:

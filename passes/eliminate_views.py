@@ -101,7 +101,7 @@ def _sweep(
     early = functools.partial(early_placement, parameters=parameters)
     for decide in (early, placement):
         refusals: list[tuple[ir.Operation, Refusal]] = []
-        for view in moving:
+        for view in reversed(moving):  # consumers first: they say what a producer is to write
             found = decide(view)
             if isinstance(found, Refusal):
                 refusals.append((view, found))

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.classification import tensor_operations
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.movements import movement
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext
 from smartmem.passes.lowering.movement_ops import replace_with_movement
 
 
@@ -38,7 +39,7 @@ class RaiseViews(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites each recognized movement; what it keeps gets a remark."""
-        for op in operations(module):
+        for op in tensor_operations(module):  # without bodies: they go with their operation
             outcome = movement(op, context.parameters)
             if isinstance(outcome, Refusal):
                 context.remark(self.argument, op, False, outcome.reason)

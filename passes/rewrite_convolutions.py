@@ -1,51 +1,51 @@
 """Write convolutions in the forms that elimination and fusion work on.
 
 Rewrites:
-  a convolution onto a bias          ->  the convolution onto zeros, then an addition
-  a convolution of 1x1 and stride 1  ->  a contraction over the channels
+  a convolution onto a bias              ->  the convolution onto zeros, then an addition
+  a convolution whose stride is its size ->  a contraction over channels and window
 
   linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<1x8x5x5xf32>, tensor<6x8x1x1xf32>)
     ->
-  linalg.generic over (n, f, p, c): %out[n, f, p] += %w[f, c] * %x[n, c, p], p = h * 5 + w
+  linalg.generic over (p, f, c): %out[p, f] += %x[p, c] * %w[f, c], p = (n * 5 + h) * 5 + w
 
 An addition fuses with what is behind it, and a constant as initial value would be copied
-into the result first. A contraction reads any order, and is a kernel with its end.
+into the result first. A contraction reads any order, and is a kernel with its end: 1x1
+convolutions and the cutting into patches. Its channels are innermost, as vectors need.
 
-Keeps convolutions whose strides or dilations are not all 1, and integers of two widths.
+Keeps convolutions whose windows overlap, and integers of two widths.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
+from smartmem.index_map import Shape
 from smartmem.passes.analysis.movement import is_static, shape_of
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
 
-_POINTWISE = "linalg.conv_2d_nchw_fchw"
+_CONVOLUTION = "linalg.conv_2d_nchw_fchw"
 
 
 @dataclass(frozen=True)
 class RewriteConvolutions(Pass):
-    """Rewrites convolutions of one or all elements into additions and contractions."""
+    """Takes biases out of convolutions, and makes contractions of those that are ones."""
 
     argument = "smartmem-rewrite-convolutions"
-    summary = "Add biases behind convolutions; make contractions of 1x1 convolutions"
+    summary = "Add biases behind convolutions; make contractions of patchwise ones"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites all convolutions of static shape, with a remark on each."""
-        for op in operations(module):
-            if not _is_convolution(op):
-                continue
+        for op in list(filter(_is_convolution, operations(module))):
             if not _starts_at_zero(op):
                 context.remark(self.argument, op, True, "the bias is added behind it")
                 op = _add_behind(op)
-            if _is_pointwise(op):
-                context.remark(self.argument, op, True, "one tap: a contraction")
+            if _is_patchwise(op):
+                reason = "no element is under two windows: a contraction"
+                context.remark(self.argument, op, True, reason)
                 _contract(op)
 
 
@@ -93,35 +93,52 @@ def _elementwise_sum(a: ir.Value, b: ir.Value) -> ir.Value:
     return generic.results[0]
 
 
-def _is_pointwise(op: ir.Operation) -> bool:
-    if op.name != _POINTWISE or shape_of(op.operands[1])[2:] != (1, 1):
+def _is_patchwise(op: ir.Operation) -> bool:
+    """Whether every element of the image is under one window: its size is the stride."""
+    if op.name != _CONVOLUTION:
         return False
-    strides = ir.DenseIntElementsAttr(op.attributes["strides"])
-    return all(stride == 1 for stride in strides)
+    strides = list(ir.DenseIntElementsAttr(op.attributes["strides"]))
+    dilations = list(ir.DenseIntElementsAttr(op.attributes["dilations"]))
+    windows, points = shape_of(op.operands[1])[2:], shape_of(op.results[0])[2:]
+    covered = [n * stride for n, stride in zip(points, strides, strict=True)]
+    undilated = all(d == 1 or n == 1 for d, n in zip(dilations, windows, strict=True))
+    whole = list(shape_of(op.operands[0])[2:]) == covered
+    return list(windows) == strides and undilated and whole
 
 
 def _contract(op: ir.Operation) -> None:
-    """Replaces a 1x1 convolution by a contraction over merged height and width."""
+    """Replaces a patchwise convolution by a contraction of split height and width."""
     image, weights, _ = op.operands
-    result = shape_of(op.results[0])
-    n, channels, height, width = shape_of(image)
-    points = math.prod((height, width))
+    n, filters, height, width = shape_of(op.results[0])
+    _, channels, rows, columns = shape_of(weights)
     with ir.InsertionPoint(op), op.location:
-        x = build.reshape(image, (n, channels, points))
-        w = build.reshape(weights, shape_of(weights)[:2])
-        type_ = build.tensor_type(image, (n, result[1], points))
-        zeros = build.splat(build.zero(type_.element_type), type_)
-        contracted = _generic_contraction(w, x, zeros)
-        op.results[0].replace_all_uses_with(build.reshape(contracted, result))
+        last = build.transpose(image, [0, 2, 3, 1])
+        if rows == columns == 1:
+            x = build.reshape(last, (n * height * width, channels))
+            w = build.reshape(weights, (filters, channels))
+            contracted = _contraction(x, w, (n * height * width, filters), "pc,fc->pf")
+        else:
+            x = build.reshape(last, (n * height, rows, width, columns, channels))
+            shape = (n * height, width, filters)
+            contracted = _contraction(x, weights, shape, "hrwqc,fcrq->hwf")
+        result = build.reshape(contracted, (n, height, width, filters))
+        op.results[0].replace_all_uses_with(build.transpose(result, [0, 3, 1, 2]))
     op.erase()
 
 
-def _generic_contraction(w: ir.Value, x: ir.Value, zeros: ir.Value) -> ir.Value:
-    """``out[n, f, p] = sum over c of w[f, c] * x[n, c, p]``."""
-    n, f, p, c = (ir.AffineDimExpr.get(d) for d in range(4))
-    maps = [ir.AffineMap.get(4, 0, exprs) for exprs in ([f, c], [n, c, p], [n, f, p])]
+def _contraction(x: ir.Value, w: ir.Value, shape: Shape, subscripts: str) -> ir.Value:
+    """The sum of products that ``subscripts`` names as ``numpy.einsum`` does."""
+    reads, written = subscripts.split("->")
+    operands = [*reads.split(","), written]
+    loops = [*written, *(c for c in operands[1] if c not in written)]
+    maps = [
+        ir.AffineMap.get(len(loops), 0, [ir.AffineDimExpr.get(loops.index(c)) for c in operand])
+        for operand in operands
+    ]
+    zeros = build.splat(build.zero(x.type.element_type), build.tensor_type(x, shape))
     attribute = ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps])
-    generic = linalg.GenericOp([zeros.type], [w, x], [zeros], attribute, _loops(3, 1))
+    kinds = _loops(len(written), len(loops) - len(written))
+    generic = linalg.GenericOp([zeros.type], [x, w], [zeros], attribute, kinds)
     block = generic.regions[0].blocks.append(*[zeros.type.element_type] * 3)
     with ir.InsertionPoint(block):
         a, b, accumulator = block.arguments

@@ -186,10 +186,17 @@ def is_kernel(op: ir.Operation) -> bool:
 
 
 def _inputs(operations: Sequence[ir.Operation]) -> set[ir.Value]:
-    """Tensors that the operations read from outside."""
+    """Tensors that the operations read from outside, in part or whole."""
     return {
-        value
+        _whole(value)
         for op in operations
         for value in list(op.operands)[:-1]
         if isinstance(value.type, ir.RankedTensorType) and not is_made_by(value, operations)
     }
+
+
+def _whole(value: ir.Value) -> ir.Value:
+    """What ``value`` is a slice of: a slice is an offset into one binding."""
+    while not isinstance(value.owner, ir.Block) and value.owner.name == "tensor.extract_slice":
+        value = value.owner.operands[0]
+    return value

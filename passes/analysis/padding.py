@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.index_map import Shape
+from smartmem.index_map import Shape, reassociation
 from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.rows import RESHAPES
+
+Box = tuple[Shape, tuple[int, ...]]
+"""Shape of a padded tensor, and where what it pads begins in it."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,14 @@ class PaddedWrite:
 
     Attributes:
         pad: the ``tensor.pad``.
+        source: what it pads, the result or a reshape of it.
         fill: its scalar, a constant.
         shape: of the padded tensor, in the dims of the result.
         offsets: where the result begins in it.
     """
 
     pad: ir.Operation
+    source: ir.Value
     fill: ir.Value
     shape: Shape
     offsets: tuple[int, ...]
@@ -48,10 +53,11 @@ def padded_write(result: ir.Value) -> PaddedWrite | Refusal | None:
     fill = _fill(pad)
     if fill is None:
         return Refusal("the padding is computed")
-    if _long(source) != _long(result):
-        return Refusal("a reshape lies between it and its padding")
-    write = _in_dims_of(result, source, pad, fill)
-    if isinstance(write, PaddedWrite) and not all(map(_reads_box, _beside(result, write.pad))):
+    box = _box_in_dims_of(result, source, pad)
+    if isinstance(box, Refusal):
+        return box
+    write = PaddedWrite(pad, source, fill, *box)
+    if any(isinstance(box_of(value, write), Refusal) for value in _read_beside(result, pad)):
         return Refusal("others read it in other dims, in which a part is no box")
     return write
 
@@ -75,21 +81,27 @@ def _fill(pad: ir.Operation) -> ir.Value | None:
     return end.operands[0] if is_static(pad.results[0]) else None
 
 
-def _in_dims_of(
-    result: ir.Value, source: ir.Value, pad: ir.Operation, fill: ir.Value
-) -> PaddedWrite | Refusal:
+def box_of(value: ir.Value, write: PaddedWrite) -> Box | Refusal:
+    """The padded tensor in the dims of ``value``, a reshape of the result, and its place."""
+    return _box_in_dims_of(value, write.source, write.pad)
+
+
+def _box_in_dims_of(value: ir.Value, source: ir.Value, pad: ir.Operation) -> Box | Refusal:
     low = list(ir.DenseI64ArrayAttr(pad.attributes["static_low"]))
-    padded = shape_of(pad.results[0])
-    long = [d for d, n in enumerate(shape_of(source)) if n > 1]
-    if any(padded[d] != 1 for d in range(len(padded)) if d not in long):
-        return Refusal("a dim of size 1 is padded")
-    places = iter(long)
-    shape, offsets = [], []
-    for extent in shape_of(result):
-        d = next(places) if extent > 1 else None
-        shape.append(1 if d is None else padded[d])
-        offsets.append(0 if d is None else low[d])
-    return PaddedWrite(pad, fill, tuple(shape), tuple(offsets))
+    padded, old, new = shape_of(pad.results[0]), shape_of(source), shape_of(value)
+    shape, offsets = list(new), [0] * len(new)
+    for before, after in reassociation(old, new):
+        moved = [d for d in before if padded[d] != old[d]]
+        if not moved:
+            continue
+        long = [d for d in after if new[d] > 1]
+        if len(moved) > 1 or [old[d] for d in before if old[d] > 1] != [new[d] for d in long]:
+            return Refusal("a reshape lies between it and its padding")
+        if old[moved[0]] == 1:
+            return Refusal("a dim of size 1 is padded")
+        place = long[[d for d in before if old[d] > 1].index(moved[0])]
+        shape[place], offsets[place] = padded[moved[0]], low[moved[0]]
+    return tuple(shape), tuple(offsets)
 
 
 def readers_beside(result: ir.Value, write: PaddedWrite) -> list[ir.OpOperand]:
@@ -108,10 +120,13 @@ def _leads_to(op: ir.Operation, pad: ir.Operation) -> bool:
     return bool(uses) and all(_leads_to(use.owner.operation, pad) for use in uses)
 
 
-def _reads_box(use: ir.OpOperand) -> bool:
+def _read_beside(result: ir.Value, pad: ir.Operation) -> list[ir.Value]:
+    """The result, or the reshapes of it, as operations that do not lead to the pad read it."""
+    return [read_as(use) for use in _beside(result, pad)]
+
+
+def read_as(use: ir.OpOperand) -> ir.Value:
+    """What a use reads: the value, or the reshape that uses it."""
     op = use.owner.operation
-    return op.name not in RESHAPES or _long(op.results[0]) == _long(op.operands[0])
-
-
-def _long(value: ir.Value) -> list[int]:
-    return [extent for extent in shape_of(value) if extent > 1]
+    value: ir.Value = op.results[0] if op.name in RESHAPES else op.operands[use.operand_number]
+    return value

@@ -17,10 +17,13 @@ from smartmem.index_map import (
     DigitForm,
     IndexMap,
     Layout,
+    Shape,
     compose,
     digit_form,
+    identity,
     inverse,
     layout_of,
+    merge_dims,
 )
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
@@ -118,12 +121,17 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     """Where ``view`` can go, best place first, or why it stays."""
     if "domain" in view.attributes:
         return Refusal("pads or reads a part only where a domain holds")
+    reads = _in_reads(view)
+    if isinstance(reads, InReads) and all(map(_reads_as_written, reads.accesses)):
+        return reads
     written = _in_write(view)
     if not isinstance(written, Refusal):
         return written
-    reads = _in_reads(view)
     if not isinstance(reads, Refusal):
         return reads
+    shared = _in_shared_write(view)
+    if not isinstance(shared, Refusal):
+        return shared
     above = _above_producer(view)
     if not isinstance(above, Refusal):
         return above
@@ -158,10 +166,31 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
     For a free reshape of what is written into a part of a larger tensor, a padded one:
     a part is a box only in the dims of that tensor.
     """
+    if _long(view.operands[0]) == _long(view.results[0]):
+        return Refusal("it splits no dim")
     readers = _readers(view.results[0])
-    if not any(map(_needs_dims, readers)):
-        return Refusal("nothing pads it")
+    if not any(map(_needs_dims, readers)) and not _reads_padded(view.operands[0]):
+        return Refusal("nothing pads it, nor what it is added to")
     return _in_write(view, may_split=True)
+
+
+def split_read(view: ir.Operation) -> Access | Refusal:
+    """How the only reader of ``view``, elementwise, can run over the dims of its source."""
+    uses = list(view.results[0].uses)
+    if len(uses) != 1:
+        return Refusal("several operations read it")
+    op, operand = uses[0].owner.operation, uses[0].operand_number
+    nest = _nest(op)
+    if isinstance(nest, Refusal):
+        return nest
+    if not nest.is_elementwise or operand == len(op.operands) - 1:
+        return Refusal("no elementwise operation reads it")
+    through = compose(nest.accesses[operand], view_map(view))
+    return _access(op, operand, nest, through, shape_of(view.operands[0]), may_split=True)
+
+
+def _long(value: ir.Value) -> list[int]:
+    return [extent for extent in shape_of(value) if extent > 1]
 
 
 def _needs_dims(op: ir.Operation) -> bool:
@@ -169,19 +198,71 @@ def _needs_dims(op: ir.Operation) -> bool:
     nest = loop_nest(op)
     if nest is None or nest.reductions:
         return False
-    if any(_is_padded(value) for value in list(op.operands)[:-1]):
+    if any(map(_is_padded, list(op.operands)[:-1])):
         return True
     return _is_padded(op.results[0]) or any(map(_needs_dims, _readers(op.results[0])))
 
 
+def _reads_padded(value: ir.Value) -> bool:
+    return not isinstance(value.owner, ir.Block) and any(
+        map(_is_padded, list(value.owner.operands)[:-1])
+    )
+
+
 def _is_padded(value: ir.Value) -> bool:
+    while not isinstance(value.owner, ir.Block) and _is_reshape(value.owner.operation):
+        value = value.owner.operands[0]
     return any("domain" in op.attributes for op in _readers(value))
+
+
+def _in_shared_write(view: ir.Operation) -> InWrite | Refusal:
+    """How the producer writes the view's order where others read its result, too.
+
+    For readers that need the order: convolutions and what is padded for them. The others
+    read through the inverse of the view from then on, as their indexing maps can.
+    """
+    source = view.operands[0]
+    if isinstance(source.owner, ir.Block) or not isinstance(_in_reads(view), Refusal):
+        return Refusal("its result has other readers")
+    back = inverse(view_map(view), shape_of(source))
+    if back is None or not _reads_anyhow(source, identity(shape_of(source)), back, view):
+        return Refusal("others read its result in an order of their own")
+    return _written(view, source.owner.operation)
+
+
+def _reads_anyhow(value: ir.Value, seen: IndexMap, back: IndexMap, but: ir.Operation) -> bool:
+    """Whether all that read ``value`` but one view can read it in another order.
+
+    Args:
+        seen: index of ``value`` -> index of the tensor that is written in another order.
+        back: index of that tensor -> where the element lies then.
+    """
+    uses = [use for use in value.uses if use.owner.operation != but]
+    return all(_reads_through(use, seen, back, but) for use in uses)
+
+
+def _reads_through(
+    use: ir.OpOperand, seen: IndexMap, back: IndexMap, but: ir.Operation
+) -> bool:
+    op = use.owner.operation
+    if op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes:
+        return _reads_anyhow(op.results[0], compose(view_map(op), seen), back, but)
+    nest = _nest(op)
+    if isinstance(nest, Refusal) or use.operand_number == len(op.operands) - 1:
+        return False
+    through = compose(compose(nest.accesses[use.operand_number], seen), back)
+    found = _access(op, use.operand_number, nest, through, back.shape)
+    return not isinstance(found, Refusal)
 
 
 def _in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
     op = _producer(view)
-    if isinstance(op, Refusal):
-        return op
+    return op if isinstance(op, Refusal) else _written(view, op, may_split)
+
+
+def _written(
+    view: ir.Operation, op: ir.Operation, may_split: bool = False
+) -> InWrite | Refusal:
     nest = _nest(op)
     if isinstance(nest, Refusal):
         return nest
@@ -189,10 +270,11 @@ def _in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
     if back is None:
         return Refusal("the view is no permutation of digits")
     written = compose(nest.accesses[-1], back)
-    access = _access(op, len(op.operands) - 1, nest, written, view, may_split=may_split)
+    shape = shape_of(view.results[0])
+    access = _access(op, len(op.operands) - 1, nest, written, shape, may_split=may_split)
     if isinstance(access, Refusal):
         return access
-    if tuple(access.layout.sizes) != shape_of(view.results[0]):
+    if tuple(access.layout.sizes) != shape:
         return Refusal("it would write only a part")
     return InWrite(access)
 
@@ -216,13 +298,28 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
         return Refusal("it is the initial value of an output")
     if sum(v == view.results[0] for v in op.operands) > 1:
         return Refusal("it is read twice by one operation")
-    access = _access(op, operand, nest, compose(nest.accesses[operand], view_map(view)), view)
+    through = compose(nest.accesses[operand], view_map(view))
+    access = _access(op, operand, nest, through, shape_of(view.operands[0]))
     if isinstance(access, Refusal) or not _feeds_contractions(op, nest):
         return access
     if _is_row_wise(op) and not _permutes_rows(op, access):
         return access
     permuted = len(access.layout.source_digits) == len(access.form.digit_shape)
     return replace(access, keeps_order=permuted)
+
+
+def _reads_as_written(access: Access) -> bool:
+    """Whether an elementwise operation would read in the order in which it writes."""
+    nest, digits = access.nest, access.layout.source_digits
+    if nest.reductions or len(digits) < len(access.form.digit_shape):
+        return False
+    first = [sum(map(len, access.form.radices[:loop])) for loop in range(len(nest.domain))]
+    written = [
+        first[loop] + k
+        for loop in nest.loops_of(len(nest.accesses) - 1)
+        for k in range(len(access.form.radices[loop]))
+    ]
+    return digits == written
 
 
 def _feeds_contractions(op: ir.Operation, nest: LoopNest) -> bool:
@@ -242,9 +339,12 @@ def _readers(value: ir.Value) -> list[ir.Operation]:
     found: list[ir.Operation] = []
     for use in value.uses:
         op = use.owner.operation
-        through = op.name == ViewOp.OPERATION_NAME and is_free(op)
-        found += _readers(op.results[0]) if through else [op]
+        found += _readers(op.results[0]) if _is_reshape(op) else [op]
     return found
+
+
+def _is_reshape(op: ir.Operation) -> bool:
+    return op.name == ViewOp.OPERATION_NAME and is_free(op)
 
 
 def _access(
@@ -252,18 +352,20 @@ def _access(
     operand: int,
     nest: LoopNest,
     through: IndexMap,
-    view: ir.Operation,
+    shape: Shape,
     *,
     may_split: bool = False,
 ) -> Access | Refusal:
+    """The access of an operand to a tensor of ``shape``, which it reads ``through``."""
+    is_write = operand == len(op.operands) - 1
+    if not is_write and not may_split:
+        through, shape = merge_dims(through, shape)
     form = digit_form(through)
     if form is None:
         return Refusal("no split of loops makes the access a permutation")
     if not may_split and (reason := _must_not_split(op, nest, form)) is not None:
         return Refusal(reason)
-    is_write = operand == len(op.operands) - 1
-    tensor = view.results[0] if is_write else view.operands[0]
-    layout = layout_of(form, shape_of(tensor))
+    layout = layout_of(form, shape)
     if layout is None:
         return Refusal("the digits read do not lie in one slice")
     if not is_write and _repeats_summands(nest, operand, form, layout):
@@ -309,7 +411,7 @@ def is_contracted(value: ir.Value) -> bool:
     """Whether a contraction or convolution, or its elementwise end, makes ``value``."""
     while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
         op = value.owner.operation
-        if op.name == ViewOp.OPERATION_NAME and is_free(op):
+        if _is_reshape(op):
             value = op.operands[0]
             continue
         nest = loop_nest(op)

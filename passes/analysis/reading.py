@@ -15,9 +15,11 @@ from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import (
+    Dim,
     Domain,
     IndexMap,
     Shape,
+    atoms,
     bounds,
     compose,
     compose_domain,
@@ -176,9 +178,20 @@ def _composes(view: ViewOp, inner: Reading) -> bool:
     """Whether a view of ``inner`` is one movement again.
 
     Padding stays a movement of its own: code generators know a pad of a tensor, and not
-    one of a reshaped or permuted tensor.
+    one of a reshaped or permuted tensor. What permutes a computed tensor before it is
+    padded stays, too: a producer can take that into its write.
     """
-    return inner.fill is None and (view.fill is None or len(inner.pieces) == 1)
+    if inner.fill is not None or view.fill is None:
+        return inner.fill is None
+    return len(inner.pieces) == 1 and not _permutes_computed(inner.pieces[0])
+
+
+def _permutes_computed(piece: Piece) -> bool:
+    owner = piece.source.owner
+    if isinstance(owner, ir.Block) or owner.name == "arith.constant":
+        return False
+    dims = [a.index for e in piece.index_map.exprs for a in atoms(e) if isinstance(a, Dim)]
+    return dims != sorted(dims)
 
 
 def _concat_reading(concat: ConcatOp, shape: Shape) -> Reading:

@@ -17,6 +17,7 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import is_free, shape_of
+from smartmem.passes.analysis.window_sums import is_window_sum
 
 Reduced = tuple[bool, ...]
 """For each dim of a tensor whether the rows' reductions run along it."""
@@ -99,14 +100,17 @@ class _Rows:
     def _absorb(self, value: ir.Value) -> bool:
         """Takes in the elementwise producer of ``value`` that only members read.
 
-        Not the end of a contraction: that runs on the contraction's registers. Nor one
-        that reads in another order than it writes: rows would be computed across.
+        Not the end of a contraction: that runs on the contraction's registers. Nor a sum
+        over a window: each reduction would compute it again. Nor one that reads in
+        another order than it writes: rows would be computed across.
         """
         op = None if isinstance(value.owner, ir.Block) else value.owner.operation
         if op is None or op in self.members or (nest := _nest(op)) is None:
             return False
         used = all(reader in self.members for reader in readers(value))
-        if nest.reductions or not used or ends_reduction(op) or not nest.keeps_order:
+        if nest.reductions or not used or not nest.keeps_order:
+            return False
+        if ends_reduction(op) or is_window_sum(op):
             return False
         output = len(nest.accesses) - 1
         self._include(op, nest, _loops(nest, output, self._reduced[value]))

@@ -21,6 +21,7 @@ from smartmem.index_map import (
     compose,
     constant,
     dim,
+    inverse,
     reshape,
     transpose,
 )
@@ -48,12 +49,12 @@ def reshaped(value: ir.Value, shape: Sequence[int]) -> ir.Value:
     return view_as(value, reshape(shape_of(value), shape))
 
 
-def read_through(access: Access, source: ir.Value) -> None:
-    """Replaces the operation by one that reads ``source`` in the view's order."""
+def read_through(access: Access, source: ir.Value) -> ir.Value:
+    """Replaces the operation by one that reads ``source`` in the view's order; its value."""
     op, radices = access.op, access.form.radices
     with ir.InsertionPoint(op), op.location:
         operands = [
-            _split_operand(v, access.nest, k, radices)
+            split_operand(v, access.nest, k, radices)
             for k, v in enumerate(list(op.operands)[:-1])
             if k != access.operand
         ]
@@ -67,8 +68,10 @@ def read_through(access: Access, source: ir.Value) -> None:
         new = rebuild(op, access.nest, radices, [*operands, (init, exprs)])
         if access.keeps_order:
             new = view_as(new, back)
-        op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
+        result = reshaped(new, shape_of(op.results[0]))
+        op.results[0].replace_all_uses_with(result)
     op.erase()
+    return result
 
 
 def _source_order(
@@ -83,11 +86,14 @@ def _source_order(
 
 
 def write_through(access: Access, viewed: ir.Operation) -> None:
-    """Replaces the operation and its view by one that writes in the view's order."""
+    """Replaces the operation and its view by one that writes in the view's order.
+
+    Other readers of its result read what is written through the inverse of the view.
+    """
     op, radices = access.op, access.form.radices
     with ir.InsertionPoint(op), op.location:
         operands = [
-            _split_operand(v, access.nest, k, radices)
+            split_operand(v, access.nest, k, radices)
             for k, v in enumerate(list(op.operands)[:-1])
         ]
         digits = access.layout.source_digits
@@ -96,7 +102,17 @@ def write_through(access: Access, viewed: ir.Operation) -> None:
         out = (init, tuple(dim(d) for d in digits))
         new = rebuild(op, access.nest, radices, [*operands, out])
         result = viewed.results[0]
-        result.replace_all_uses_with(reshaped(new, shape_of(result)))
+        written = reshaped(new, shape_of(result))
+        if len(list(op.results[0].uses)) > 1:
+            back = inverse(view_map(viewed), shape_of(op.results[0]))
+            assert back is not None, "the placement has seen to that"
+            source = view_as(written, back)
+            viewed.operands[0] = source
+            op.results[0].replace_all_uses_with(source)
+        result.replace_all_uses_with(written)
+    for old in (viewed, op):
+        if not list(old.results[0].uses):
+            old.erase()  # what reads nothing any more must not be asked for its order
 
 
 def move_up(op: ir.Operation, nest: LoopNest, viewed: ir.Operation) -> None:
@@ -139,9 +155,10 @@ def _narrowed(value: ir.Value, exprs: Sequence[Expr], shape: Shape) -> Operand:
     return view_as(value, index_map), tuple(dim(d) for d in used)
 
 
-def _split_operand(
+def split_operand(
     value: ir.Value, nest: LoopNest, operand: int, radices: Sequence[Sequence[int]]
 ) -> Operand:
+    """An operand with the dims split whose loops are, and the digits that index them."""
     shape, exprs = _split_dims(shape_of(value), nest, radices, operand)
     return reshaped(value, shape), exprs
 
@@ -237,7 +254,7 @@ def rebuild(
     generic = ir.Operation.create(
         "linalg.generic", [values[-1].type], values, attributes, regions=1
     )
-    _clone_body(op, generic)
+    clone_body(op, generic)
     return generic.results[0]
 
 
@@ -258,7 +275,8 @@ def _loop_order(reduces: Sequence[bool], operands: Sequence[Operand]) -> list[in
     return [next(ordered) if is_reduction else d for d, is_reduction in enumerate(reduces)]
 
 
-def _clone_body(source: ir.Operation, target: ir.Operation) -> None:
+def clone_body(source: ir.Operation, target: ir.Operation) -> None:
+    """Gives ``target``, a generic without one, the body of ``source``."""
     old = source.regions[0].blocks[0]
     new = target.regions[0].blocks.append(*[a.type for a in old.arguments])
     values: dict[ir.Value, ir.Value] = dict(zip(old.arguments, new.arguments, strict=True))

@@ -1,24 +1,42 @@
 // RUN: smartmem-opt --smartmem-rewrite-convolutions --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-rewrite-convolutions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
-// CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2, d3) -> (d1, d3)>
-// CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d3, d2)>
-// CHECK-DAG: #[[Y:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>
+// CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
+// CHECK-DAG: #[[Y:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
 // CHECK-LABEL: func @one_tap_is_a_contraction
-// REMARK: linalg.conv_2d_nchw_fchw applied: one tap: a contraction
+// REMARK: linalg.conv_2d_nchw_fchw applied: no element is under two windows: a contraction
 func.func @one_tap_is_a_contraction(%x: tensor<2x8x5x7xf32>, %w: tensor<6x8x1x1xf32>) -> tensor<2x6x5x7xf32> {
-  // CHECK-DAG: %[[P:.*]] = tensor.collapse_shape %arg0 {{.*}} into tensor<2x8x35xf32>
+  // CHECK: %[[L:.*]] = linalg.transpose ins(%arg0 {{.*}} permutation = [0, 2, 3, 1]
+  // CHECK-DAG: %[[P:.*]] = tensor.collapse_shape %[[L]] {{.*}} into tensor<70x8xf32>
   // CHECK-DAG: %[[K:.*]] = tensor.collapse_shape %arg1 {{.*}} into tensor<6x8xf32>
-  // CHECK: %[[G:.*]] = linalg.generic {indexing_maps = [#[[W]], #[[X]], #[[Y]]], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%[[K]], %[[P]]
+  // CHECK: %[[G:.*]] = linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Y]]], iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[P]], %[[K]]
   // CHECK: arith.mulf
   // CHECK: arith.addf
-  // CHECK: tensor.expand_shape %[[G]] {{.*}} into tensor<2x6x5x7xf32>
+  // CHECK: %[[R:.*]] = tensor.expand_shape %[[G]] {{.*}} into tensor<2x5x7x6xf32>
+  // CHECK: linalg.transpose ins(%[[R]] {{.*}} permutation = [0, 3, 1, 2]
   // CHECK-NOT: linalg.conv
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<2x6x5x7xf32>
   %z = linalg.fill ins(%c : f32) outs(%e : tensor<2x6x5x7xf32>) -> tensor<2x6x5x7xf32>
   %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>} ins(%x, %w : tensor<2x8x5x7xf32>, tensor<6x8x1x1xf32>) outs(%z : tensor<2x6x5x7xf32>) -> tensor<2x6x5x7xf32>
   return %0 : tensor<2x6x5x7xf32>
+}
+
+// -----
+// CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d4, d1, d5, d3)>
+// CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d2, d3, d4, d5)>
+// CHECK-DAG: #[[Y:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1, d2)>
+// CHECK-LABEL: func @patches_are_a_contraction
+func.func @patches_are_a_contraction(%x: tensor<1x3x8x6xf32>, %w: tensor<5x3x4x2xf32>) -> tensor<1x5x2x3xf32> {
+  // CHECK: tensor.expand_shape {{.*}} into tensor<2x4x3x2x3xf32>
+  // CHECK: linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Y]]], iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]}
+  // CHECK-NOT: linalg.conv
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x5x2x3xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<1x5x2x3xf32>) -> tensor<1x5x2x3xf32>
+  %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<[4, 2]> : vector<2xi64>} ins(%x, %w : tensor<1x3x8x6xf32>, tensor<5x3x4x2xf32>) outs(%z : tensor<1x5x2x3xf32>) -> tensor<1x5x2x3xf32>
+  return %0 : tensor<1x5x2x3xf32>
 }
 
 // -----

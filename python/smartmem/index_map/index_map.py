@@ -196,6 +196,26 @@ def divisions(index_map: IndexMap) -> int:
     return len({a for e in index_map.exprs for a in atoms(e) if not isinstance(a, Dim)})
 
 
+def merge_dims(index_map: IndexMap, source: Shape) -> tuple[IndexMap, Shape]:
+    """The map into ``source`` with those neighbouring dims merged that a loop runs through.
+
+    ``(d0 floordiv 8, d0 mod 8)`` into 4 x 8 is ``d0`` into 32.
+    """
+    exprs, shape = list(index_map.exprs[:1]), list(source[:1])
+    for expr, extent in zip(index_map.exprs[1:], source[1:], strict=True):
+        joined = add([scale(exprs[-1], extent), expr], index_map.shape)
+        if _divided(joined) < _divided(exprs[-1]) + _divided(expr):
+            exprs[-1], shape[-1] = joined, shape[-1] * extent
+        else:
+            exprs.append(expr)
+            shape.append(extent)
+    return IndexMap(tuple(exprs), index_map.shape), tuple(shape)
+
+
+def _divided(expr: Expr) -> int:
+    return sum(not isinstance(atom, Dim) for atom, _ in expr.terms)
+
+
 def is_within(index_map: IndexMap, source: Sequence[int], domain: Domain | None = None) -> bool:
     """Whether every index read lies in the box ``source``.
 

@@ -1,0 +1,55 @@
+"""How the weights of a linear layer lie best: in blocks as wide as a kernel's block.
+
+A contraction that keeps a block of results in registers reads one row of weights of that
+width per step of its reduction. Stored as [channels / width, reduction, width], the rows
+that it reads follow each other in memory (ALT's packed layout; GEMM libraries pack alike,
+but when the model runs).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
+from smartmem.passes.analysis.movement import Refusal
+
+# Widths of a block in vectors, best first: two vectors of results for each scalar read.
+_VECTORS = (2, 1.5, 1, 0.5)
+
+_FEWEST_ROWS = 4
+"""Below, a kernel reads each weight about once, in whatever order it lies."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """A linear layer and the width of the blocks of its weights, in channels."""
+
+    layer: LinearLayer
+    width: int
+
+
+def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
+    """How the weights of ``op`` are to be packed for vectors of ``lanes`` elements.
+
+    Returns:
+        None if it contracts nothing, or what is known now.
+    """
+    layer = linear_layer(op)
+    if not isinstance(layer, LinearLayer):
+        return layer
+    nest = layer.nest
+    if not all(nest.is_projected_permutation(k) for k in range(3)):
+        return Refusal("it reads an operand at sums of loops")
+    if nest.loops_of(2)[-1] != layer.channel:
+        return Refusal("its channels are not innermost in its result")
+    rows = set(nest.loops_of(2)) & set(nest.loops_of(layer.data))
+    if math.prod(nest.domain[loop] for loop in rows) < _FEWEST_ROWS:
+        return Refusal("it has few rows: each weight is read about once")
+    widths = (int(lanes * vectors) for vectors in _VECTORS)
+    width = next((w for w in widths if layer.width % w == 0), None)
+    if width is None:
+        return Refusal("no vector divides its channels")
+    return Packing(layer, width)

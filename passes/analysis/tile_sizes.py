@@ -1,0 +1,165 @@
+"""Tile sizes of a kernel's loops, from its shape: the analytic choice for CPUs.
+
+A kernel that multiplies and adds keeps a block of results in registers: some rows of the
+result, one or two vectors wide. What is read for them, a vector of weights and a scalar of
+the image or of the rows, is used for the whole block. A workgroup is some blocks, so many
+that its weights stay in the cache and that all threads have work.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.window_sums import is_window_sum
+
+# Rows of a block of results, with one or two vectors each: 28 of 32 registers are results,
+# the others hold weights and scalars. More rows do not help: each needs a scalar of its own.
+ROWS = 14
+
+# Rows and features of a block where both operands are read as vectors along the columns.
+SQUARE = 4
+
+# Columns of the result in one workgroup, where they are not packed.
+COLUMNS = 64
+
+# Bytes of rows that a workgroup reads: they stay in the cache for all of its columns.
+CACHED = 1 << 19
+
+# Workgroups that a kernel has at least, where its loops give as many: threads that end
+# early take over those that are left.
+WORKGROUPS = 8
+
+
+@dataclass(frozen=True)
+class TileSizes:
+    """Sizes for each loop; 0 leaves a loop whole.
+
+    Attributes:
+        workgroup: of what one workgroup computes.
+        vector: of the block of results that is kept in registers.
+        reduction: of the reduction loops, steps that are unrolled.
+    """
+
+    workgroup: tuple[int, ...]
+    vector: tuple[int, ...]
+    reduction: tuple[int, ...]
+
+
+def tile_sizes(op: ir.Operation, lanes: int) -> TileSizes | Refusal:
+    """The tile sizes of ``op``, the operation of a kernel that does most of its work."""
+    nest = loop_nest(op)
+    if nest is None:
+        return Refusal("it has no loops")
+    if not is_window_sum(op) and not nest.is_contraction:
+        return Refusal("it neither multiplies and adds, nor sums over a window")
+    written = nest.loops_of(len(nest.accesses) - 1)
+    if len(written) < 2 or nest.domain[written[-1]] < lanes:
+        return Refusal("its result is narrower than a vector")
+    if not _loads_vectors(nest, written[-1]):
+        return Refusal("its innermost loop is not innermost in what it reads")
+    return _tiles(nest, written, lanes)
+
+
+def _loads_vectors(nest: LoopNest, column: int) -> bool:
+    """Whether the operands that ``column`` indexes have it innermost, and there is one."""
+    indexed = [
+        nest.loops_of(k) for k in range(len(nest.accesses) - 1) if column in nest.loops_of(k)
+    ]
+    return bool(indexed) and all(loops[-1] == column for loops in indexed)
+
+
+def _tiles(nest: LoopNest, written: Sequence[int], lanes: int) -> TileSizes:
+    *rows, column = written
+    extent = nest.domain
+    vector = [0] * len(extent)
+    for loop in rows:
+        vector[loop] = 1
+    blocked = _blocked(nest, rows, column)
+    for loop in blocked:
+        vector[loop] = block_rows(extent[loop], ROWS if len(blocked) == 1 else SQUARE)
+    vector[column] = _columns(extent[column], lanes if len(blocked) > 1 else 2 * lanes)
+    if not nest.reductions:
+        vector[column] = min(vector[column], lanes)
+    reduction = [int(loop in nest.reductions) for loop in range(len(extent))]
+    workgroup = _workgroup(nest, written, vector)
+    return TileSizes(tuple(workgroup), tuple(vector), tuple(reduction))
+
+
+def _blocked(nest: LoopNest, rows: Sequence[int], column: int) -> list[int]:
+    """The innermost loop of each operand that the vector of another operand is used for.
+
+    An operand that has the columns itself, and shares its loops with no other such one,
+    gives one vector for all of a block's rows.
+    """
+    operands = {frozenset(nest.loops_of(k)) for k in range(len(nest.accesses) - 1)}
+    scalars = [loops for loops in operands if column not in loops]
+    found = []
+    for loops in scalars or operands:
+        own = [d for d in rows if d in loops and all(d not in o for o in operands - {loops})]
+        found += own[-1:]
+    return found or list(rows[-1:])
+
+
+def _columns(extent: int, most: int) -> int:
+    """Columns of a block: as many as divide ``extent``, in halves of a vector."""
+    sizes = range(most, 0, -(most // 4))
+    return next((size for size in sizes if extent % size == 0), most // 2)
+
+
+def block_rows(extent: int, most: int) -> int:
+    """Rows of a block: the largest divisor of ``extent`` up to ``most``, or near it.
+
+    A block that is cut off at the end is computed element by element.
+    """
+    divisor = max(d for d in range(1, most + 1) if extent % d == 0)
+    return divisor if divisor > 1 or extent == 1 else min(most, extent)
+
+
+def _workgroup(nest: LoopNest, written: Sequence[int], vector: Sequence[int]) -> list[int]:
+    """What one workgroup computes: whole rows at first, then fewer."""
+    *rows, column = written
+    extent = nest.domain
+    sizes = [extent[d] if d in written else 0 for d in range(len(extent))]
+    scalars = {
+        d
+        for k in range(len(nest.accesses) - 1)
+        if column not in (loops := nest.loops_of(k))
+        for d in loops
+    }
+    if scalars:
+        if extent[column] % COLUMNS == 0:
+            sizes[column] = COLUMNS
+        for loop in rows:
+            if loop not in scalars:
+                sizes[loop] = 1  # a block of packed channels
+    row = 4 * math.prod(extent[d] for d in nest.reductions)
+    most = max(CACHED // row, 1)
+    for loop in rows:
+        if loop in scalars or not scalars:
+            others = math.prod(sizes[d] for d in rows if d != loop and sizes[d])
+            parts = max(
+                math.ceil(extent[loop] * others / most),
+                math.ceil(WORKGROUPS / _count(sizes, extent)),
+            )
+            sizes[loop] = _part(extent[loop], vector[loop], parts)
+    return sizes
+
+
+def _part(extent: int, block: int, parts: int) -> int:
+    """The largest number of whole blocks of ``extent`` that make it ``parts`` parts."""
+    blocks = extent // block
+    if extent % block or parts <= 1:
+        return extent if parts <= 1 else block * math.ceil(math.ceil(extent / block) / parts)
+    count = next((n for n in range(min(parts, blocks), blocks + 1) if blocks % n == 0), blocks)
+    return blocks // count * block
+
+
+def _count(workgroup: Sequence[int], extent: Sequence[int]) -> int:
+    sizes = zip(workgroup, extent, strict=True)
+    return math.prod(math.ceil(n / size) for size, n in sizes if size)

@@ -1,0 +1,85 @@
+"""Tell the code generator the tile sizes of a kernel.
+
+Rewrites:
+  flow.dispatch.region { linalg.generic }  ->  the same with compilation_info on the generic
+
+  linalg.generic {iterator_types = ["parallel", "parallel", "reduction"]} ...
+    ->
+  linalg.generic {...} attrs = {compilation_info = #iree_codegen.compilation_info<
+      lowering_config = #iree_cpu.lowering_config<distribution = [98, 64, 0],
+          vector_common_parallel = [14, 32, 0], vector_reduction = [0, 0, 1]>,
+      translation_info = <pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>>}
+
+For contractions whose weights lie as vectors are loaded, and sums over windows. Left to
+itself the code generator takes blocks that spill or that leave registers unused.
+
+Keeps the other kernels, with a remark, and all of targets other than CPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.tile_sizes import TileSizes, tile_sizes
+from smartmem.passes.analysis.window_sums import is_window_sum
+from smartmem.passes.base import REGION, Pass, PassContext, operations
+
+ATTRIBUTE = "compilation_info"
+
+
+@dataclass(frozen=True)
+class ConfigureKernels(Pass):
+    """Sets compilation_info on the operation that does most of a kernel's work."""
+
+    argument = "smartmem-configure-kernels"
+    summary = "Tell the code generator the tile sizes of each kernel"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Configures each region with one contraction or window."""
+        if context.shared_memory is not None:
+            return
+        for region in (op for op in operations(module) if op.name == REGION):
+            roots = _roots(region)
+            if len(roots) != 1:
+                continue
+            found = tile_sizes(roots[0], context.lanes)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, roots[0], False, found.reason)
+                continue
+            context.remark(self.argument, roots[0], True, f"tiles: {found.workgroup}")
+            roots[0].attributes[ATTRIBUTE] = _attribute(found, module.context)
+
+
+def _roots(region: ir.Operation) -> list[ir.Operation]:
+    """The contractions and sums over windows of a region."""
+    found = []
+    for op in region.regions[0].blocks[0].operations:
+        nest = loop_nest(op.operation)
+        if nest is not None and (nest.is_contraction or is_window_sum(op.operation)):
+            found.append(op.operation)
+    return found
+
+
+def _attribute(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
+    """``tiles`` in IREE's notation; this build of MLIR does not have the dialects."""
+    context.allow_unregistered_dialects = True
+    lowering = (
+        f"#iree_cpu.lowering_config<distribution = {_list(tiles.workgroup)}, "
+        f"vector_common_parallel = {_list(tiles.vector)}, "
+        f"vector_reduction = {_list(tiles.reduction)}>"
+    )
+    pipeline = "<pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>"
+    return ir.Attribute.parse(
+        f"#iree_codegen.compilation_info<lowering_config = {lowering}, "
+        f"translation_info = {pipeline}>",
+        context,
+    )
+
+
+def _list(sizes: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, sizes))}]"

@@ -1,0 +1,85 @@
+"""Rebuild a linear layer over blocks of channels, with weights in that order."""
+
+from __future__ import annotations
+
+from torch_mlir import ir
+
+from smartmem.dialect import ViewOp
+from smartmem.index_map import dim
+from smartmem.parameters import Array, Parameters
+from smartmem.passes.analysis.constant_values import constant_value
+from smartmem.passes.analysis.loops import LoopNest
+from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.analysis.packing import Packing
+from smartmem.passes.analysis.placement import split_read
+from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.split_loops import (
+    Operand,
+    read_through,
+    rebuild,
+    reshaped,
+    split_operand,
+)
+
+
+def pack_layer(found: Packing, parameters: Parameters) -> None:
+    """Replaces the layer; its elementwise end runs over the same blocks afterwards."""
+    layer, op = found.layer, found.layer.op
+    radices = [
+        (layer.width // found.width, found.width) if loop == layer.channel else (extent,)
+        for loop, extent in enumerate(layer.nest.domain)
+    ]
+    with ir.InsertionPoint(op), op.location:
+        operands = [split_operand(op.operands[k], layer.nest, k, radices) for k in (0, 1, 2)]
+        operands[1 - layer.data] = _packed(found, parameters)
+        new = rebuild(op, layer.nest, radices, operands)
+        result = reshaped(new, shape_of(op.results[0]))
+        op.results[0].replace_all_uses_with(result)
+    op.erase()
+    _split_end(result)
+
+
+def _packed(found: Packing, parameters: Parameters) -> Operand:
+    """The weights as [.., block, reduction.., channel of the block], and their loops."""
+    layer = found.layer
+    number = 1 - layer.data
+    array = constant_value(layer.stored.source, parameters)
+    assert array is not None, "its source is a constant"
+    array = layer.stored.index_map.take(array)
+    loops = layer.nest.loops_of(number)
+    shape = [layer.nest.domain[loop] for loop in loops]
+    at = loops.index(layer.channel)
+    split = array.reshape(
+        [*shape[:at], layer.width // found.width, found.width, *shape[at + 1 :]]
+    )
+    # Digits are numbered as the loops are, with one more behind the channel's first.
+    digits = [loop + (loop > layer.channel) for loop in loops]
+    digits.insert(at + 1, layer.channel + 1)
+    order = sorted(
+        range(len(digits)), key=lambda k: _place(layer.nest, layer.channel, digits[k])
+    )
+    value = _constant(split.transpose(order), layer.op.operands[number], parameters)
+    return value, tuple(dim(digits[k]) for k in order)
+
+
+def _place(nest: LoopNest, channel: int, digit: int) -> tuple[int, int]:
+    """Batches and blocks come first, then the reduction, then the channels of a block."""
+    if digit == channel + 1:
+        return 2, digit
+    loop = digit - (digit > channel)
+    return int(loop in nest.reductions), digit
+
+
+def _constant(array: Array, like: ir.Value, parameters: Parameters) -> ir.Value:
+    type_ = build.tensor_type(like, array.shape)
+    attribute = parameters.add("packed", array, type_)
+    return ir.Operation.create("arith.constant", [type_], [], {"value": attribute}).results[0]
+
+
+def _split_end(value: ir.Value) -> None:
+    """Splits the loops of the elementwise operations that alone read ``value``."""
+    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+        access = split_read(value.owner.operation)
+        if isinstance(access, Refusal):
+            return
+        value = read_through(access, value.owner.operands[0])

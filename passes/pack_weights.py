@@ -1,0 +1,48 @@
+"""Pack the weights of linear layers into blocks, now.
+
+Rewrites:
+  contraction(%x, W[n, k])  ->  view(contraction(%x, W'[n / 32, k, n % 32]))
+
+  %r = linalg.generic over (m, n, k): %r[m, n] += %x[m, k] * %w[n, k]
+    ->
+  %p = linalg.generic over (m, b, l, k): %p[m, b, l] += %x[m, k] * %packed[b, k, l]
+  %r = "smartmem.view"(%p)      a reshape, which moves nothing
+
+The elementwise operations behind it run over the split channels, too. The weights are
+written in their new order into the module: nothing packs them when a model is loaded.
+
+Keeps, with a remark: layers of few rows, and channels that no vector divides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.packing import packing
+from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering.pack_layer import pack_layer
+
+
+@dataclass(frozen=True)
+class PackWeights(Pass):
+    """Stores weights in the order in which a kernel's blocks read them."""
+
+    argument = "smartmem-pack-weights"
+    summary = "Pack the weights of linear layers into blocks of channels"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Packs each layer for CPUs; what it keeps gets a remark."""
+        if context.shared_memory is not None:
+            return
+        # All decisions first: packing a layer replaces the operations behind it.
+        decided = [(op, packing(op, context.lanes)) for op in operations(module)]
+        for op, found in [(op, found) for op, found in decided if found is not None]:
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            else:
+                reason = f"blocks of {found.width} channels, as its kernel reads them"
+                context.remark(self.argument, op, True, reason)
+                pack_layer(found, context.parameters)

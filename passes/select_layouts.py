@@ -1,0 +1,50 @@
+"""Select the layouts that operations with windows read and write.
+
+Rewrites:
+  convolution(%x, %w), pooling(%x)  ->  view(generic(view(%x), view(%w)))
+
+  %r = linalg.depthwise_conv_2d_nchw_chw ins(%x, %w : tensor<1x8x7x7xf32>, tensor<8x3x3xf32>)
+    ->
+  %a = "smartmem.view"(%x) {map = affine_map<(n, h, w, c) -> (n, c, h, w)>}
+  %k = "smartmem.view"(%w) {map = affine_map<(r, q, c) -> (c, r, q)>}
+  %b = linalg.generic over (n, h, w, c, r, q): %b[n, h, w, c] += %a[n, h + r, w + q, c] * %k[...]
+  %r = "smartmem.view"(%b) {map = affine_map<(n, c, h, w) -> (n, h, w, c)>}
+
+The reduction dimension or, where that is short, the groups are innermost (``FORMS`` in
+``analysis/windows.py``; SmartMem, section 3.2.2): vectors are loaded of them. The views
+say which layout is wanted; elimination composes them into the producers and consumers,
+and those of weights are computed now.
+
+Keeps, with a remark: operations whose window loops are not seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.windows import form_of, windows_of
+from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering.rearrange_windows import rearrange_windows
+
+
+@dataclass(frozen=True)
+class SelectLayouts(Pass):
+    """Gives convolutions and poolings the layout that vectors can be loaded of."""
+
+    argument = "smartmem-select-layouts"
+    summary = "Select the layouts that convolutions and poolings read and write"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rearranges each operation with a window; what it keeps gets a remark."""
+        # All first: a body goes with its operation.
+        decided = [(op, windows_of(op)) for op in operations(module)]
+        for op, found in [(op, found) for op, found in decided if found is not None]:
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+                continue
+            form = form_of(found, context.lanes)
+            context.remark(self.argument, op, True, f"{form}: vectors are loaded of them")
+            rearrange_windows(found, form)

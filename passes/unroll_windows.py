@@ -1,0 +1,60 @@
+"""Unroll the loops over the windows of convolutions and poolings.
+
+Rewrites:
+  generic(%x, %w) with %x[h + r, w + q, c]  ->  generic(slice of %x for each (r, q), ...)
+
+  %o[h, w, c] += %x[h + r, w + q, c] * %k[r, q, c]
+    ->
+  %o[h, w, c] = 0 + %x00[h, w, c] * %k00[c] + %x01[h, w, c] * %k01[c] + ...
+  %x01 = tensor.extract_slice %x[0, 1, 0] [H, W, C] [1, 1, 1]
+
+and so of contractions over several loops all but the longest loop, such as a convolution
+whose windows do not overlap.
+
+Every access becomes a projected permutation: code generators make vectors of that, and
+scalar code of sums of loops. A slice in a kernel is an offset. What a window adds up to
+is added to the result at once: chained additions are not made vectors of.
+
+Keeps, with a remark: windows of many elements, of which the code would be too long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.windows import many_reductions_of, windows_of
+from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering.unroll_window import combination, unroll_window
+
+
+@dataclass(frozen=True)
+class UnrollWindows(Pass):
+    """Makes sums of slices of operations that slide a window."""
+
+    argument = "smartmem-unroll-windows"
+    summary = "Make convolutions and poolings sums of slices of their image"
+
+    max_elements: int = 64
+    """The largest window that is unrolled."""
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Unrolls each window; what it keeps gets a remark."""
+        # All first: a body goes with its operation.
+        generics = [op for op in operations(module) if op.name == "linalg.generic"]
+        decided = [(op, windows_of(op) or many_reductions_of(op)) for op in generics]
+        for op, found in [(op, found) for op, found in decided if found is not None]:
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found.extent("window") > self.max_elements:
+                reason = f"a window of more than {self.max_elements} elements"
+                context.remark(self.argument, op, False, reason)
+            elif (combined := combination(op)) is None:
+                reason = "its reduction is no operation on the output and one value"
+                context.remark(self.argument, op, False, reason)
+            else:
+                taps = found.extent("window")
+                context.remark(self.argument, op, True, f"a sum of {taps} slices")
+                unroll_window(found, combined)
