@@ -23,14 +23,33 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.index_map import contiguous_run
+from smartmem.dialect import ViewOp
+from smartmem.index_map import (
+    Domain,
+    IndexMap,
+    Shape,
+    box_domain,
+    compose,
+    compose_domain,
+    contiguous_run,
+    digit_form,
+    divisions,
+    extract_slice,
+    from_affine,
+    is_within,
+    layout_of,
+    reshape,
+)
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.analysis.movement import Piece
+from smartmem.passes.analysis.movement import Piece, shape_of, view_map
 from smartmem.passes.analysis.producer_consumer import Pair, pair_of
 from smartmem.passes.analysis.reading import MOVEMENTS, Reading, reading
 from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.movement_ops import build_movement
+from smartmem.passes.lowering.read_through import restrict
+from smartmem.passes.lowering.split_loops import reshaped
 
 # A folded constant may hold this many elements, or no more than its source.
 FOLD_LIMIT = 1 << 16
@@ -45,6 +64,8 @@ class ComposeViews(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rebuilds every movement that a computation or a return reads."""
+        for op in [op for op in operations(module) if op.name == ViewOp.OPERATION_NAME]:
+            _pad_last(op)
         movements = [op for op in operations(module) if op.name in MOVEMENTS]
         # All readings first: rebuilding one movement must not change what others see.
         found = _readings([op for op in movements if _is_read(op)])
@@ -59,6 +80,51 @@ class ComposeViews(Pass):
             if not list(op.results[0].uses):
                 op.erase()
         _merge_equal(module)
+
+
+def _pad_last(op: ir.Operation) -> None:
+    """view(pad(x)) -> pad(view(x)): what computes x can write it in the view's order."""
+    found = reading(op.results[0])
+    inner = op.operands[0].owner
+    if "domain" in op.attributes or found.single is None or isinstance(inner, ir.Block):
+        return
+    if inner.name != ViewOp.OPERATION_NAME or inner.opview.fill is None:
+        return
+    shape, pad = shape_of(op.results[0]), inner.opview
+    if isinstance(pad.source.owner, ir.Block):
+        return  # nothing computes it
+    held = Domain(from_affine(ir.AffineMapAttr(pad.domain).value, shape_of(pad.result)).exprs)
+    through = view_map(op)
+    box = compose_domain(through, held).box(shape)
+    if box is None or math.prod(shape) > math.prod(shape_of(pad.result)):
+        return
+    index_map = restrict(compose(through, view_map(pad.operation)), box)
+    if any(high <= low for low, high in box) or not is_within(index_map, shape_of(pad.source)):
+        return
+    index_map, box, merged = _merged(index_map, box, shape)
+    with ir.InsertionPoint(op), op.location:
+        part = build.tensor_type(op.results[0], index_map.shape)
+        viewed = build_movement([Piece(pad.source, index_map)], None, part)
+        back = extract_slice([-low for low, _ in box], list(merged), [1] * len(merged))
+        piece = Piece(viewed, back, box_domain(box, merged))
+        padded = build_movement([piece], pad.fill, build.tensor_type(viewed, merged))
+        op.results[0].replace_all_uses_with(reshaped(padded, shape))
+
+
+def _merged(
+    index_map: IndexMap, box: build.Box, shape: Shape
+) -> tuple[IndexMap, build.Box, Shape]:
+    """The same with those neighbouring dims merged that are not padded and lie together."""
+    for d in range(len(shape) - 1):
+        if any(box[k] != (0, shape[k]) or shape[k] == 1 for k in (d, d + 1)):
+            continue
+        joined = (*index_map.shape[:d], shape[d] * shape[d + 1], *index_map.shape[d + 2 :])
+        through = compose(reshape(index_map.shape, joined), index_map)
+        if divisions(through) <= divisions(index_map):
+            padded = (*shape[:d], shape[d] * shape[d + 1], *shape[d + 2 :])
+            whole = (0, padded[d])
+            return _merged(through, [*box[:d], whole, *box[d + 2 :]], padded)
+    return index_map, box, shape
 
 
 def _readings(read: list[ir.Operation]) -> dict[ir.Operation, Reading]:
@@ -124,7 +190,8 @@ def _fold(op: ir.Operation, piece: Piece, parameters: Parameters) -> bool:
     if contiguous_run(piece.index_map, array.shape) == elements:
         return False  # a reshape costs nothing
     readers = [use.owner for use in result.uses if use.owner.name not in MOVEMENTS]
-    if elements > array.size and all(reader.name == "linalg.generic" for reader in readers):
+    repeated = elements > array.size and _repeats_evenly(piece.index_map, array)
+    if repeated and all(reader.name == "linalg.generic" for reader in readers):
         return False  # they repeat a bias as they read it
     if all(_reads_through_any_permutation(reader) for reader in readers):
         return False
@@ -135,6 +202,13 @@ def _fold(op: ir.Operation, piece: Piece, parameters: Parameters) -> bool:
         if use.owner.name not in MOVEMENTS:
             use.owner.operands[use.operand_number] = value.results[0]
     return True
+
+
+def _repeats_evenly(index_map: IndexMap, array: Array) -> bool:
+    """Whether loops of their own repeat each element: a broadcast, reshaped or not."""
+    form = digit_form(index_map)
+    layout = layout_of(form, array.shape) if form is not None else None
+    return layout is not None and len(layout.source_digits) < len(layout.digit_shape)
 
 
 def _known_value(value: ir.Value, parameters: Parameters) -> Array | None:

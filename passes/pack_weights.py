@@ -8,7 +8,8 @@ Rewrites:
   %p = linalg.generic over (m, b, l, k): %p[m, b, l] += %x[m, k] * %packed[b, k, l]
   %r = "smartmem.view"(%p)      a reshape, which moves nothing
 
-The elementwise operations behind it run over the split channels, too. The weights are
+The elementwise operations behind it run over the split channels, too, as those behind a
+grouped convolution do over its groups. The weights are
 written in their new order into the module: nothing packs them when a model is loaded.
 
 Keeps, with a remark: layers of few rows, and channels that no vector divides.
@@ -22,8 +23,9 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.packing import packing
+from smartmem.passes.analysis.windows import Windows, windows_of
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.pack_layer import pack_layer
+from smartmem.passes.lowering.pack_layer import pack_layer, split_end
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,5 @@ class PackWeights(Pass):
                 reason = f"blocks of {found.width} channels, as its kernel reads them"
                 context.remark(self.argument, op, True, reason)
                 pack_layer(found, context.parameters)
+        for op in [op for op in operations(module) if isinstance(windows_of(op), Windows)]:
+            split_end(op.results[0])

@@ -94,9 +94,11 @@ def _elementwise_sum(a: ir.Value, b: ir.Value) -> ir.Value:
 
 
 def _is_patchwise(op: ir.Operation) -> bool:
-    """Whether every element of the image is under one window: its size is the stride."""
+    """Whether no element is under two windows: of 1x1, or whose size is the stride."""
     if op.name != _CONVOLUTION:
         return False
+    if shape_of(op.operands[1])[2:] == (1, 1):
+        return True
     strides = list(ir.DenseIntElementsAttr(op.attributes["strides"]))
     dilations = list(ir.DenseIntElementsAttr(op.attributes["dilations"]))
     windows, points = shape_of(op.operands[1])[2:], shape_of(op.results[0])[2:]
@@ -114,9 +116,7 @@ def _contract(op: ir.Operation) -> None:
     with ir.InsertionPoint(op), op.location:
         last = build.transpose(image, [0, 2, 3, 1])
         if rows == columns == 1:
-            x = build.reshape(last, (n * height * width, channels))
-            w = build.reshape(weights, (filters, channels))
-            contracted = _contraction(x, w, (n * height * width, filters), "pc,fc->pf")
+            contracted = _pointwise(op, last, build.reshape(weights, (filters, channels)))
         else:
             x = build.reshape(last, (n * height, rows, width, columns, channels))
             shape = (n * height, width, filters)
@@ -124,6 +124,22 @@ def _contract(op: ir.Operation) -> None:
         result = build.reshape(contracted, (n, height, width, filters))
         op.results[0].replace_all_uses_with(build.transpose(result, [0, 3, 1, 2]))
     op.erase()
+
+
+def _pointwise(op: ir.Operation, last: ir.Value, w: ir.Value) -> ir.Value:
+    """The contraction of each point, or of every second and so on in height and width."""
+    n, filters, height, width = shape_of(op.results[0])
+    channels = shape_of(w)[1]
+    strides = list(ir.DenseIntElementsAttr(op.attributes["strides"]))
+    if shape_of(last) == (n, height, width, channels):
+        x = build.reshape(last, (n * height * width, channels))
+        return _contraction(x, w, (n * height * width, filters), "pc,fc->pf")
+    sizes = [n, height, width, channels]
+    points = build.extract_slice(last, [0] * 4, sizes, [1, *strides, 1])
+    if n > 1:
+        return _contraction(points, w, (n, height, width, filters), "nhwc,fc->nhwf")
+    x = build.reshape(points, (height, width, channels))
+    return _contraction(x, w, (height, width, filters), "hwc,fc->hwf")
 
 
 def _contraction(x: ir.Value, w: ir.Value, shape: Shape, subscripts: str) -> ir.Value:

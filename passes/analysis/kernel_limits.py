@@ -13,6 +13,7 @@ from smartmem.passes.analysis.fusion_plan import Group
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
+from smartmem.passes.analysis.window_sums import is_window_sum
 
 
 def refuse_fusion(producer: Group, consumer: Group) -> Refusal | None:
@@ -46,11 +47,17 @@ def refuse_insertion(group: Group) -> Refusal | None:
     """Why a group must not end with writing into a padded tensor; None if nothing pads it."""
     if not any(op.name == "tensor.pad" for op in readers(group.result)):
         return None
-    nests = map(loop_nest, group.operations)
-    if any(nest is not None and nest.is_contraction for nest in nests):
+    if any(map(_multiplies_and_adds, group.operations)):
         return None
     # Seen on lavapipe: an elementwise kernel with an insertion is wrong by order one.
     return Refusal("only a contraction's kernel that inserts is right SPIR-V")
+
+
+def _multiplies_and_adds(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and (
+        nest.is_contraction or (bool(nest.reductions) and is_window_sum(op))
+    )
 
 
 def is_convolution(op: ir.Operation) -> bool:

@@ -26,6 +26,7 @@ from smartmem.index_map import (
     merge_dims,
 )
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.channel_order import channels, permutes_channels, torn_loops
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
 from smartmem.passes.analysis.reduction_order import InWeights, in_weights
@@ -122,8 +123,11 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     if "domain" in view.attributes:
         return Refusal("pads or reads a part only where a domain holds")
     reads = _in_reads(view)
-    if isinstance(reads, InReads) and all(map(_reads_as_written, reads.accesses)):
+    if isinstance(reads, InReads) and all(map(_reads_in_order, reads.accesses)):
         return reads
+    above = _above_producer(view)
+    if not isinstance(above, Refusal) and permutes_channels(view):
+        return above
     written = _in_write(view)
     if not isinstance(written, Refusal):
         return written
@@ -132,7 +136,6 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     shared = _in_shared_write(view)
     if not isinstance(shared, Refusal):
         return shared
-    above = _above_producer(view)
     if not isinstance(above, Refusal):
         return above
     return Refusal(
@@ -300,7 +303,7 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
         return Refusal("it is read twice by one operation")
     through = compose(nest.accesses[operand], view_map(view))
     access = _access(op, operand, nest, through, shape_of(view.operands[0]))
-    if isinstance(access, Refusal) or not _feeds_contractions(op, nest):
+    if isinstance(access, Refusal) or not nest.is_elementwise or not _is_free_to_order(op):
         return access
     if _is_row_wise(op) and not _permutes_rows(op, access):
         return access
@@ -308,8 +311,10 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
     return replace(access, keeps_order=permuted)
 
 
-def _reads_as_written(access: Access) -> bool:
+def _reads_in_order(access: Access) -> bool:
     """Whether an elementwise operation would read in the order in which it writes."""
+    if access.keeps_order:
+        return True
     nest, digits = access.nest, access.layout.source_digits
     if nest.reductions or len(digits) < len(access.form.digit_shape):
         return False
@@ -322,16 +327,24 @@ def _reads_as_written(access: Access) -> bool:
     return digits == written
 
 
-def _feeds_contractions(op: ir.Operation, nest: LoopNest) -> bool:
-    """Whether only contractions read ``op``, an elementwise operation: they read any
-    order, so the operation keeps that of its operand.
+def _is_free_to_order(op: ir.Operation) -> bool:
+    """Whether only contractions, elementwise operations and views read ``op``, or one sum.
+
+    They read any order, so that ``op``, elementwise, keeps that of its operand.
     """
-    return nest.is_elementwise and all(map(_contracts, _readers(op.results[0])))
+    readers = _readers(op.results[0])
+    rows = [reader for reader in readers if not _takes_any_order(reader)]
+    # A normalization reads its rows several times; a sum alone reads them in any order.
+    return not rows or (len(rows) == 1 and _sums(rows[0]))
 
 
-def _contracts(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and nest.is_contraction
+def _takes_any_order(op: ir.Operation) -> bool:
+    if op.name == ViewOp.OPERATION_NAME:
+        return "domain" not in op.attributes
+    nest = _nest(op)
+    if isinstance(nest, Refusal):
+        return False
+    return nest.is_contraction or (nest.is_elementwise and not _is_row_wise(op))
 
 
 def _readers(value: ir.Value) -> list[ir.Operation]:
@@ -363,11 +376,11 @@ def _access(
     form = digit_form(through)
     if form is None:
         return Refusal("no split of loops makes the access a permutation")
-    if not may_split and (reason := _must_not_split(op, nest, form)) is not None:
-        return Refusal(reason)
     layout = layout_of(form, shape)
     if layout is None:
         return Refusal("the digits read do not lie in one slice")
+    if not may_split and (reason := _must_not_split(op, nest, form, layout)) is not None:
+        return Refusal(reason)
     if not is_write and _repeats_summands(nest, operand, form, layout):
         return Refusal("a reduction would sum the same elements again")
     return Access(op, operand, nest, form, layout)
@@ -389,11 +402,19 @@ def _repeats_summands(nest: LoopNest, operand: int, form: DigitForm, layout: Lay
     return False
 
 
-def _must_not_split(op: ir.Operation, nest: LoopNest, form: DigitForm) -> str | None:
+def _must_not_split(
+    op: ir.Operation, nest: LoopNest, form: DigitForm, layout: Layout
+) -> str | None:
     split = {loop for loop, radix in enumerate(form.radices) if len(radix) > 1}
     if nest.is_contraction:
         batch = set.intersection(*(set(nest.loops_of(k)) for k in range(3)))
-        return None if split <= batch else "a contraction keeps its loops whole"
+        free = batch | channels(op, nest)
+        torn = torn_loops(form, layout)
+        return (
+            None
+            if split <= free or (torn and torn <= free)
+            else "a contraction keeps its loops whole"
+        )
     if split and ends_contraction(op):
         return "the end of a contraction keeps its loops whole"
     return None
@@ -447,7 +468,10 @@ def _permutes_rows(op: ir.Operation, access: Access) -> bool:
 
 def _sums(op: ir.Operation) -> bool:
     nest = loop_nest(op)
-    return nest is not None and bool(nest.reductions) and not nest.is_contraction
+    if nest is None or not nest.reductions or nest.is_contraction:
+        return False
+    # Not a window that slides over an image: its kernel is none of rows.
+    return all(map(nest.is_projected_permutation, range(len(nest.accesses))))
 
 
 def _above_producer(view: ir.Operation) -> AboveProducer | Refusal:
@@ -457,7 +481,7 @@ def _above_producer(view: ir.Operation) -> AboveProducer | Refusal:
     nest = _nest(op)
     if isinstance(nest, Refusal):
         return nest
-    if nest.is_contraction or ends_contraction(op):
+    if nest.is_contraction or (ends_contraction(op) and not permutes_channels(view)):
         return Refusal("a contraction must not read through divisions")
     if math.prod(shape_of(view.results[0])) > math.prod(shape_of(view.operands[0])):
         return Refusal("it would compute elements more than once")

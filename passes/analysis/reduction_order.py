@@ -21,6 +21,8 @@ from smartmem.index_map import (
     transpose,
 )
 from smartmem.parameters import Array, Parameters
+from smartmem.passes.analysis.constant_values import constant_value
+from smartmem.passes.analysis.linear_layers import stored_constant
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
 
@@ -67,9 +69,10 @@ def in_weights(view: ir.Operation, parameters: Parameters) -> InWeights | Refusa
 
 
 def _constant(value: ir.Value, parameters: Parameters) -> Array | None:
-    if isinstance(value.owner, ir.Block) or value.owner.name != "arith.constant":
-        return None
-    return parameters.value(value.owner.attributes["value"].maybe_downcast())
+    """The elements of a constant, as ``value`` reads them through views."""
+    stored = stored_constant(value)
+    array = None if stored is None else constant_value(stored.source, parameters)
+    return None if stored is None or array is None else stored.index_map.take(array)
 
 
 def _reduction_loop(nest: LoopNest, operand: int) -> int | None:

@@ -9,9 +9,9 @@ from smartmem.index_map import dim
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.loops import LoopNest
-from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.packing import Packing
-from smartmem.passes.analysis.placement import split_read
+from smartmem.passes.analysis.placement import Access, split_read
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.split_loops import (
     Operand,
@@ -33,10 +33,9 @@ def pack_layer(found: Packing, parameters: Parameters) -> None:
         operands = [split_operand(op.operands[k], layer.nest, k, radices) for k in (0, 1, 2)]
         operands[1 - layer.data] = _packed(found, parameters)
         new = rebuild(op, layer.nest, radices, operands)
-        result = reshaped(new, shape_of(op.results[0]))
-        op.results[0].replace_all_uses_with(result)
+        op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
     op.erase()
-    _split_end(result)
+    split_end(new)
 
 
 def _packed(found: Packing, parameters: Parameters) -> Operand:
@@ -76,10 +75,13 @@ def _constant(array: Array, like: ir.Value, parameters: Parameters) -> ir.Value:
     return ir.Operation.create("arith.constant", [type_], [], {"value": attribute}).results[0]
 
 
-def _split_end(value: ir.Value) -> None:
-    """Splits the loops of the elementwise operations that alone read ``value``."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
-        access = split_read(value.owner.operation)
-        if isinstance(access, Refusal):
+def split_end(value: ir.Value) -> None:
+    """Splits the loops of the elementwise operations that alone read ``value`` reshaped."""
+    while len(uses := list(value.uses)) == 1:
+        view = uses[0].owner.operation
+        access = split_read(view) if view.name == ViewOp.OPERATION_NAME else None
+        if not isinstance(access, Access):
             return
-        value = read_through(access, value.owner.operands[0])
+        value = read_through(access, view.operands[0])
+        if not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+            value = value.owner.operands[0]

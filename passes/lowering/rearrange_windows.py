@@ -6,30 +6,32 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
-from smartmem.dialect import ViewOp, view
-from smartmem.index_map import dim, from_affine, transpose
+from smartmem.dialect import ViewOp
+from smartmem.index_map import dim, transpose
 from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
-from smartmem.passes.analysis.movement import shape_of, view_map
-from smartmem.passes.analysis.windows import FORMS, IMAGE, RESULT, WEIGHTS, Windows, loops_of
-from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.windows import FORMS, IMAGE, RESULT, WEIGHTS, Windows
 from smartmem.passes.lowering.split_loops import clone_body, new_init, view_as
+
+_FEW_CHANNELS = 4
+"""Fewer channels, as a picture has them, are no vector."""
 
 
 def rearrange_windows(found: Windows, form: str) -> None:
     """Replaces the operation by a generic in the layouts ``FORMS[form]``, between views."""
     orders = FORMS[form]
     op = found.op
+    rank = len(found.accesses[IMAGE].exprs)
     axes = [
-        found.axes(IMAGE, orders.image),
+        list(range(rank)) if _is_scalar(found) else found.axes(IMAGE, orders.image),
         found.axes(WEIGHTS, orders.weights if _holds_weights(found) else ("window",)),
         found.axes(RESULT, orders.result),
     ]
     with ir.InsertionPoint(op), op.location:
-        inputs = [_permuted(op.operands[k], axes[k]) for k in (IMAGE, WEIGHTS)]
-        start = op.operands[RESULT]
-        there = transpose(shape_of(start), axes[RESULT])
-        init = new_init(start, there.shape, there)
+        there = [transpose(shape_of(v), a) for v, a in zip(op.operands, axes, strict=True)]
+        inputs = [view_as(op.operands[k], there[k]) for k in (IMAGE, WEIGHTS)]
+        init = new_init(op.operands[RESULT], there[RESULT].shape, there[RESULT])
         loops = found.loops((*orders.result, "window", "input"))
         generic = _generic(found, [*inputs, init], axes, loops)
         back = [axes[RESULT].index(d) for d in range(len(axes[RESULT]))]
@@ -38,43 +40,17 @@ def rearrange_windows(found: Windows, form: str) -> None:
     op.erase()
 
 
-def _permuted(value: ir.Value, axes: Sequence[int]) -> ir.Value:
-    """``value`` with its dims in the order ``axes``; padding is added behind the view.
+def _is_scalar(found: Windows) -> bool:
+    """Whether vectors are loaded of the weights alone, and the image is an argument.
 
-    So the producer of what is padded can write it in this order.
+    Scalars are read in any order; to permute an argument would be a kernel.
     """
-    pad = _padding(value)
-    if pad is None:
-        return view_as(value, transpose(shape_of(value), axes))
-    source = view_as(pad.source, transpose(shape_of(pad.source), axes))
-    shape = tuple(shape_of(value)[d] for d in axes)
-    renamed = [dim(list(axes).index(d)) for d in range(len(axes))]
-    exprs = [ex.substitute(e, renamed, shape) for e in view_map(pad.operation).exprs]
-    held = from_affine(ir.AffineMapAttr(pad.domain).value, shape_of(value))
-    domain = [ex.substitute(e, renamed, shape) for e in held.exprs]
-    return view(
-        source,
-        to_affine_map([exprs[d] for d in axes], len(axes), value.context),
-        build.tensor_type(value, shape),
-        to_affine_map(domain, len(axes), value.context),
-        pad.fill,
-    )
-
-
-def _padding(value: ir.Value) -> ViewOp | None:
-    """The view that makes ``value`` by padding each dim of its source in place."""
-    owner = value.owner
-    if isinstance(owner, ir.Block) or owner.name != ViewOp.OPERATION_NAME:
-        return None
-    pad = owner.opview
-    if pad.fill is None or pad.domain is None:
-        return None
-    exprs = view_map(owner.operation).exprs
-    in_place = all(
-        e.is_constant or (loops_of(e) == [d] and e.terms[0][1] == 1)
-        for d, e in enumerate(exprs)
-    )
-    return pad if in_place and len(exprs) == len(shape_of(value)) else None
+    if not found.roles["output"] or found.extent("input") >= _FEW_CHANNELS:
+        return False
+    value = found.op.operands[IMAGE]
+    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+        value = value.owner.operands[0]
+    return isinstance(value.owner, ir.Block)
 
 
 def _holds_weights(found: Windows) -> bool:
