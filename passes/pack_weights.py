@@ -12,7 +12,7 @@ The elementwise operations behind it run over the split channels, too, as those 
 grouped convolution do over its groups. The weights are
 written in their new order into the module: nothing packs them when a model is loaded.
 
-Keeps, with a remark: layers of few rows, and channels that no vector divides.
+Keeps, with a remark: layers of few rows, and those of fewer channels than a vector has.
 """
 
 from __future__ import annotations

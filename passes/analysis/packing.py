@@ -17,7 +17,10 @@ from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.movement import Refusal
 
 # Widths of a block in vectors, best first: two vectors of results for each scalar read.
-_VECTORS = (2, 1.5, 1, 0.5)
+_VECTORS = (2, 1)
+
+# The widest block, in vectors: longer rows of weights lie on too many pages of memory.
+_WIDEST = 16
 
 _FEWEST_ROWS = 4
 """Below, a kernel reads each weight about once, in whatever order it lies."""
@@ -48,8 +51,15 @@ def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     rows = set(nest.loops_of(2)) & set(nest.loops_of(layer.data))
     if math.prod(nest.domain[loop] for loop in rows) < _FEWEST_ROWS:
         return Refusal("it has few rows: each weight is read about once")
-    widths = (int(lanes * vectors) for vectors in _VECTORS)
-    width = next((w for w in widths if layer.width % w == 0), None)
-    if width is None:
-        return Refusal("no vector divides its channels")
+    width = _width(layer.width, lanes)
+    if width < lanes:
+        return Refusal("no block of them is as wide as a vector")
     return Packing(layer, width)
+
+
+def _width(channels: int, lanes: int) -> int:
+    for vectors in _VECTORS:
+        if channels % (lanes * vectors) == 0:
+            return lanes * vectors
+    # No vector divides them. The end of each block is cut off, so that blocks are wide.
+    return max(w for w in range(1, _WIDEST * lanes + 1) if channels % w == 0)

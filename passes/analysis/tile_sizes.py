@@ -83,7 +83,8 @@ def _tiles(nest: LoopNest, written: Sequence[int], lanes: int) -> TileSizes:
     blocked = _blocked(nest, rows, column)
     for loop in blocked:
         vector[loop] = block_rows(extent[loop], ROWS if len(blocked) == 1 else SQUARE)
-    vector[column] = _columns(extent[column], lanes if len(blocked) > 1 else 2 * lanes)
+    most = lanes if len(blocked) > 1 else 2 * lanes
+    vector[column] = _columns(extent[column], most, lanes)
     if not nest.reductions:
         vector[column] = min(vector[column], lanes)
     reduction = [int(loop in nest.reductions) for loop in range(len(extent))]
@@ -106,10 +107,9 @@ def _blocked(nest: LoopNest, rows: Sequence[int], column: int) -> list[int]:
     return found or list(rows[-1:])
 
 
-def _columns(extent: int, most: int) -> int:
-    """Columns of a block: as many as divide ``extent``, in halves of a vector."""
-    sizes = range(most, 0, -(most // 4))
-    return next((size for size in sizes if extent % size == 0), most // 2)
+def _columns(extent: int, most: int, lanes: int) -> int:
+    """Columns of a block: vectors that divide ``extent``, else one whose end is cut off."""
+    return most if extent % most == 0 or extent >= 2 * most else lanes
 
 
 def block_rows(extent: int, most: int) -> int:

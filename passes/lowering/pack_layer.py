@@ -8,7 +8,6 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import dim
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.constant_values import constant_value
-from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.packing import Packing
 from smartmem.passes.analysis.placement import Access, split_read
@@ -25,8 +24,9 @@ from smartmem.passes.lowering.split_loops import (
 def pack_layer(found: Packing, parameters: Parameters) -> None:
     """Replaces the layer; its elementwise end runs over the same blocks afterwards."""
     layer, op = found.layer, found.layer.op
+    blocks = layer.width // found.width
     radices = [
-        (layer.width // found.width, found.width) if loop == layer.channel else (extent,)
+        (blocks, found.width) if loop == layer.channel and blocks > 1 else (extent,)
         for loop, extent in enumerate(layer.nest.domain)
     ]
     with ir.InsertionPoint(op), op.location:
@@ -45,28 +45,21 @@ def _packed(found: Packing, parameters: Parameters) -> Operand:
     array = constant_value(layer.stored.source, parameters)
     assert array is not None, "its source is a constant"
     array = layer.stored.index_map.take(array)
-    loops = layer.nest.loops_of(number)
-    shape = [layer.nest.domain[loop] for loop in loops]
-    at = loops.index(layer.channel)
-    split = array.reshape(
-        [*shape[:at], layer.width // found.width, found.width, *shape[at + 1 :]]
-    )
-    # Digits are numbered as the loops are, with one more behind the channel's first.
-    digits = [loop + (loop > layer.channel) for loop in loops]
-    digits.insert(at + 1, layer.channel + 1)
+    digits = layer.nest.loops_of(number)
+    at, blocks = digits.index(layer.channel), layer.width // found.width
+    last = layer.channel
+    if blocks > 1:
+        # Digits are numbered as the loops are, with one more behind the channel's first.
+        last = layer.channel + 1
+        array = array.reshape([*array.shape[:at], blocks, found.width, *array.shape[at + 1 :]])
+        digits = [d + (d > layer.channel) for d in digits]
+        digits.insert(at + 1, last)
+    sums = {d + (blocks > 1 and d > layer.channel) for d in layer.nest.reductions}
     order = sorted(
-        range(len(digits)), key=lambda k: _place(layer.nest, layer.channel, digits[k])
+        range(len(digits)), key=lambda k: (digits[k] == last, digits[k] in sums, digits[k])
     )
-    value = _constant(split.transpose(order), layer.op.operands[number], parameters)
+    value = _constant(array.transpose(order), layer.op.operands[number], parameters)
     return value, tuple(dim(digits[k]) for k in order)
-
-
-def _place(nest: LoopNest, channel: int, digit: int) -> tuple[int, int]:
-    """Batches and blocks come first, then the reduction, then the channels of a block."""
-    if digit == channel + 1:
-        return 2, digit
-    loop = digit - (digit > channel)
-    return int(loop in nest.reductions), digit
 
 
 def _constant(array: Array, like: ir.Value, parameters: Parameters) -> ir.Value:
