@@ -64,15 +64,28 @@ func.func @integers_too(%x: tensor<1x8x5x7xi32>, %w: tensor<6x8x1x1xi32>, %bias:
 }
 
 // -----
-// CHECK-LABEL: func @strides_of_two_stay
-func.func @strides_of_two_stay(%x: tensor<1x8x5x7xf32>, %w: tensor<6x8x1x1xf32>) -> tensor<1x6x3x4xf32> {
-  // CHECK: linalg.conv_2d_nchw_fchw
-  // CHECK-NOT: linalg.generic
+// CHECK-LABEL: func @strides_of_one_tap_are_a_slice
+func.func @strides_of_one_tap_are_a_slice(%x: tensor<1x8x5x7xf32>, %w: tensor<6x8x1x1xf32>) -> tensor<1x6x3x4xf32> {
+  // CHECK: tensor.extract_slice {{.*}} [1, 3, 4, 8] [1, 2, 2, 1]
+  // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]
+  // CHECK-NOT: linalg.conv
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<1x6x3x4xf32>
   %z = linalg.fill ins(%c : f32) outs(%e : tensor<1x6x3x4xf32>) -> tensor<1x6x3x4xf32>
   %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<2> : vector<2xi64>} ins(%x, %w : tensor<1x8x5x7xf32>, tensor<6x8x1x1xf32>) outs(%z : tensor<1x6x3x4xf32>) -> tensor<1x6x3x4xf32>
   return %0 : tensor<1x6x3x4xf32>
+}
+
+// -----
+// CHECK-LABEL: func @windows_that_overlap_stay
+func.func @windows_that_overlap_stay(%x: tensor<1x8x5x7xf32>, %w: tensor<6x8x3x3xf32>) -> tensor<1x6x2x3xf32> {
+  // CHECK: linalg.conv_2d_nchw_fchw
+  // CHECK-NOT: linalg.generic
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x6x2x3xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<1x6x2x3xf32>) -> tensor<1x6x2x3xf32>
+  %0 = linalg.conv_2d_nchw_fchw {dilations = dense<1> : vector<2xi64>, strides = dense<2> : vector<2xi64>} ins(%x, %w : tensor<1x8x5x7xf32>, tensor<6x8x3x3xf32>) outs(%z : tensor<1x6x2x3xf32>) -> tensor<1x6x2x3xf32>
+  return %0 : tensor<1x6x2x3xf32>
 }
 
 // -----

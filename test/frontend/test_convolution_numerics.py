@@ -1,0 +1,95 @@
+"""Convolutions and poolings in the layouts that are chosen for them give PyTorch's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import smartmem
+from smartmem.backend.devices import probe_vulkan, usable_devices
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+needs_vulkan = pytest.mark.skipif(
+    not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
+)
+TARGETS = ["cpu", pytest.param("vulkan", marks=needs_vulkan)]
+
+
+class Residual(nn.Module):
+    """Two readers of one image: a padded convolution and an addition."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=groups)
+        self.point = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.point(torch.relu(self.conv(x))))
+
+
+class SqueezeExcite(nn.Module):
+    """Channels scaled by what their means say, between two convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.down = nn.Conv2d(channels, 4, 1)
+        self.up = nn.Conv2d(4, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        return y * torch.sigmoid(self.up(torch.relu(self.down(y.mean((2, 3), keepdim=True)))))
+
+
+def bottleneck(channels: int, width: int, groups: int, stride: int = 1) -> nn.Module:
+    """1x1, grouped 3x3 and 1x1 with batch normalization, as in ResNeXt and RegNet."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Conv2d(width, width, 3, stride=stride, padding=1, groups=groups, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Conv2d(width, channels, 1),
+    )
+
+
+MODULES = {
+    "dense": (nn.Conv2d(8, 20, 3, padding=1), (1, 8, 9, 10)),
+    "dense of a batch": (nn.Conv2d(8, 32, 3, stride=2, padding=1), (2, 8, 9, 10)),
+    "picture": (nn.Conv2d(3, 32, 7, stride=2, padding=3), (1, 3, 30, 26)),
+    "dilated": (nn.Conv2d(6, 16, 3, dilation=2), (1, 6, 9, 9)),
+    "depthwise": (nn.Conv2d(24, 24, 5, padding=2, groups=24), (1, 24, 9, 8)),
+    "depthwise with two filters": (nn.Conv2d(8, 16, 3, groups=8), (1, 8, 9, 8)),
+    "strided point": (nn.Conv2d(16, 24, 1, stride=2), (2, 16, 8, 6)),
+    "patches": (nn.Conv2d(3, 32, 4, stride=4), (1, 3, 16, 24)),
+    "patches of a batch": (nn.Conv2d(5, 16, 2, stride=2), (3, 5, 8, 6)),
+    "one dim": (nn.Conv1d(6, 16, 3, padding=1), (1, 6, 17)),
+    "transposed": (nn.ConvTranspose2d(6, 16, 3, stride=2, padding=1), (1, 6, 5, 7)),
+    "largest": (nn.MaxPool2d(3, 2, 1), (1, 20, 9, 8)),
+    "mean of windows": (nn.AvgPool2d(2), (1, 20, 8, 8)),
+    "four in a group": (bottleneck(32, 64, 16), (1, 32, 8, 8)),
+    "eight in a group": (bottleneck(32, 128, 16, stride=2), (1, 32, 8, 8)),
+    "24 in a group": (bottleneck(24, 72, 3), (1, 24, 7, 7)),
+    "32 in a group": (bottleneck(64, 64, 2), (1, 64, 7, 7)),
+    "residual": (nn.Sequential(Residual(32, 4), Residual(32, 32)), (1, 32, 6, 7)),
+    "squeeze and excite": (nn.Sequential(SqueezeExcite(24), SqueezeExcite(24)), (1, 24, 6, 7)),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", MODULES)
+def test_convolutions_give_the_numbers_of_pytorch(name: str, target: str) -> None:
+    module, shape = MODULES[name]
+    torch.manual_seed(0)
+    for key, parameter in module.named_parameters():
+        torch.nn.init.normal_(parameter, mean=float("norm" in key), std=0.3)
+    x = torch.randn(shape)
+    with torch.no_grad():
+        expected = module.eval()(x).numpy()
+    compiled = smartmem.compile(module, inputs=(x,), target=target)
+    assert not compiled.report.fallbacks
+    error = np.abs(compiled(x).numpy() - expected).max() / np.abs(expected).max()
+    assert error < 1e-5

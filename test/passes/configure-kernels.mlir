@@ -1,0 +1,79 @@
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+
+// 14 rows and two vectors of results in registers; a workgroup has one block of channels.
+// CHECK-LABEL: func @packed_contraction
+// CHECK: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_cpu.lowering_config<distribution = [28, 1, 32, 0], vector_common_parallel = [14, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>, translation_info = <pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>>
+func.func @packed_contraction(%x: tensor<56x7xf32>, %w: tensor<4x7x32xf32>) -> tensor<56x4x32xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<56x4x32xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<56x4x32xf32>) -> tensor<56x4x32xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, b, l, k) -> (m, k)>, affine_map<(m, b, l, k) -> (b, k, l)>, affine_map<(m, b, l, k) -> (m, b, l)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<56x7xf32>, tensor<4x7x32xf32>) outs(%z : tensor<56x4x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<56x4x32xf32>
+  return %0 : tensor<56x4x32xf32>
+}
+
+// -----
+// A depthwise convolution: one vector of channels, rows along the width.
+// CHECK-LABEL: func @window_of_a_depthwise_convolution
+// CHECK: lowering_config<distribution = [1, 28, 32], vector_common_parallel = [1, 14, 16], vector_reduction = [0, 0, 0]>
+func.func @window_of_a_depthwise_convolution(%x: tensor<8x29x32xf32>, %w: tensor<2x32xf32>) -> tensor<8x28x32xf32> {
+  %x0 = tensor.extract_slice %x[0, 0, 0] [8, 28, 32] [1, 1, 1] : tensor<8x29x32xf32> to tensor<8x28x32xf32>
+  %x1 = tensor.extract_slice %x[0, 1, 0] [8, 28, 32] [1, 1, 1] : tensor<8x29x32xf32> to tensor<8x28x32xf32>
+  %w0 = tensor.extract_slice %w[0, 0] [1, 32] [1, 1] : tensor<2x32xf32> to tensor<32xf32>
+  %w1 = tensor.extract_slice %w[1, 0] [1, 32] [1, 1] : tensor<2x32xf32> to tensor<32xf32>
+  %e = tensor.empty() : tensor<8x28x32xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, w, c) -> (h, w, c)>, affine_map<(h, w, c) -> (c)>, affine_map<(h, w, c) -> (h, w, c)>, affine_map<(h, w, c) -> (c)>, affine_map<(h, w, c) -> (h, w, c)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x0, %w0, %x1, %w1 : tensor<8x28x32xf32>, tensor<32xf32>, tensor<8x28x32xf32>, tensor<32xf32>) outs(%e : tensor<8x28x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %a1: f32, %b1: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %m1 = arith.mulf %a1, %b1 : f32
+    %s = arith.addf %m, %m1 : f32
+    linalg.yield %s : f32
+  } -> tensor<8x28x32xf32>
+  return %0 : tensor<8x28x32xf32>
+}
+
+// -----
+// Both operands give vectors along the columns: a square of 4 by 4 uses each four times.
+// CHECK-LABEL: func @both_operands_have_the_columns
+// CHECK: vector_common_parallel = [4, 4, 16, 0]
+func.func @both_operands_have_the_columns(%x: tensor<8x6x16xf32>, %w: tensor<6x8x16xf32>) -> tensor<8x8x16xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x8x16xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x8x16xf32>) -> tensor<8x8x16xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(w, f, g, c) -> (w, c, g)>, affine_map<(w, f, g, c) -> (c, f, g)>, affine_map<(w, f, g, c) -> (w, f, g)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<8x6x16xf32>, tensor<6x8x16xf32>) outs(%z : tensor<8x8x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8x8x16xf32>
+  return %0 : tensor<8x8x16xf32>
+}
+
+// -----
+// CHECK-LABEL: func @keeps_columns_that_lie_apart
+// CHECK-NOT: compilation_info
+// REMARK: linalg.matmul kept: its innermost loop is not innermost in what it reads
+func.func @keeps_columns_that_lie_apart(%x: tensor<56x7xf32>, %w: tensor<32x7xf32>) -> tensor<56x32xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<56x32xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<56x32xf32>) -> tensor<56x32xf32>
+  %0 = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>] ins(%x, %w : tensor<56x7xf32>, tensor<32x7xf32>) outs(%z : tensor<56x32xf32>) -> tensor<56x32xf32>
+  return %0 : tensor<56x32xf32>
+}
+
+// -----
+// CHECK-LABEL: func @keeps_narrow_results
+// CHECK-NOT: compilation_info
+// REMARK: linalg.matmul kept: its result is narrower than a vector
+func.func @keeps_narrow_results(%x: tensor<56x7xf32>, %w: tensor<7x10xf32>) -> tensor<56x10xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<56x10xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<56x10xf32>) -> tensor<56x10xf32>
+  %0 = linalg.matmul ins(%x, %w : tensor<56x7xf32>, tensor<7x10xf32>) outs(%z : tensor<56x10xf32>) -> tensor<56x10xf32>
+  return %0 : tensor<56x10xf32>
+}
