@@ -65,7 +65,8 @@ class FormRegions(Pass):
                     context.remark(self.argument, root, False, refusal.reason)
                     continue
                 for op, order in loop_orders(group.operations).items():
-                    interchange_loops(op, order)
+                    place = group.operations.index(op)
+                    group.operations[place] = interchange_loops(op, order)
                 _wrap(group, self._end(group, context), number)
                 number += 1
 

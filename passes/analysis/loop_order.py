@@ -1,9 +1,10 @@
-"""One order of loops for all operations of a kernel with a reduction.
+"""One order of loops for all operations of a kernel.
 
 IREE 3.13 distributes the loops of a kernel by their numbers. Where a reduction's loops
 are (h, w, c) and those of an elementwise operation in its kernel (c, h, w), the SPIR-V
 is wrong, in whatever order memory lies. So the elementwise operations take the order of
-the reduction: its parallel loops, then its reduction loops.
+the reduction: its parallel loops, then its reduction loops. Where nothing is reduced,
+all take that of the first operation.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ def loop_orders(operations: Sequence[ir.Operation]) -> dict[ir.Operation, Order]
             reduction, seen through reshapes that add or drop dims of size 1, are left.
     """
     nests = {op: nest for op in operations if (nest := loop_nest(op)) is not None}
-    root = next((op for op, nest in nests.items() if nest.reductions), None)
+    root = next((op for op, nest in nests.items() if nest.reductions), next(iter(nests), None))
     if root is None:
         return {}
     numbers = _Numbers(root, nests[root])
-    waiting = [op for op, nest in nests.items() if nest.is_elementwise]
+    waiting = [op for op, nest in nests.items() if nest.is_elementwise and op != root]
     found: dict[ir.Operation, Order] = {}
     while ready := [op for op in waiting if numbers.add(op, nests[op])]:
         found |= {op: numbers.order(op, nests[op]) for op in ready}

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from torch_mlir import ir
+from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.loop_order import Order
+from smartmem.passes.lowering.split_loops import clone_body
 
 
-def interchange_loops(op: ir.Operation, order: Order) -> None:
-    """Changes the indexing maps of ``op``, a ``linalg.generic`` without reductions.
+def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
+    """Changes the indexing maps of ``op``, without reductions; the operation that it is now.
 
-    The loop indices that its body reads are renumbered with the maps.
+    The loop indices that its body reads are renumbered with the maps. A named operation,
+    whose loops have an order of their own, becomes a generic.
 
     Args:
         order: number of the old loop at each place of the new nest.
     """
     with op.context:
         rank = len(order)
+        op = op if op.name == "linalg.generic" else _generic(op)
         op.walk(lambda inner: _renumber(inner, order))
         places = [ir.AffineDimExpr.get(order.index(loop)) for loop in range(rank)]
         renamed = ir.AffineMap.get(rank, 0, places)
@@ -29,6 +33,31 @@ def interchange_loops(op: ir.Operation, order: Order) -> None:
                 for map_ in maps
             ]
         )
+    return op
+
+
+def _generic(named: ir.Operation) -> ir.Operation:
+    """Replaces a named operation without reductions by the generic that it stands for."""
+    *inputs, init = named.operands
+    maps = linalg.get_indexing_maps(named)
+    rank = ir.AffineMapAttr(maps[0]).value.n_dims
+    parallel = ir.Attribute.parse("#linalg.iterator_type<parallel>")
+    with ir.InsertionPoint(named), named.location:
+        generic = ir.Operation.create(
+            "linalg.generic",
+            [init.type],
+            [*inputs, init],
+            {
+                "indexing_maps": maps,
+                "iterator_types": ir.ArrayAttr.get([parallel] * rank),
+                "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(inputs), 1]),
+            },
+            regions=1,
+        )
+        clone_body(named, generic)
+    named.results[0].replace_all_uses_with(generic.results[0])
+    named.erase()
+    return generic
 
 
 def _renumber(inner: ir.Operation, order: Order) -> ir.WalkResult:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 from torch_mlir.dialects import tensor
 
-from smartmem.index_map import Expr, Shape
+from smartmem.index_map import Dim, Expr, Shape
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.windows import IMAGE, RESULT, WEIGHTS, Windows, loops_of
@@ -109,8 +109,9 @@ def _slice(
     value = found.op.operands[operand]
     offsets, sizes, strides, kept = [], [], [], []
     for expr in found.accesses[operand].exprs:
-        free = [(a.index, f) for a, f in expr.terms if a.index not in window]
-        offsets.append(sum(window[a.index] * f for a, f in expr.terms if a.index in window))
+        terms = [(a.index, f) for a, f in expr.terms if isinstance(a, Dim)]
+        free = [(loop, factor) for loop, factor in terms if loop not in window]
+        offsets.append(sum(window[loop] * factor for loop, factor in terms if loop in window))
         sizes.append(found.domain[free[0][0]] if free else 1)
         strides.append(free[0][1] if free else 1)
         if free and sizes[-1] > 1:

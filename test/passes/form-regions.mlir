@@ -330,3 +330,26 @@ func.func @a_gather_takes_the_order_of_the_reduction(%x: tensor<3x2xf32>) -> ten
   } -> tensor<3x2xf32>
   return %r : tensor<3x2xf32>
 }
+
+// -----
+// Without a reduction all take the order of the first operation; a named one becomes generic.
+// CHECK-DAG: #[[CHW:.*]] = affine_map<(d0, d1, d2) -> (d2, d0, d1)>
+// CHECK-DAG: #[[HWC:.*]] = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+// CHECK-LABEL: func @a_transpose_behind_a_window_takes_its_order
+func.func @a_transpose_behind_a_window_takes_its_order(%x: tensor<6x5x4xf32>) -> tensor<4x5x5xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.generic {indexing_maps = [#[[HWC]], #[[HWC]], #[[HWC]]]
+  // CHECK: linalg.generic {indexing_maps = [#[[HWC]], #[[CHW]]]
+  // CHECK-NOT: linalg.transpose
+  %x0 = tensor.extract_slice %x[0, 0, 0] [5, 5, 4] [1, 1, 1] : tensor<6x5x4xf32> to tensor<5x5x4xf32>
+  %x1 = tensor.extract_slice %x[1, 0, 0] [5, 5, 4] [1, 1, 1] : tensor<6x5x4xf32> to tensor<5x5x4xf32>
+  %e = tensor.empty() : tensor<5x5x4xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, w, c) -> (h, w, c)>, affine_map<(h, w, c) -> (h, w, c)>, affine_map<(h, w, c) -> (h, w, c)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x0, %x1 : tensor<5x5x4xf32>, tensor<5x5x4xf32>) outs(%e : tensor<5x5x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %s = arith.maximumf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<5x5x4xf32>
+  %t = tensor.empty() : tensor<4x5x5xf32>
+  %1 = linalg.transpose ins(%0 : tensor<5x5x4xf32>) outs(%t : tensor<4x5x5xf32>) permutation = [2, 0, 1]
+  return %1 : tensor<4x5x5xf32>
+}
