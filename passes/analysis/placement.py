@@ -129,7 +129,9 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     if not isinstance(above, Refusal) and permutes_channels(view):
         return above
     written = _in_write(view)
-    if not isinstance(written, Refusal):
+    if isinstance(written, InWrite) and (
+        isinstance(reads, Refusal) or _keeps_channels(written)
+    ):
         return written
     if not isinstance(reads, Refusal):
         return reads
@@ -309,6 +311,17 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
         return access
     permuted = len(access.layout.source_digits) == len(access.form.digit_shape)
     return replace(access, keeps_order=permuted)
+
+
+def _keeps_channels(written: InWrite) -> bool:
+    """Whether a linear layer would still write its channels innermost, as vectors need."""
+    access = written.access
+    loops = channels(access.op, access.nest) if access.nest.is_contraction else set()
+    first = [
+        sum(map(len, access.form.radices[:loop])) for loop in range(len(access.nest.domain))
+    ]
+    own = {first[d] + k for d in loops for k in range(len(access.form.radices[d]))}
+    return not own or not access.layout.source_digits or access.layout.source_digits[-1] in own
 
 
 def _reads_in_order(access: Access) -> bool:

@@ -179,11 +179,14 @@ def _composes(view: ViewOp, inner: Reading) -> bool:
 
     Padding stays a movement of its own: code generators know a pad of a tensor, and not
     one of a reshaped or permuted tensor. What permutes a computed tensor before it is
-    padded stays, too: a producer can take that into its write.
+    padded or concatenated stays, too: a producer can take that into its write.
     """
-    if inner.fill is not None or view.fill is None:
+    if inner.fill is not None or view.domain is None:
         return inner.fill is None
-    return len(inner.pieces) == 1 and not _permutes_computed(inner.pieces[0])
+    single = len(inner.pieces) == 1
+    return (single or view.fill is None) and not (
+        single and _permutes_computed(inner.pieces[0])
+    )
 
 
 def _permutes_computed(piece: Piece) -> bool:
