@@ -18,6 +18,7 @@ from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.pack_weights import PackWeights
+from smartmem.passes.pad_rows import PadRows
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
@@ -39,6 +40,7 @@ PASSES: tuple[type[Pass], ...] = (
     ComposeViews,
     FuseSiblings,
     EliminateViews,
+    PadRows,
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
@@ -59,7 +61,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("layouts", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
     ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews)),
-    ("packed", (PackWeights,)),
+    ("packed", (PadRows, PackWeights)),
     ("lowered", (LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, FormRegions, ConfigureKernels)),
 )
 

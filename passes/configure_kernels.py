@@ -10,8 +10,8 @@ Rewrites:
           vector_common_parallel = [14, 32, 0], vector_reduction = [0, 0, 1]>,
       translation_info = <pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>>}
 
-For contractions whose weights lie as vectors are loaded, and sums over windows. Left to
-itself the code generator takes blocks that spill or that leave registers unused.
+For contractions whose weights lie as vectors are loaded, sums over windows, and row-wise
+kernels: softmax and normalizations. Left to itself the code generator takes blocks that spill or that leave registers unused.
 
 Keeps the other kernels, with a remark, and all of targets other than CPUs.
 """
@@ -25,11 +25,13 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import TileSizes, tile_sizes
+from smartmem.passes.analysis.tile_sizes import TileSizes, row_tiles, tile_sizes
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 
 ATTRIBUTE = "compilation_info"
+
+_COMPUTING = ("linalg.generic", "linalg.matmul", "linalg.batch_matmul")
 
 
 @dataclass(frozen=True)
@@ -40,29 +42,31 @@ class ConfigureKernels(Pass):
     summary = "Tell the code generator the tile sizes of each kernel"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Configures each region with one contraction or window."""
+        """Configures each region with one contraction or window, or with rows."""
         if context.shared_memory is not None:
             return
         for region in (op for op in operations(module) if op.name == REGION):
-            roots = _roots(region)
-            if len(roots) != 1:
+            inside = [op.operation for op in region.regions[0].blocks[0].operations]
+            computing = [op for op in inside if op.name in _COMPUTING]
+            roots = [op for op in computing if _multiplies_or_slides(op)]
+            if len(roots) > 1 or not computing:
                 continue
-            found = tile_sizes(roots[0], context.lanes)
+            root = roots[0] if roots else computing[-1]
+            found = (
+                tile_sizes(root, context.lanes)
+                if roots
+                else row_tiles(computing, context.lanes)
+            )
             if isinstance(found, Refusal):
-                context.remark(self.argument, roots[0], False, found.reason)
+                context.remark(self.argument, root, False, found.reason)
                 continue
-            context.remark(self.argument, roots[0], True, f"tiles: {found.workgroup}")
-            roots[0].attributes[ATTRIBUTE] = _attribute(found, module.context)
+            context.remark(self.argument, root, True, f"tiles: {found.workgroup}")
+            root.attributes[ATTRIBUTE] = _attribute(found, module.context)
 
 
-def _roots(region: ir.Operation) -> list[ir.Operation]:
-    """The contractions and sums over windows of a region."""
-    found = []
-    for op in region.regions[0].blocks[0].operations:
-        nest = loop_nest(op.operation)
-        if nest is not None and (nest.is_contraction or is_window_sum(op.operation)):
-            found.append(op.operation)
-    return found
+def _multiplies_or_slides(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and (nest.is_contraction or is_window_sum(op))
 
 
 def _attribute(tiles: TileSizes, context: ir.Context) -> ir.Attribute:

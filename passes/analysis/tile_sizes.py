@@ -31,6 +31,9 @@ COLUMNS = 64
 # Bytes of rows that a workgroup reads: they stay in the cache for all of its columns.
 CACHED = 1 << 19
 
+# Rows of a softmax or normalization in one workgroup.
+_ROWS_OF_ROWS = 64
+
 # Workgroups that a kernel has at least, where its loops give as many: threads that end
 # early take over those that are left.
 WORKGROUPS = 8
@@ -64,6 +67,25 @@ def tile_sizes(op: ir.Operation, lanes: int) -> TileSizes | Refusal:
     if not _loads_vectors(nest, written[-1]):
         return Refusal("its innermost loop is not innermost in what it reads")
     return _tiles(nest, written, lanes)
+
+
+def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Refusal:
+    """The tile sizes of the last operation of a row-wise kernel: some rows, in vectors.
+
+    Of softmax and of normalizations, whose reductions sum the innermost dim.
+    """
+    nests = [nest for op in operations if (nest := loop_nest(op)) is not None]
+    last = nests[-1] if nests else None
+    if last is None or last.reductions or not any(nest.reductions for nest in nests):
+        return Refusal("it does not end with the elements of rows")
+    rank, written = len(last.domain), last.loops_of(len(last.accesses) - 1)
+    if written != list(range(rank)) or rank < 2 or last.domain[-1] < lanes:
+        return Refusal("its rows are shorter than a vector, or lie across")
+    if any(nest.reductions - {rank - 1} for nest in nests):
+        return Refusal("it sums along other dims than the innermost")
+    rows = block_rows(last.domain[-2], _ROWS_OF_ROWS)
+    ones = (1,) * (rank - 2)
+    return TileSizes((*ones, rows, 0), (*ones, 1, lanes), (0,) * rank)
 
 
 def _loads_vectors(nest: LoopNest, column: int) -> bool:

@@ -6,12 +6,13 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import dim
-from smartmem.parameters import Array, Parameters
+from smartmem.parameters import Parameters
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.packing import Packing
 from smartmem.passes.analysis.placement import Access, split_read
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.split_loops import (
     Operand,
     read_through,
@@ -58,14 +59,10 @@ def _packed(found: Packing, parameters: Parameters) -> Operand:
     order = sorted(
         range(len(digits)), key=lambda k: (digits[k] == last, digits[k] in sums, digits[k])
     )
-    value = _constant(array.transpose(order), layer.op.operands[number], parameters)
+    array = array.transpose(order)
+    type_ = build.tensor_type(layer.op.operands[number], array.shape)
+    value = constant_tensor("packed", array, type_, parameters)
     return value, tuple(dim(digits[k]) for k in order)
-
-
-def _constant(array: Array, like: ir.Value, parameters: Parameters) -> ir.Value:
-    type_ = build.tensor_type(like, array.shape)
-    attribute = parameters.add("packed", array, type_)
-    return ir.Operation.create("arith.constant", [type_], [], {"value": attribute}).results[0]
 
 
 def split_end(value: ir.Value) -> None:

@@ -1,0 +1,217 @@
+"""Which rows a model computes in blocks that do not fit, and how many more would fit.
+
+197 tokens are a prime number: no block of rows divides them. 208 are 16 blocks of 13. All
+tensors that have these rows get more of them, from where the rows come together to where
+they are summed up or read one by one; what the rows behind the last one hold, nobody reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.index_map import Shape, dim
+from smartmem.parameters import Parameters
+from smartmem.passes.analysis.constant_values import constant_value
+from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
+from smartmem.passes.analysis.tile_sizes import ROWS, block_rows
+from smartmem.passes.analysis.windows import loops_of
+
+# More work than this part would be lost on rows that nobody reads.
+_MOST = 0.08
+
+# Fewer rows in a block leave most of the registers unused.
+_FEW = 4
+
+_FEWEST_ROWS = 32
+
+Place = tuple[ir.Value, int]
+"""A dim of a tensor."""
+
+
+@dataclass
+class RowPadding:
+    """Dims to be made longer together.
+
+    Attributes:
+        old: number of rows.
+        new: number of rows that fit.
+        loops: the loops over the rows, of each operation.
+        places: the dims of tensors that the loops and views have.
+    """
+
+    old: int
+    new: int
+    loops: dict[ir.Operation, set[int]] = field(default_factory=dict)
+    places: set[Place] = field(default_factory=set)
+
+    def shape(self, value: ir.Value) -> Shape:
+        """The shape of ``value`` with its rows padded."""
+        dims = enumerate(shape_of(value))
+        return tuple(self.new if (value, d) in self.places else n for d, n in dims)
+
+    def read_shape(self, op: ir.Operation, operand: int) -> Shape:
+        """The shape in which ``op`` reads an operand: all rows, or the first ``old``."""
+        value, longer = op.operands[operand], set[int]()
+        if op.name == ViewOp.OPERATION_NAME:
+            result, exprs = op.results[0], view_map(op).exprs
+            rows = [k for k in range(len(shape_of(result))) if (result, k) in self.places]
+            longer = {d for d, expr in enumerate(exprs) if any(expr == dim(k) for k in rows)}
+        elif op in self.loops and (nest := loop_nest(op)) is not None:
+            longer = {
+                nest.axis_of(operand, loop)
+                for loop in self.loops[op]
+                if loop in nest.loops_of(operand)
+            }
+        return tuple(self.new if d in longer else n for d, n in enumerate(shape_of(value)))
+
+
+def fitting_rows(rows: int, lanes: int) -> int | None:
+    """The number of rows to compute instead of ``rows``; None if they are well as they are."""
+    if rows < _FEWEST_ROWS or block_rows(rows, ROWS) >= _FEW:
+        return None
+    most = int(rows * (1 + _MOST))
+    fitting = [n for n in range(rows, most + 1) if block_rows(n, ROWS) > ROWS // 2]
+    vectors = [n for n in fitting if n % lanes == 0]
+    return next(iter(vectors or fitting), None)
+
+
+def row_padding(
+    op: ir.Operation, lanes: int, parameters: Parameters
+) -> RowPadding | Refusal | None:
+    """How the rows of a linear layer can be padded; None if there is no need."""
+    layer = linear_layer(op)
+    if not isinstance(layer, LinearLayer):
+        return None
+    nest = layer.nest
+    rows = [d for d in nest.loops_of(2) if d in nest.loops_of(layer.data)]
+    if len(rows) != 1:
+        return None
+    old = nest.domain[rows[0]]
+    new = fitting_rows(old, lanes)
+    if new is None:
+        return None
+    return _Search(RowPadding(old, new), parameters).run(op, rows[0])
+
+
+class _Search:
+    """Follows the rows of one loop through all tensors that share them."""
+
+    def __init__(self, found: RowPadding, parameters: Parameters) -> None:
+        self.found = found
+        self._parameters = parameters
+        self._waiting: list[Place] = []
+
+    def run(self, op: ir.Operation, loop: int) -> RowPadding | Refusal:
+        self._take_loop(op, loop)
+        refusal: Refusal | None = None
+        while self._waiting and refusal is None:
+            value, d = self._waiting.pop()
+            refusal = self._produced(value, d)
+            if _is_summed(value, d):
+                continue  # all that reads it takes the first ones
+            for use in value.uses:
+                self._used(use.owner.operation, use.operand_number, d)
+        return refusal or self.found
+
+    def _take_loop(self, op: ir.Operation, loop: int) -> None:
+        taken = self.found.loops.setdefault(op, set())
+        if loop in taken:
+            return
+        taken.add(loop)
+        nest = loop_nest(op)
+        assert nest is not None, "the caller has seen its loops"
+        values = [*list(op.operands)[:-1], op.results[0]]
+        for number, value in enumerate(values):
+            if loop in nest.loops_of(number):
+                self._take(value, nest.axis_of(number, loop))
+
+    def _take(self, value: ir.Value, d: int) -> None:
+        if (value, d) not in self.found.places:
+            self.found.places.add((value, d))
+            self._waiting.append((value, d))
+
+    def _produced(self, value: ir.Value, d: int) -> Refusal | None:
+        if isinstance(value.owner, ir.Block):
+            return Refusal("the rows are those of an argument")
+        op = value.owner.operation
+        if op.name == "arith.constant":
+            known = constant_value(value, self._parameters) is not None
+            return None if known else Refusal("the elements of a constant are not known")
+        if op.name == ConcatOp.OPERATION_NAME:
+            several = sum(v == value for v, _ in self.found.places) > 1
+            return Refusal("a concat has the rows twice") if several else None
+        if op.name == ViewOp.OPERATION_NAME:
+            return self._viewed(op, d)
+        nest = _nest(op)
+        loops = [] if nest is None else _loops(nest, len(nest.accesses) - 1, d)
+        if not loops:
+            return Refusal(f"{op.name} makes the rows, and cannot make more")
+        self._take_loop(op, loops[0])
+        return None
+
+    def _viewed(self, view: ir.Operation, d: int) -> Refusal | None:
+        if "domain" in view.attributes:
+            return Refusal("a padding makes the rows")
+        exprs = view_map(view).exprs
+        if (
+            dim(d) not in exprs
+            or shape_of(view.operands[0])[exprs.index(dim(d))] != self.found.old
+        ):
+            return Refusal("a view makes the rows of others")
+        self._take(view.operands[0], exprs.index(dim(d)))
+        return None
+
+    def _used(self, op: ir.Operation, operand: int, d: int) -> None:
+        """Takes the rows of a reader, too, if it has them as they are."""
+        if op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes:
+            shape, exprs = shape_of(op.results[0]), view_map(op).exprs
+            for k, extent in enumerate(shape):
+                alone = sum(k in loops_of(e) for e in exprs) == 1
+                if exprs[d] == dim(k) and alone and extent == self.found.old:
+                    self._take(op.results[0], k)
+        nest = _nest(op)
+        if nest is not None and operand < len(op.operands) - 1:
+            for loop in (
+                loop for loop in _loops(nest, operand, d) if loop not in nest.reductions
+            ):
+                if not _is_summed(op.results[0], nest.axis_of(len(nest.accesses) - 1, loop)):
+                    self._take_loop(op, loop)
+
+
+def _is_summed(value: ir.Value, d: int) -> bool:
+    """Whether something sums along a dim, as softmax does: it is better not padded."""
+    return any(_sums_along(use, d) or _views_summed(use, d) for use in value.uses)
+
+
+def _views_summed(use: ir.OpOperand, d: int) -> bool:
+    op = use.owner.operation
+    if op.name != ViewOp.OPERATION_NAME or "domain" in op.attributes:
+        return False
+    expr = view_map(op).exprs[d]
+    shape = shape_of(op.results[0])
+    return any(expr == dim(k) and _is_summed(op.results[0], k) for k in range(len(shape)))
+
+
+def _sums_along(use: ir.OpOperand, d: int) -> bool:
+    nest = _nest(use.owner.operation)
+    if nest is None or use.operand_number == len(nest.accesses) - 1:
+        return False
+    return any(loop in nest.reductions for loop in _loops(nest, use.operand_number, d))
+
+
+def _nest(op: ir.Operation) -> LoopNest | None:
+    nest = loop_nest(op)
+    if nest is None or nest.uses_index:
+        return None
+    plain = all(map(nest.is_projected_permutation, range(len(nest.accesses))))
+    return nest if plain else None
+
+
+def _loops(nest: LoopNest, operand: int, d: int) -> list[int]:
+    expr = nest.accesses[operand].exprs[d]
+    return [loop for loop in nest.loops_of(operand) if expr == dim(loop)]

@@ -1,0 +1,95 @@
+"""Rebuild operations with more rows; what reads the rows alone takes the first of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp, view
+from smartmem.index_map import Domain, IndexMap, constant, dim, extract_slice
+from smartmem.index_map import expr as ex
+from smartmem.parameters import Parameters, numpy_dtype
+from smartmem.passes.analysis.constant_values import constant_value
+from smartmem.passes.analysis.movement import Piece, shape_of
+from smartmem.passes.analysis.reading import reading
+from smartmem.passes.analysis.row_padding import RowPadding
+from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.constants import constant_tensor
+from smartmem.passes.lowering.movement_ops import build_movement
+from smartmem.passes.lowering.split_loops import clone_body, new_init, view_as
+
+
+def pad_rows(found: RowPadding, parameters: Parameters) -> None:
+    """Makes everything in ``found`` longer; the old operations have no readers then."""
+    block = next(iter(found.loops)).block
+    longer = {value for value, _ in found.places}
+    new: dict[ir.Value, ir.Value] = {}
+    for op in [op.operation for op in block.operations]:
+        if len(op.results) == 1 and op.results[0] in longer:
+            with ir.InsertionPoint.after(op), op.location:
+                new[op.results[0]] = _longer(op, found, new, parameters)
+            continue
+        for number, value in enumerate(op.operands):
+            if value in new:
+                with ir.InsertionPoint(op), op.location:
+                    op.operands[number] = _part(new[value], found.read_shape(op, number))
+
+
+def _longer(
+    op: ir.Operation, found: RowPadding, new: dict[ir.Value, ir.Value], parameters: Parameters
+) -> ir.Value:
+    type_ = build.tensor_type(op.results[0], found.shape(op.results[0]))
+    if op.name == "arith.constant":
+        return _longer_constant(op, type_, parameters)
+    if op.name == ConcatOp.OPERATION_NAME:
+        return _longer_concat(op, type_, found, parameters)
+    inputs = [
+        _part(new[v], found.read_shape(op, k)) if v in new else v
+        for k, v in enumerate(op.operands)
+    ]
+    if op.name == ViewOp.OPERATION_NAME:
+        return view(inputs[0], ir.AffineMapAttr(op.attributes["map"]).value, type_)
+    init = new_init(op.operands[len(inputs) - 1], tuple(type_.shape))
+    attributes = dict(op.attributes.items())
+    generic = ir.Operation.create(
+        op.name, [type_], [*inputs[:-1], init], attributes, regions=len(op.regions)
+    )
+    clone_body(op, generic)
+    return generic.results[0]
+
+
+def _part(value: ir.Value, shape: tuple[int, ...]) -> ir.Value:
+    """The first rows of ``value``; itself if ``shape`` has them all."""
+    if shape == shape_of(value):
+        return value
+    return view_as(value, extract_slice([0] * len(shape), list(shape), [1] * len(shape)))
+
+
+def _longer_constant(
+    op: ir.Operation, type_: ir.RankedTensorType, parameters: Parameters
+) -> ir.Value:
+    array = constant_value(op.results[0], parameters)
+    assert array is not None, "the search has taken constants of known elements alone"
+    padding = [(0, n - old) for n, old in zip(type_.shape, array.shape, strict=True)]
+    return constant_tensor("rows", np.pad(array, padding), type_, parameters)
+
+
+def _longer_concat(
+    op: ir.Operation, type_: ir.RankedTensorType, found: RowPadding, parameters: Parameters
+) -> ir.Value:
+    """The same pieces, and zeros behind them."""
+    shape, old = tuple(type_.shape), shape_of(op.results[0])
+    d = next(d for d in range(len(shape)) if shape[d] != old[d])
+    zeros = build.tensor_type(
+        op.results[0], [shape[d] - old[d] if k == d else n for k, n in enumerate(shape)]
+    )
+    zero = np.zeros(zeros.shape, numpy_dtype(zeros.element_type))
+    value = constant_tensor("zeros", zero, zeros, parameters)
+    behind = ex.add([dim(d), constant(-old[d])], shape)
+    within = ex.add([ex.scale(dim(d), -1), constant(old[d] - 1)], shape)
+    exprs = tuple(behind if k == d else dim(k) for k in range(len(shape)))
+    pieces = [Piece(value, IndexMap(exprs, shape), Domain((behind,)))]
+    for piece in reading(op.results[0]).pieces:
+        domain = Domain((*piece.domain.constraints, within))
+        pieces.append(Piece(piece.source, IndexMap(piece.index_map.exprs, shape), domain))
+    return build_movement(pieces, None, type_)
