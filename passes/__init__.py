@@ -15,6 +15,7 @@ from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
+from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.pack_weights import PackWeights
@@ -39,6 +40,7 @@ PASSES: tuple[type[Pass], ...] = (
     ComposeViews,
     FuseSiblings,
     EliminateViews,
+    FuseConcats,
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
@@ -58,7 +60,10 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("rewritten", (_FUSE, RewriteAlgebra, FoldConstants)),
     ("layouts", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
-    ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews)),
+    (
+        "eliminated",
+        (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews, FuseConcats),
+    ),
     ("packed", (PackWeights,)),
     ("lowered", (LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, FormRegions, ConfigureKernels)),
 )
