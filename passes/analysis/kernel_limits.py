@@ -10,6 +10,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.fusion_plan import Group
+from smartmem.passes.analysis.lookups import is_lookup
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
@@ -81,8 +82,11 @@ def _is_reduction(op: ir.Operation) -> bool:
 
 
 def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
-    """Elementwise operations before a reduction."""
-    if sum(map(_is_reduction, consumer.operations)) < 2:
+    """Elementwise operations before a reduction, or beside one: before its end."""
+    reductions = [op for op in consumer.operations if _is_reduction(op)]
+    if len(reductions) < 2:
+        if all(map(is_lookup, producer.operations)) and _only_ends_read(producer, reductions):
+            return None
         return Refusal("a reduction loads its operands as vectors: it reads stored ones")
     # A row-wise operator keeps the row that it computes, if it is computed as it lies.
     for op in producer.operations:
@@ -90,6 +94,10 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
         if nest is not None and not nest.uses_index and not nest.keeps_order:
             return Refusal("a normalization would compute its row in another order")
     return None
+
+
+def _only_ends_read(producer: Group, reductions: list[ir.Operation]) -> bool:
+    return not any(op in reductions for op in readers(producer.result))
 
 
 def _refuse_epilogue(producer: Group, consumer: Group) -> Refusal | None:

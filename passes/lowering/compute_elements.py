@@ -24,9 +24,7 @@ from smartmem.passes.lowering.split_loops import Operand, reshaped, view_as
 _CONSTANT_LIMIT = 1 << 20
 
 
-def compute(
-    element: Element, type_: ir.RankedTensorType, parameters: Parameters
-) -> ir.Value:
+def compute(element: Element, type_: ir.RankedTensorType, parameters: Parameters) -> ir.Value:
     """The tensor of ``type_`` whose elements ``element`` describes.
 
     What lies in one slice is read through an indexing map, as vectors; constants are
@@ -84,7 +82,8 @@ def _constant(load: Load, shape: Shape, parameters: Parameters) -> Operand | Non
         return None
     grid = np.ogrid[tuple(slice(n if d in used else 1) for d, n in enumerate(shape))]
     places = [
-        np.clip(evaluate(e, list(grid)), 0, n - 1) for e, n in zip(exprs, array.shape, strict=True)
+        np.clip(evaluate(e, list(grid)), 0, n - 1)
+        for e, n in zip(exprs, array.shape, strict=True)
     ]
     full = tuple(n if d in used else 1 for d, n in enumerate(shape))
     taken = array[tuple(np.broadcast_to(p, full) for p in places)].reshape(kept)
