@@ -10,6 +10,7 @@ import pytest
 
 import smartmem
 from smartmem.backend.devices import probe_vulkan, usable_devices
+from smartmem.compiler import CompiledModel
 
 torch = pytest.importorskip("torch")
 
@@ -72,6 +73,43 @@ class RolledSoftmax(torch.nn.Module):
         return torch.softmax(torch.roll(x, (-2, 3), (2, 3)), dim=1)
 
 
+class PartialRotary(torch.nn.Module):
+    """Attention scores with a rotary embedding of the first dims of each head."""
+
+    def __init__(self, heads: int, depth: int, rotated: int) -> None:
+        super().__init__()
+        self.heads, self.depth, self.rotated = heads, depth, rotated
+        self.project = torch.nn.Linear(24, heads * 2 * depth)
+        angle = torch.outer(torch.arange(40.0), torch.linspace(1.0, 0.1, rotated // 2))
+        self.register_buffer("angle", torch.cat((angle, angle), -1))
+
+    def rotate(self, x: torch.Tensor) -> torch.Tensor:
+        front, rest = x[..., : self.rotated], x[..., self.rotated :]
+        angle = self.angle[: x.shape[-2]]
+        low, high = front.chunk(2, -1)
+        turned = front * angle.cos() + torch.cat((-high, low), -1) * angle.sin()
+        return torch.cat((turned, rest), -1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = self.project(x).view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        queries, keys = heads.chunk(2, -1)
+        return self.rotate(queries) @ self.rotate(keys).transpose(-1, -2)
+
+
+class EmbeddedBlock(torch.nn.Module):
+    """An embedding that LayerNorm and a residual read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(50, 24)
+        self.norm = torch.nn.LayerNorm(24)
+        self.linear = torch.nn.Linear(24, 24)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.table(ids)
+        return x + self.linear(self.norm(x))
+
+
 MODULES = {
     "channels first": (ChannelsFirstNorm(24), (1, 24, 7, 6)),
     "padded residuals": (
@@ -92,6 +130,8 @@ MODULES = {
         torch.nn.Sequential(RolledSoftmax(), FlippedSoftmax()),
         (3, 5, 6, 7),
     ),
+    "rotary": (PartialRotary(3, 10, 4), (1, 9, 24)),
+    "rotary of whole heads": (PartialRotary(2, 8, 8), (1, 7, 24)),
     "long rows": (torch.nn.Softmax(dim=-1), (3, 5, 301)),
 }
 
@@ -103,9 +143,31 @@ def test_kernels_give_the_numbers_of_pytorch(name: str, target: str) -> None:
     torch.manual_seed(0)
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    x = torch.randn(shape)
+    assert_same(module, torch.randn(shape), target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_lookups_in_kernels_give_the_numbers_of_pytorch(target: str) -> None:
+    torch.manual_seed(0)
+    ids = torch.tensor([[0, 49, 7, 7, 31, 1]])
+    compiled = assert_same(EmbeddedBlock(), ids, target)
+    assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rotary_embeddings_only_compute(target: str) -> None:
+    torch.manual_seed(0)
+    module, shape = MODULES["rotary"]
+    compiled = assert_same(module, torch.randn(shape), target)
+    # The projection, one kernel each for queries and keys, and the scores.
+    assert compiled.statistics.kernels == 4
+    assert compiled.statistics.copies == 0
+
+
+def assert_same(module: torch.nn.Module, x: torch.Tensor, target: str) -> CompiledModel:
     with torch.no_grad():
         expected = module.eval()(x).numpy()
     compiled = smartmem.compile(module, inputs=(x,), target=target)
     error = np.abs(compiled(x).numpy() - expected).max() / np.abs(expected).max()
     assert error < 1e-5
+    return compiled
