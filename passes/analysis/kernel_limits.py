@@ -83,10 +83,9 @@ def _is_reduction(op: ir.Operation) -> bool:
 
 def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
     """Elementwise operations before a reduction, or beside one: before its end."""
-    reductions = [op for op in consumer.operations if _is_reduction(op)]
-    if len(reductions) < 2:
-        if all(map(is_lookup, producer.operations)) and _only_ends_read(producer, reductions):
-            return None
+    if all(map(is_lookup, producer.operations)):
+        return _refuse_lookup(producer)
+    if sum(map(_is_reduction, consumer.operations)) < 2:
         return Refusal("a reduction loads its operands as vectors: it reads stored ones")
     # A row-wise operator keeps the row that it computes, if it is computed as it lies.
     for op in producer.operations:
@@ -96,8 +95,13 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
     return None
 
 
-def _only_ends_read(producer: Group, reductions: list[ir.Operation]) -> bool:
-    return not any(op in reductions for op in readers(producer.result))
+def _refuse_lookup(lookup: Group) -> Refusal | None:
+    """Row-wise operators, and the ends of contractions, look up element by element."""
+    for op in readers(lookup.result):
+        nest = loop_nest(op) if op.name == "linalg.generic" else None
+        if nest is None or nest.is_contraction:
+            return Refusal("a contraction loads its operands as vectors: it reads stored ones")
+    return None
 
 
 def _refuse_epilogue(producer: Group, consumer: Group) -> Refusal | None:

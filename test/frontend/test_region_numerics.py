@@ -97,12 +97,12 @@ class PartialRotary(torch.nn.Module):
 
 
 class EmbeddedBlock(torch.nn.Module):
-    """An embedding that LayerNorm and a residual read."""
+    """An embedding that a normalization and a residual read."""
 
-    def __init__(self) -> None:
+    def __init__(self, norm: torch.nn.Module) -> None:
         super().__init__()
         self.table = torch.nn.Embedding(50, 24)
-        self.norm = torch.nn.LayerNorm(24)
+        self.norm = norm
         self.linear = torch.nn.Linear(24, 24)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -147,10 +147,13 @@ def test_kernels_give_the_numbers_of_pytorch(name: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_lookups_in_kernels_give_the_numbers_of_pytorch(target: str) -> None:
+@pytest.mark.parametrize("norm", [torch.nn.LayerNorm, torch.nn.RMSNorm])
+def test_lookups_in_kernels_give_the_numbers_of_pytorch(
+    norm: type[torch.nn.Module], target: str
+) -> None:
     torch.manual_seed(0)
     ids = torch.tensor([[0, 49, 7, 7, 31, 1]])
-    compiled = assert_same(EmbeddedBlock(), ids, target)
+    compiled = assert_same(EmbeddedBlock(norm(24)), ids, target)
     assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
 
 
