@@ -17,6 +17,7 @@ from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
+from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.raise_views import RaiseViews
@@ -39,6 +40,7 @@ PASSES: tuple[type[Pass], ...] = (
     RecomputeRows,
     ComposeViews,
     FuseSiblings,
+    JoinOperands,
     EliminateViews,
     FuseConcats,
     PackWeights,
@@ -62,7 +64,10 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("classified", (ClassifyOps,)),
     (
         "eliminated",
-        (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews, FuseConcats),
+        (
+            *(_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, JoinOperands),
+            *(EliminateViews, FuseConcats),
+        ),
     ),
     ("packed", (PackWeights,)),
     ("lowered", (LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, FormRegions, ConfigureKernels)),

@@ -64,11 +64,13 @@ class Choose:
 Element = Load | Scalar | Compute | Choose
 
 
-def element_of(value: ir.Value) -> Element:
-    """The tree for the elements of ``value``; its root is never a ``Load`` of ``value``,
-    if that is a movement or an elementwise operation, whatever else reads it.
+def element_of(value: ir.Value, at: IndexMap | None = None) -> Element:
+    """The tree for the elements of ``value``, or for those that ``at`` points to.
+
+    Its root is never a ``Load`` of ``value``, if that is a movement or an elementwise
+    operation, whatever else reads it.
     """
-    return _Follower(value).root()
+    return _Follower(value).root(at or identity(shape_of(value)))
 
 
 def loads(element: Element) -> list[Load]:
@@ -111,9 +113,8 @@ class _Follower:
         self._value = value
         self._inside = _only_for(value)
 
-    def root(self) -> Element:
+    def root(self, index_map: IndexMap) -> Element:
         value, owner = self._value, self._value.owner
-        index_map = identity(shape_of(value))
         if not isinstance(owner, ir.Block):
             nest = computing_nest(owner.operation)
             if nest is not None:
@@ -129,7 +130,7 @@ class _Follower:
             return self._viewed(op, index_map)
         if op.name == ConcatOp.OPERATION_NAME:
             return self._concatenated(op, index_map)
-        if op in self._inside and (nest := _cheap_nest(op)) is not None:
+        if op in self._inside and (nest := cheap_nest(op)) is not None:
             return self._computed(op, nest, index_map)
         return Load(value, index_map)
 
@@ -190,7 +191,7 @@ def _only_for(value: ir.Value) -> set[ir.Operation]:
     return inside
 
 
-def _cheap_nest(op: ir.Operation) -> LoopNest | None:
+def cheap_nest(op: ir.Operation) -> LoopNest | None:
     """The loops of ``op``, if every element of a concat may compute it in vain.
 
     The end of a contraction or of a normalization costs nothing where it is.

@@ -1,0 +1,205 @@
+"""Operands of contractions that read the same elements, and can be one tensor.
+
+Linear attention is an example: queries and keys are ReLUs of slices of one tensor, and
+the values are a slice of it with a column of ones. All of them are stored for contractions,
+which can as well read slices of a joint tensor.
+
+``operand_joins`` decides and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.index_map import (
+    Dim,
+    IndexMap,
+    Shape,
+    box_domain,
+    compose,
+    compose_domain,
+    constant,
+    identity,
+    row_major_strides,
+    transpose,
+)
+from smartmem.index_map import expr as ex
+from smartmem.index_map.expr import evaluate
+from smartmem.passes.analysis.elements import Choose, Element, cheap_nest, element_of, loads
+from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import is_static, shape_of, view_map
+from smartmem.passes.base import operations
+
+
+@dataclass(frozen=True)
+class Join:
+    """Values that become slices of one tensor.
+
+    Attributes:
+        values: in the order in which they lie along ``axis``.
+        axis: the dim along which the joint tensor is longer than they are.
+        order: the dims of the joint tensor in the order in which they are stored.
+    """
+
+    values: tuple[ir.Value, ...]
+    axis: int
+    order: tuple[int, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the joint tensor, before its dims are ordered."""
+        shape = list(shape_of(self.values[0]))
+        shape[self.axis] = sum(shape_of(v)[self.axis] for v in self.values)
+        return tuple(shape)
+
+    @property
+    def offsets(self) -> list[int]:
+        """Where each value begins along ``axis``."""
+        sizes = [shape_of(v)[self.axis] for v in self.values]
+        return [sum(sizes[:k]) for k in range(len(sizes))]
+
+    def element(self) -> Element:
+        """What computes an element of the joint tensor, over its ordered dims."""
+        shape = self.shape
+        stored = transpose(shape, self.order)
+        pieces = []
+        for value, offset in zip(self.values, self.offsets, strict=True):
+            box = [(0, n) for n in shape]
+            box[self.axis] = (offset, offset + shape_of(value)[self.axis])
+            exprs = list(identity(shape).exprs)
+            exprs[self.axis] = ex.add([exprs[self.axis], constant(-offset)], shape)
+            at = compose(stored, IndexMap(tuple(exprs), shape))
+            domain = compose_domain(stored, box_domain(box, shape))
+            pieces.append((domain, element_of(value, at)))
+        return Choose(tuple(pieces))
+
+    def slice_of(self, number: int) -> IndexMap:
+        """Where the elements of a value lie in the joint tensor."""
+        shape = shape_of(self.values[number])
+        exprs = list(identity(shape).exprs)
+        offset = constant(self.offsets[number])
+        exprs[self.axis] = ex.add([exprs[self.axis], offset], shape)
+        return IndexMap(tuple(exprs[d] for d in self.order), shape)
+
+
+def operand_joins(module: ir.Operation) -> Iterator[Join]:
+    """What of ``module`` becomes one tensor."""
+    for op in operations(module):
+        for result in op.results:
+            if is_static(result) and len(list(result.uses)) > 1:
+                join = _join(result)
+                if join is not None:
+                    yield join
+
+
+def _join(source: ir.Value) -> Join | None:
+    found: list[ir.Value] = []
+    for use in source.uses:
+        value = _stored(use.owner.operation)
+        if value is not None and not all(map(_contracts, _readers(value))):
+            value = None
+        if value is None and is_joined(source):
+            return None  # the concat would have to be stored, too
+        if value is not None and (is_joined(source) or not _is_free(value)):
+            found.append(value)
+    computed = [v for v in found if not _is_view(v)]
+    if not computed or len(computed) == len(found) or not _dominate_readers(found):
+        return None  # nothing computes, or nothing only moves
+    found.sort(key=_begin)
+    axis = _axis([shape_of(v) for v in found])
+    if axis is None or len({str(v.type.element_type) for v in found}) > 1:
+        return None
+    natural = tuple(range(len(shape_of(found[0]))))
+    join = Join(tuple(found), axis, natural)
+    return Join(join.values, axis, _order(join))
+
+
+def is_joined(value: ir.Value) -> bool:
+    """Whether ``value`` is a concat, which costs a copy of each piece where it is stored."""
+    return not isinstance(value.owner, ir.Block) and value.owner.name == ConcatOp.OPERATION_NAME
+
+
+def _is_view(value: ir.Value) -> bool:
+    return bool(value.owner.name == ViewOp.OPERATION_NAME)
+
+
+def _is_free(value: ir.Value) -> bool:
+    """Whether contractions can read ``value``, a view, where its source lies."""
+    return _is_view(value) and "domain" not in value.owner.attributes
+
+
+def _stored(view: ir.Operation) -> ir.Value | None:
+    """What a reader of the source is stored as: a view, or a function of one."""
+    if view.name != ViewOp.OPERATION_NAME:
+        return None
+    result = view.results[0]
+    users = [use.owner.operation for use in result.uses]
+    nest = cheap_nest(users[0]) if len(users) == 1 and len(users[0].operands) == 2 else None
+    if nest is None:
+        return result
+    return users[0].results[0] if all(a.is_identity for a in nest.accesses) else None
+
+
+def _dominate_readers(values: list[ir.Value]) -> bool:
+    """Whether all values are computed before one is read."""
+    readers = [use.owner.operation for v in values for use in v.uses]
+    makers = [v.owner.operation for v in values]
+    if any(op.block != makers[0].block for op in (*readers, *makers)):
+        return False
+    return all(m.is_before_in_block(r) for m in makers for r in readers)
+
+
+def _readers(value: ir.Value) -> list[ir.Operation]:
+    """The operations that read ``value``, also through views that a contraction can take."""
+    found: list[ir.Operation] = []
+    for use in value.uses:
+        op = use.owner.operation
+        through = op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes
+        found += _readers(op.results[0]) if through else [op]
+    return found
+
+
+def _contracts(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and nest.is_contraction
+
+
+def _begin(value: ir.Value) -> int:
+    """The first element of the source that ``value`` reads, in row-major order."""
+    view = value.owner if _is_view(value) else value.owner.operands[0].owner
+    origin = [np.zeros((), np.int64)] * len(shape_of(view.results[0]))
+    strides = row_major_strides(shape_of(view.operands[0]))
+    first = (evaluate(e, origin) for e in view_map(view.operation).exprs)
+    return sum(int(i) * s for i, s in zip(first, strides, strict=True))
+
+
+def _axis(shapes: list[Shape]) -> int | None:
+    """The only dim in which the shapes differ; the last long one if they are equal."""
+    if len({len(shape) for shape in shapes}) > 1:
+        return None
+    different = [
+        d for d, extents in enumerate(zip(*shapes, strict=True)) if len(set(extents)) > 1
+    ]
+    if not different:
+        return len(shapes[0]) - 1
+    return different[0] if len(different) == 1 else None
+
+
+def _order(join: Join) -> tuple[int, ...]:
+    """The dims in the order in which the sources lie in memory, outermost first."""
+    weight = [0] * len(join.shape)
+    for load in loads(join.element()):
+        strides = row_major_strides(shape_of(load.source))
+        index = ex.add(
+            [ex.scale(e, s) for e, s in zip(load.index_map.exprs, strides, strict=True)],
+            load.index_map.shape,
+        )
+        for atom, coefficient in index.terms:
+            if isinstance(atom, Dim):
+                weight[atom.index] = max(weight[atom.index], abs(coefficient))
+    return tuple(sorted(range(len(weight)), key=lambda d: (weight[d] > 0, -weight[d], d)))
