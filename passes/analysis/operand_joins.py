@@ -89,12 +89,18 @@ class Join:
 
 def operand_joins(module: ir.Operation) -> Iterator[Join]:
     """What of ``module`` becomes one tensor."""
+    for value in _values(module):
+        if is_static(value) and len(list(value.uses)) > 1:
+            join = _join(value)
+            if join is not None:
+                yield join
+
+
+def _values(module: ir.Operation) -> Iterator[ir.Value]:
     for op in operations(module):
-        for result in op.results:
-            if is_static(result) and len(list(result.uses)) > 1:
-                join = _join(result)
-                if join is not None:
-                    yield join
+        yield from op.results
+        if op.name == "func.func" and op.regions[0].blocks:
+            yield from op.regions[0].blocks[0].arguments
 
 
 def _join(source: ir.Value) -> Join | None:

@@ -96,6 +96,25 @@ class PartialRotary(torch.nn.Module):
         return self.rotate(queries) @ self.rotate(keys).transpose(-1, -2)
 
 
+class LinearAttention(torch.nn.Module):
+    """ReLU attention of two scales, as in EfficientViT: values get a column of ones."""
+
+    def __init__(self, heads: int, depth: int) -> None:
+        super().__init__()
+        self.depth, width = depth, 3 * heads * depth
+        self.project = torch.nn.Conv2d(12, width, 1, bias=False)
+        self.scale = torch.nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        near = self.project(x)
+        both = torch.cat((near, self.scale(near)), dim=1)
+        rows = both.reshape(x.shape[0], -1, 3 * self.depth, x.shape[2] * x.shape[3])
+        queries, keys, values = rows.transpose(-1, -2).chunk(3, dim=-1)
+        values = torch.nn.functional.pad(values, (0, 1), value=1.0)
+        sums = torch.relu(queries) @ (torch.relu(keys).transpose(-1, -2) @ values)
+        return sums[..., :-1] / (sums[..., -1:] + 1.0)
+
+
 class EmbeddedBlock(torch.nn.Module):
     """An embedding that a normalization and a residual read."""
 
@@ -132,6 +151,7 @@ MODULES = {
     ),
     "rotary": (PartialRotary(3, 10, 4), (1, 9, 24)),
     "rotary of whole heads": (PartialRotary(2, 8, 8), (1, 7, 24)),
+    "linear attention": (LinearAttention(2, 4), (1, 12, 5, 6)),
     "long rows": (torch.nn.Softmax(dim=-1), (3, 5, 301)),
 }
 
