@@ -116,7 +116,7 @@ def _join(source: ir.Value) -> Join | None:
     computed = [v for v in found if not _is_view(v)]
     if not computed or len(computed) == len(found) or not _dominate_readers(found):
         return None  # nothing computes, or nothing only moves
-    found.sort(key=_begin)
+    found.sort(key=lambda value: _begin(value, source))
     axis = _axis([shape_of(v) for v in found])
     if axis is None or len({str(v.type.element_type) for v in found}) > 1:
         return None
@@ -145,6 +145,8 @@ def _stored(view: ir.Operation) -> ir.Value | None:
         return None
     result = view.results[0]
     users = [use.owner.operation for use in result.uses]
+    if len(users) == 1 and "domain" in users[0].attributes:
+        return users[0].results[0]  # padded afterwards
     nest = cheap_nest(users[0]) if len(users) == 1 and len(users[0].operands) == 2 else None
     if nest is None:
         return result
@@ -175,13 +177,15 @@ def _contracts(op: ir.Operation) -> bool:
     return nest is not None and nest.is_contraction
 
 
-def _begin(value: ir.Value) -> int:
+def _begin(value: ir.Value, source: ir.Value) -> int:
     """The first element of the source that ``value`` reads, in row-major order."""
-    view = value.owner if _is_view(value) else value.owner.operands[0].owner
-    origin = [np.zeros((), np.int64)] * len(shape_of(view.results[0]))
-    strides = row_major_strides(shape_of(view.operands[0]))
-    first = (evaluate(e, origin) for e in view_map(view.operation).exprs)
-    return sum(int(i) * s for i, s in zip(first, strides, strict=True))
+    value = value if _is_view(value) else value.owner.operands[0]
+    index = [np.zeros((), np.int64)] * len(shape_of(value))
+    while value != source:
+        index = [evaluate(e, index) for e in view_map(value.owner.operation).exprs]
+        value = value.owner.operands[0]
+    strides = row_major_strides(shape_of(source))
+    return sum(int(i) * s for i, s in zip(index, strides, strict=True))
 
 
 def _axis(shapes: list[Shape]) -> int | None:
