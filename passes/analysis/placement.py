@@ -357,7 +357,7 @@ def _takes_any_order(op: ir.Operation) -> bool:
     nest = _nest(op)
     if isinstance(nest, Refusal):
         return False
-    return nest.is_contraction or (nest.is_elementwise and not _is_row_wise(op))
+    return nest.is_contraction or (nest.is_elementwise and not is_row_wise(op))
 
 
 def _readers(value: ir.Value) -> list[ir.Operation]:
