@@ -57,18 +57,9 @@ class JoinOperands(Pass):
 
 def _replace(join: Join, context: PassContext) -> None:
     shape = [join.shape[d] for d in join.order]
-    first = _first_reader(join)
-    with ir.InsertionPoint(first), first.location:
+    place = join.place
+    with ir.InsertionPoint(place), place.location:
         type_ = ir.RankedTensorType.get(shape, join.values[0].type.element_type)
         joint = compute(join.element(), type_, context.parameters)
         for number, value in enumerate(join.values):
             value.replace_all_uses_with(view_as(joint, join.slice_of(number)))
-
-
-def _first_reader(join: Join) -> ir.Operation:
-    readers = [use.owner.operation for value in join.values for use in value.uses]
-    first = readers[0]
-    for reader in readers[1:]:
-        if reader.is_before_in_block(first):
-            first = reader
-    return first

@@ -18,6 +18,7 @@ from torch_mlir import ir
 from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import (
     Dim,
+    Domain,
     IndexMap,
     Shape,
     box_domain,
@@ -30,7 +31,17 @@ from smartmem.index_map import (
 )
 from smartmem.index_map import expr as ex
 from smartmem.index_map.expr import evaluate
-from smartmem.passes.analysis.elements import Choose, Element, cheap_nest, element_of, loads
+from smartmem.passes.analysis.elements import (
+    Choose,
+    Compute,
+    Element,
+    Load,
+    Scalar,
+    cheap_nest,
+    element_of,
+    loads,
+    walk,
+)
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import is_static, shape_of, view_map
 from smartmem.passes.base import operations
@@ -42,7 +53,7 @@ class Join:
 
     Attributes:
         values: in the order in which they lie along ``axis``.
-        axis: the dim along which the joint tensor is longer than they are.
+        axis: the dim, of those longer than 1, along which the joint tensor is longer than they are.
         order: the dims of the joint tensor in the order in which they are stored.
     """
 
@@ -52,39 +63,55 @@ class Join:
 
     @property
     def shape(self) -> Shape:
-        """Shape of the joint tensor, before its dims are ordered."""
-        shape = list(shape_of(self.values[0]))
-        shape[self.axis] = sum(shape_of(v)[self.axis] for v in self.values)
+        """Shape of the joint tensor, before its dims are ordered; dims of 1 are dropped."""
+        shape = list(_long(self.values[0]))
+        shape[self.axis] = sum(_long(v)[self.axis] for v in self.values)
         return tuple(shape)
+
+    @property
+    def place(self) -> ir.Operation:
+        """The first operation that reads one of the values."""
+        readers = [use.owner.operation for value in self.values for use in value.uses]
+        first = readers[0]
+        for reader in readers[1:]:
+            if reader.is_before_in_block(first):
+                first = reader
+        return first
 
     @property
     def offsets(self) -> list[int]:
         """Where each value begins along ``axis``."""
-        sizes = [shape_of(v)[self.axis] for v in self.values]
+        sizes = [_long(v)[self.axis] for v in self.values]
         return [sum(sizes[:k]) for k in range(len(sizes))]
 
     def element(self) -> Element:
         """What computes an element of the joint tensor, over its ordered dims."""
-        shape = self.shape
-        stored = transpose(shape, self.order)
-        pieces = []
-        for value, offset in zip(self.values, self.offsets, strict=True):
-            box = [(0, n) for n in shape]
-            box[self.axis] = (offset, offset + shape_of(value)[self.axis])
-            exprs = list(identity(shape).exprs)
-            exprs[self.axis] = ex.add([exprs[self.axis], constant(-offset)], shape)
-            at = compose(stored, IndexMap(tuple(exprs), shape))
-            domain = compose_domain(stored, box_domain(box, shape))
-            pieces.append((domain, element_of(value, at)))
-        return Choose(tuple(pieces))
+        stored = transpose(self.shape, self.order)
+        return Choose(tuple(self._piece(k, stored) for k in range(len(self.values))))
+
+    def _piece(self, number: int, stored: IndexMap) -> tuple[Domain, Element]:
+        value, offset, shape = self.values[number], self.offsets[number], self.shape
+        box = [(0, n) for n in shape]
+        box[self.axis] = (offset, offset + _long(value)[self.axis])
+        exprs = list(identity(shape).exprs)
+        exprs[self.axis] = ex.add([exprs[self.axis], constant(-offset)], shape)
+        places = iter(exprs)
+        at = tuple(next(places) if n > 1 else constant(0) for n in shape_of(value))
+        domain = compose_domain(stored, box_domain(box, shape))
+        return domain, element_of(value, compose(stored, IndexMap(at, shape)))
 
     def slice_of(self, number: int) -> IndexMap:
         """Where the elements of a value lie in the joint tensor."""
         shape = shape_of(self.values[number])
-        exprs = list(identity(shape).exprs)
+        exprs = [e for e, n in zip(identity(shape).exprs, shape, strict=True) if n > 1]
         offset = constant(self.offsets[number])
         exprs[self.axis] = ex.add([exprs[self.axis], offset], shape)
         return IndexMap(tuple(exprs[d] for d in self.order), shape)
+
+
+def _long(value: ir.Value) -> Shape:
+    """The shape without dims of 1."""
+    return tuple(n for n in shape_of(value) if n > 1)
 
 
 def operand_joins(module: ir.Operation) -> Iterator[Join]:
@@ -114,14 +141,22 @@ def _join(source: ir.Value) -> Join | None:
         if value is not None and (is_joined(source) or not _is_free(value)):
             found.append(value)
     computed = [v for v in found if not _is_view(v)]
-    if not computed or len(computed) == len(found) or not _dominate_readers(found):
+    if not computed or len(computed) == len(found):
         return None  # nothing computes, or nothing only moves
     found.sort(key=lambda value: _begin(value, source))
-    axis = _axis([shape_of(v) for v in found])
+    if any(
+        use.owner.operation.block != found[0].owner.operation.block
+        for v in found
+        for use in v.uses
+    ):
+        return None
+    axis = _axis([_long(v) for v in found])
     if axis is None or len({str(v.type.element_type) for v in found}) > 1:
         return None
-    natural = tuple(range(len(shape_of(found[0]))))
+    natural = tuple(range(len(_long(found[0]))))
     join = Join(tuple(found), axis, natural)
+    if not _is_known_before(join.element(), join.place):
+        return None
     return Join(join.values, axis, _order(join))
 
 
@@ -153,13 +188,29 @@ def _stored(view: ir.Operation) -> ir.Value | None:
     return users[0].results[0] if all(a.is_identity for a in nest.accesses) else None
 
 
-def _dominate_readers(values: list[ir.Value]) -> bool:
-    """Whether all values are computed before one is read."""
-    readers = [use.owner.operation for v in values for use in v.uses]
-    makers = [v.owner.operation for v in values]
-    if any(op.block != makers[0].block for op in (*readers, *makers)):
-        return False
-    return all(m.is_before_in_block(r) for m in makers for r in readers)
+def _is_known_before(element: Element, place: ir.Operation) -> bool:
+    """Whether all that ``element`` needs is computed before ``place``."""
+    return all(_dominates(v, place) for node in walk(element) for v in _needs(node))
+
+
+def _needs(node: Element) -> list[ir.Value]:
+    if isinstance(node, Load):
+        return [node.source]
+    if isinstance(node, Scalar):
+        return [node.value]
+    if not isinstance(node, Compute):
+        return []
+    inner = [op.operation for op in node.op.regions[0].blocks[0].operations]
+    made = {value for op in inner for value in op.results}
+    arguments = set(node.op.regions[0].blocks[0].arguments)
+    return [v for op in inner for v in op.operands if v not in made and v not in arguments]
+
+
+def _dominates(value: ir.Value, place: ir.Operation) -> bool:
+    if isinstance(value.owner, ir.Block):
+        return True
+    maker = value.owner.operation
+    return maker.block == place.block and maker.is_before_in_block(place)
 
 
 def _readers(value: ir.Value) -> list[ir.Operation]:
