@@ -56,10 +56,9 @@ class JoinOperands(Pass):
 
 
 def _replace(join: Join, context: PassContext) -> None:
-    shape = [join.shape[d] for d in join.order]
     place = join.place
     with ir.InsertionPoint(place), place.location:
-        type_ = ir.RankedTensorType.get(shape, join.values[0].type.element_type)
+        type_ = ir.RankedTensorType.get(join.shape, join.values[0].type.element_type)
         joint = compute(join.element(), type_, context.parameters)
         for number, value in enumerate(join.values):
             value.replace_all_uses_with(view_as(joint, join.slice_of(number)))

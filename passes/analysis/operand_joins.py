@@ -17,17 +17,13 @@ from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import (
-    Dim,
     Domain,
     IndexMap,
     Shape,
     box_domain,
-    compose,
-    compose_domain,
     constant,
     identity,
     row_major_strides,
-    transpose,
 )
 from smartmem.index_map import expr as ex
 from smartmem.index_map.expr import evaluate
@@ -39,7 +35,6 @@ from smartmem.passes.analysis.elements import (
     Scalar,
     cheap_nest,
     element_of,
-    loads,
     walk,
 )
 from smartmem.passes.analysis.loops import loop_nest
@@ -54,16 +49,14 @@ class Join:
     Attributes:
         values: in the order in which they lie along ``axis``.
         axis: the dim, of those longer than 1, along which the joint tensor is longer than they are.
-        order: the dims of the joint tensor in the order in which they are stored.
     """
 
     values: tuple[ir.Value, ...]
     axis: int
-    order: tuple[int, ...]
 
     @property
     def shape(self) -> Shape:
-        """Shape of the joint tensor, before its dims are ordered; dims of 1 are dropped."""
+        """Shape of the joint tensor, without dims of 1."""
         shape = list(_long(self.values[0]))
         shape[self.axis] = sum(_long(v)[self.axis] for v in self.values)
         return tuple(shape)
@@ -85,11 +78,10 @@ class Join:
         return [sum(sizes[:k]) for k in range(len(sizes))]
 
     def element(self) -> Element:
-        """What computes an element of the joint tensor, over its ordered dims."""
-        stored = transpose(self.shape, self.order)
-        return Choose(tuple(self._piece(k, stored) for k in range(len(self.values))))
+        """What computes an element of the joint tensor."""
+        return Choose(tuple(map(self._piece, range(len(self.values)))))
 
-    def _piece(self, number: int, stored: IndexMap) -> tuple[Domain, Element]:
+    def _piece(self, number: int) -> tuple[Domain, Element]:
         value, offset, shape = self.values[number], self.offsets[number], self.shape
         box = [(0, n) for n in shape]
         box[self.axis] = (offset, offset + _long(value)[self.axis])
@@ -97,8 +89,7 @@ class Join:
         exprs[self.axis] = ex.add([exprs[self.axis], constant(-offset)], shape)
         places = iter(exprs)
         at = tuple(next(places) if n > 1 else constant(0) for n in shape_of(value))
-        domain = compose_domain(stored, box_domain(box, shape))
-        return domain, element_of(value, compose(stored, IndexMap(at, shape)))
+        return box_domain(box, shape), element_of(value, IndexMap(at, shape))
 
     def slice_of(self, number: int) -> IndexMap:
         """Where the elements of a value lie in the joint tensor."""
@@ -106,7 +97,7 @@ class Join:
         exprs = [e for e, n in zip(identity(shape).exprs, shape, strict=True) if n > 1]
         offset = constant(self.offsets[number])
         exprs[self.axis] = ex.add([exprs[self.axis], offset], shape)
-        return IndexMap(tuple(exprs[d] for d in self.order), shape)
+        return IndexMap(tuple(exprs), shape)
 
 
 def _long(value: ir.Value) -> Shape:
@@ -153,11 +144,8 @@ def _join(source: ir.Value) -> Join | None:
     axis = _axis([_long(v) for v in found])
     if axis is None or len({str(v.type.element_type) for v in found}) > 1:
         return None
-    natural = tuple(range(len(_long(found[0]))))
-    join = Join(tuple(found), axis, natural)
-    if not _is_known_before(join.element(), join.place):
-        return None
-    return Join(join.values, axis, _order(join))
+    join = Join(tuple(found), axis)
+    return join if _is_known_before(join.element(), join.place) else None
 
 
 def is_joined(value: ir.Value) -> bool:
@@ -249,18 +237,3 @@ def _axis(shapes: list[Shape]) -> int | None:
     if not different:
         return len(shapes[0]) - 1
     return different[0] if len(different) == 1 else None
-
-
-def _order(join: Join) -> tuple[int, ...]:
-    """The dims in the order in which the sources lie in memory, outermost first."""
-    weight = [0] * len(join.shape)
-    for load in loads(join.element()):
-        strides = row_major_strides(shape_of(load.source))
-        index = ex.add(
-            [ex.scale(e, s) for e, s in zip(load.index_map.exprs, strides, strict=True)],
-            load.index_map.shape,
-        )
-        for atom, coefficient in index.terms:
-            if isinstance(atom, Dim):
-                weight[atom.index] = max(weight[atom.index], abs(coefficient))
-    return tuple(sorted(range(len(weight)), key=lambda d: (weight[d] > 0, -weight[d], d)))

@@ -13,16 +13,13 @@ from torch_mlir.dialects import arith, linalg
 from smartmem.index_map import (
     Dim,
     Expr,
-    IndexMap,
     Shape,
     atoms,
     bounds,
     digit_form,
     dim,
     layout_of,
-    row_major_strides,
 )
-from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
 from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
@@ -44,19 +41,16 @@ def compute(element: Element, type_: ir.RankedTensorType, parameters: Parameters
     """
     shape = tuple(type_.shape)
     operands: dict[Load, Operand] = {}
-    gathered: dict[Load, GatherPiece] = {}
     for load in loads(element):
         operand = _slice(load, shape) or _constant(load, shape, parameters)
         if operand is not None:
             operands[load] = operand
-        else:
-            gathered[load] = _rows(load, shape)
     maps = [to_affine_map(e, len(shape), type_.context) for _, e in operands.values()]
 
     def body(arguments: Sequence[ir.Value]) -> ir.Value:
         known: dict[Element, ir.Value] = dict(zip(operands, arguments, strict=True))
         indices = [linalg.IndexOp(d).result for d in range(len(shape))]
-        return _Body(shape, indices, gathered, known).value(element)
+        return _Body(shape, indices, known).value(element)
 
     inputs = [value for value, _ in operands.values()]
     return build.elementwise(inputs, maps, build.empty(type_), body)
@@ -108,24 +102,6 @@ def _constant(load: Load, shape: Shape, parameters: Parameters) -> Operand | Non
     return op.results[0], tuple(dim(d) for d in used)
 
 
-def _rows(load: Load, shape: Shape) -> GatherPiece:
-    """The source as rows, one of which the innermost loop reads in order, if that is so.
-
-    The code generator then sees a contiguous load, where it would gather elements.
-    """
-    extents, exprs = shape_of(load.source), load.index_map.exprs
-    strides = row_major_strides(extents)
-    index = ex.add([ex.scale(e, s) for e, s in zip(exprs, strides, strict=True)], shape)
-    inner, length = Dim(len(shape) - 1), shape[-1]
-    rest = Expr(tuple((a, c) for a, c in index.terms if a != inner), index.const)
-    multiples = all(c % length == 0 for c in (*(c for _, c in rest.terms), rest.const))
-    if dict(index.terms).get(inner) != 1 or not multiples or math.prod(extents) % length:
-        return GatherPiece(load.source, load.index_map)
-    rows = Expr(tuple((a, c // length) for a, c in rest.terms), rest.const // length)
-    source = reshaped(load.source, (math.prod(extents) // length, length))
-    return GatherPiece(source, IndexMap((rows, dim(len(shape) - 1)), shape))
-
-
 def _dims(expr: Expr) -> list[Dim]:
     return [atom for atom in atoms(expr) if isinstance(atom, Dim)]
 
@@ -136,7 +112,6 @@ class _Body:
 
     shape: Shape
     indices: list[ir.Value]
-    gathered: dict[Load, GatherPiece]
     known: dict[Element, ir.Value]
 
     def value(self, element: Element) -> ir.Value:
@@ -148,7 +123,8 @@ class _Body:
         if isinstance(element, Scalar):
             return element.value
         if isinstance(element, Load):
-            return element_at(self.gathered[element], self.indices, self.shape)
+            piece = GatherPiece(element.source, element.index_map)
+            return element_at(piece, self.indices, self.shape)
         if isinstance(element, Compute):
             return _inlined(element.op, [self.value(e) for e in element.operands])
         return self._chosen(element)
