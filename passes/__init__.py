@@ -15,7 +15,9 @@ from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
+from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
+from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_rows import PadRows
@@ -39,8 +41,10 @@ PASSES: tuple[type[Pass], ...] = (
     RecomputeRows,
     ComposeViews,
     FuseSiblings,
+    JoinOperands,
     EliminateViews,
     PadRows,
+    FuseConcats,
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
@@ -60,8 +64,14 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("rewritten", (_FUSE, RewriteAlgebra, FoldConstants)),
     ("layouts", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
-    ("eliminated", (_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, EliminateViews)),
-    ("packed", (PadRows, PackWeights)),
+    (
+        "eliminated",
+        (
+            *(_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, JoinOperands),
+            *(EliminateViews, PadRows, FuseConcats),
+        ),
+    ),
+    ("packed", (PackWeights,)),
     ("lowered", (LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, FormRegions, ConfigureKernels)),
 )
 

@@ -118,10 +118,17 @@ def operations(root: ir.Operation) -> list[ir.Operation]:
 def erase_unused(root: ir.Operation) -> None:
     """Erases tensor computations in ``root`` without readers: use counts tell the truth."""
     for op in reversed(operations(root)):
-        is_tensor = op.results and isinstance(op.results[0].type, ir.RankedTensorType)
-        pure = op.name.startswith(("linalg.", "tensor.", "smartmem.", "arith."))
-        if is_tensor and pure and not any(list(r.uses) for r in op.results):
-            op.erase()
+        erase_if_unused(op)
+
+
+def erase_if_unused(op: ir.Operation) -> bool:
+    """Erases ``op`` if it computes tensors that nothing reads; whether it did."""
+    is_tensor = op.results and isinstance(op.results[0].type, ir.RankedTensorType)
+    pure = op.name.startswith(("linalg.", "tensor.", "smartmem.", "arith."))
+    if not is_tensor or not pure or any(list(r.uses) for r in op.results):
+        return False
+    op.erase()
+    return True
 
 
 def _parse_value(argument: str, name: str, text: str, type_: type) -> bool | int | str:

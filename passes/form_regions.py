@@ -9,7 +9,8 @@ Rewrites:
         other readers of %r read a slice
 
 A slice beside a contraction would be a copy in the code generator; in the region it is
-an offset. The region is an operation of IREE, in generic form; its location is
+an offset. Each operation of a region looks elements of a table up itself; the same lookup
+can be in several regions. The region is an operation of IREE, in generic form; its location is
 ``smartmem.group.<number>``, by which messages of iree-compile and the report name it.
 
 Keeps pairs apart that the plan refuses; each has a remark with the reason.
@@ -32,10 +33,12 @@ from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.base import REGION, Pass, PassContext
+from smartmem.passes.lowering.copy_lookups import copy_lookups
+from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
 from smartmem.passes.lowering.interchange_loops import interchange_loops
 from smartmem.passes.lowering.write_padded import write_padded
 
-REGION_OPERATIONS = (REGION, "flow.return")
+REGION_OPERATIONS = (REGION, "flow.return", BITCAST)
 """The operations of IREE that this pass makes."""
 
 _INITIAL = ("linalg.fill", "tensor.empty")
@@ -56,7 +59,9 @@ class FormRegions(Pass):
         for function in module.regions[0].blocks[0].operations:
             if function.operation.name != "func.func" or not function.regions[0].blocks:
                 continue
-            plan = fusion_plan(function.regions[0].blocks[0], refuse_fusion)
+            block = function.regions[0].blocks[0]
+            copy_lookups(block)
+            plan = fusion_plan(block, refuse_fusion)
             self._remark(plan, context)
             for group in plan.groups:
                 refusal = refuse_region(group)
@@ -67,6 +72,7 @@ class FormRegions(Pass):
                 for op, order in loop_orders(group.operations).items():
                     place = group.operations.index(op)
                     group.operations[place] = interchange_loops(op, order)
+                group.operations = inline_lookups(group.operations)
                 _wrap(group, self._end(group, context), number)
                 number += 1
 

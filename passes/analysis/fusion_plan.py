@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 from torch_mlir import ir
 
-from smartmem.dialect import MANY_TO_MANY, ONE_TO_ONE
+from smartmem.dialect import MANY_TO_MANY, ONE_TO_ONE, SHUFFLE
 from smartmem.passes.analysis.classification import classify
 from smartmem.passes.analysis.fusion_table import TABLE
+from smartmem.passes.analysis.lookups import is_lookup
 from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.rows import is_made_by, origin, readers, row_operators
 
@@ -91,7 +92,7 @@ class _Planner:
             self._group |= dict.fromkeys(members, group)
         for op in operations:
             if op not in self._group and is_kernel(op):
-                self._group[op] = Group([op], classify(op).mapping)
+                self._group[op] = Group([op], _mapping(op))
         self._refused: dict[tuple[ir.Operation, ir.Operation], str] = {}
 
     def plan(self) -> Plan:
@@ -177,6 +178,11 @@ class _Planner:
         if len(_inputs([*producer.operations, *consumer.operations])) > MAX_OPERANDS:
             return Refusal(f"the kernel would read more than {MAX_OPERANDS} tensors")
         return self._legality(producer, consumer)
+
+
+def _mapping(op: ir.Operation) -> str:
+    """The mapping type; of a lookup that of a movement, since nothing is computed twice."""
+    return SHUFFLE if is_lookup(op) else classify(op).mapping
 
 
 def is_kernel(op: ir.Operation) -> bool:

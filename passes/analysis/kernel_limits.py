@@ -10,6 +10,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.fusion_plan import Group
+from smartmem.passes.analysis.lookups import is_lookup
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
@@ -81,7 +82,9 @@ def _is_reduction(op: ir.Operation) -> bool:
 
 
 def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
-    """Elementwise operations before a reduction."""
+    """Elementwise operations before a reduction, or beside one: before its end."""
+    if all(map(is_lookup, producer.operations)):
+        return _refuse_lookup(producer)
     if sum(map(_is_reduction, consumer.operations)) < 2:
         return Refusal("a reduction loads its operands as vectors: it reads stored ones")
     # A row-wise operator keeps the row that it computes, if it is computed as it lies.
@@ -89,6 +92,15 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
         nest = loop_nest(op)
         if nest is not None and not nest.uses_index and not nest.keeps_order:
             return Refusal("a normalization would compute its row in another order")
+    return None
+
+
+def _refuse_lookup(lookup: Group) -> Refusal | None:
+    """Row-wise operators, and the ends of contractions, look up element by element."""
+    for op in readers(lookup.result):
+        nest = loop_nest(op) if op.name == "linalg.generic" else None
+        if nest is None or nest.is_contraction:
+            return Refusal("a contraction loads its operands as vectors: it reads stored ones")
     return None
 
 

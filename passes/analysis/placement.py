@@ -112,7 +112,7 @@ def early_placement(view: ir.Operation, parameters: Parameters) -> Placement | R
     if isinstance(permuted, InWeights):
         return permuted
     above = _above_producer(view)
-    if not isinstance(above, Refusal) and _is_row_wise(above.op):
+    if not isinstance(above, Refusal) and is_row_wise(above.op):
         # All of a normalization moves to the new order: one iteration domain, one kernel.
         return above
     return Refusal("no contraction reads it, and no normalization makes it")
@@ -307,7 +307,7 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
     access = _access(op, operand, nest, through, shape_of(view.operands[0]))
     if isinstance(access, Refusal) or not nest.is_elementwise or not _is_free_to_order(op):
         return access
-    if _is_row_wise(op) and not _permutes_rows(op, access):
+    if is_row_wise(op) and not _permutes_rows(op, access):
         return access
     permuted = len(access.layout.source_digits) == len(access.form.digit_shape)
     return replace(access, keeps_order=permuted)
@@ -357,7 +357,7 @@ def _takes_any_order(op: ir.Operation) -> bool:
     nest = _nest(op)
     if isinstance(nest, Refusal):
         return False
-    return nest.is_contraction or (nest.is_elementwise and not _is_row_wise(op))
+    return nest.is_contraction or (nest.is_elementwise and not is_row_wise(op))
 
 
 def _readers(value: ir.Value) -> list[ir.Operation]:
@@ -454,7 +454,7 @@ def is_contracted(value: ir.Value) -> bool:
     return False
 
 
-def _is_row_wise(op: ir.Operation) -> bool:
+def is_row_wise(op: ir.Operation) -> bool:
     """Whether ``op`` is a reduction, or an elementwise operation that reads one's result."""
     return _sums(op) or any(
         _sums(value.owner.operation)

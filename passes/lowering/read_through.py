@@ -122,16 +122,16 @@ def _pick(
 ) -> ir.Value:
     value = fill
     for piece in reversed(pieces):
-        element = _element(piece, indices, shape)
+        element = element_at(piece, indices, shape)
         if value is None or not piece.domain.constraints:
             value = element
             continue
-        value = arith.select(_holds(piece.domain, indices, shape), element, value)
+        value = arith.select(holds_at(piece.domain, indices, shape), element, value)
     assert value is not None
     return value
 
 
-def _element(piece: GatherPiece, indices: list[ir.Value], shape: Shape) -> ir.Value:
+def element_at(piece: GatherPiece, indices: list[ir.Value], shape: Shape) -> ir.Value:
     """The element read, with indices clamped where they can leave the source."""
     at = []
     for expr, extent in zip(piece.index_map.exprs, shape_of(piece.source), strict=True):
@@ -145,7 +145,8 @@ def _element(piece: GatherPiece, indices: list[ir.Value], shape: Shape) -> ir.Va
     return tensor.ExtractOp(piece.source, at).result
 
 
-def _holds(domain: Domain, indices: list[ir.Value], shape: Shape) -> ir.Value:
+def holds_at(domain: Domain, indices: list[ir.Value], shape: Shape) -> ir.Value:
+    """Whether the domain, which has constraints, holds the index."""
     truth: ir.Value | None = None
     for constraint in domain.constraints:
         value = compute_index(constraint, indices, shape)

@@ -10,6 +10,7 @@ import pytest
 
 import smartmem
 from smartmem.backend.devices import probe_vulkan, usable_devices
+from smartmem.compiler import CompiledModel
 
 torch = pytest.importorskip("torch")
 
@@ -72,6 +73,62 @@ class RolledSoftmax(torch.nn.Module):
         return torch.softmax(torch.roll(x, (-2, 3), (2, 3)), dim=1)
 
 
+class PartialRotary(torch.nn.Module):
+    """Attention scores with a rotary embedding of the first dims of each head."""
+
+    def __init__(self, heads: int, depth: int, rotated: int) -> None:
+        super().__init__()
+        self.heads, self.depth, self.rotated = heads, depth, rotated
+        self.project = torch.nn.Linear(24, heads * 2 * depth)
+        angle = torch.outer(torch.arange(40.0), torch.linspace(1.0, 0.1, rotated // 2))
+        self.register_buffer("angle", torch.cat((angle, angle), -1))
+
+    def rotate(self, x: torch.Tensor) -> torch.Tensor:
+        front, rest = x[..., : self.rotated], x[..., self.rotated :]
+        angle = self.angle[: x.shape[-2]]
+        low, high = front.chunk(2, -1)
+        turned = front * angle.cos() + torch.cat((-high, low), -1) * angle.sin()
+        return torch.cat((turned, rest), -1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = self.project(x).view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        queries, keys = heads.chunk(2, -1)
+        return self.rotate(queries) @ self.rotate(keys).transpose(-1, -2)
+
+
+class LinearAttention(torch.nn.Module):
+    """ReLU attention of two scales, as in EfficientViT: values get a column of ones."""
+
+    def __init__(self, heads: int, depth: int) -> None:
+        super().__init__()
+        self.depth, width = depth, 3 * heads * depth
+        self.project = torch.nn.Conv2d(12, width, 1, bias=False)
+        self.scale = torch.nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        near = self.project(x)
+        both = torch.cat((near, self.scale(near)), dim=1)
+        rows = both.reshape(x.shape[0], -1, 3 * self.depth, x.shape[2] * x.shape[3])
+        queries, keys, values = rows.transpose(-1, -2).chunk(3, dim=-1)
+        values = torch.nn.functional.pad(values, (0, 1), value=1.0)
+        sums = torch.relu(queries) @ (torch.relu(keys).transpose(-1, -2) @ values)
+        return sums[..., :-1] / (sums[..., -1:] + 1.0)
+
+
+class EmbeddedBlock(torch.nn.Module):
+    """An embedding that a normalization and a residual read."""
+
+    def __init__(self, norm: torch.nn.Module) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(50, 24)
+        self.norm = norm
+        self.linear = torch.nn.Linear(24, 24)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.table(ids)
+        return x + self.linear(self.norm(x))
+
+
 MODULES = {
     "channels first": (ChannelsFirstNorm(24), (1, 24, 7, 6)),
     "padded residuals": (
@@ -92,6 +149,9 @@ MODULES = {
         torch.nn.Sequential(RolledSoftmax(), FlippedSoftmax()),
         (3, 5, 6, 7),
     ),
+    "rotary": (PartialRotary(3, 10, 4), (1, 9, 24)),
+    "rotary of whole heads": (PartialRotary(2, 8, 8), (1, 7, 24)),
+    "linear attention": (LinearAttention(2, 4), (1, 12, 5, 6)),
     "long rows": (torch.nn.Softmax(dim=-1), (3, 5, 301)),
 }
 
@@ -103,9 +163,34 @@ def test_kernels_give_the_numbers_of_pytorch(name: str, target: str) -> None:
     torch.manual_seed(0)
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    x = torch.randn(shape)
+    assert_same(module, torch.randn(shape), target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("norm", [torch.nn.LayerNorm, torch.nn.RMSNorm])
+def test_lookups_in_kernels_give_the_numbers_of_pytorch(
+    norm: type[torch.nn.Module], target: str
+) -> None:
+    torch.manual_seed(0)
+    ids = torch.tensor([[0, 49, 7, 7, 31, 1]])
+    compiled = assert_same(EmbeddedBlock(norm(24)), ids, target)
+    assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rotary_embeddings_only_compute(target: str) -> None:
+    torch.manual_seed(0)
+    module, shape = MODULES["rotary"]
+    compiled = assert_same(module, torch.randn(shape), target)
+    # The projection, one kernel each for queries and keys, and the scores.
+    assert compiled.statistics.kernels == 4
+    assert compiled.statistics.copies == 0
+
+
+def assert_same(module: torch.nn.Module, x: torch.Tensor, target: str) -> CompiledModel:
     with torch.no_grad():
         expected = module.eval()(x).numpy()
     compiled = smartmem.compile(module, inputs=(x,), target=target)
     error = np.abs(compiled(x).numpy() - expected).max() / np.abs(expected).max()
     assert error < 1e-5
+    return compiled

@@ -1,0 +1,36 @@
+"""Lookups: operations that read elements at indices known when the model runs.
+
+An embedding is one, also with a position added to it. Computing an element of it is hardly
+more than reading one, so that each reader can as well look it up itself: what would be
+stored between is read just as often.
+"""
+
+from __future__ import annotations
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.loops import loop_nest
+
+_EXTRACT = "tensor.extract"
+
+_CHEAP = ("arith.addf", "arith.subf", "arith.mulf")
+"""What may be computed again for each reader, once for each element."""
+
+
+def is_lookup(op: ir.Operation) -> bool:
+    """Whether ``op`` reads one element of a table for each of its own, and little more."""
+    if op.name != "linalg.generic" or len(op.operands) < 2:
+        return False
+    nest = loop_nest(op)
+    if nest is None or not nest.is_elementwise:
+        return False
+    inner = [o.operation for o in op.regions[0].blocks[0].operations][:-1]
+    names = [o.name for o in inner]
+    if names.count(_EXTRACT) != 1 or sum(name in _CHEAP for name in names) > 1:
+        return False
+    return all(o.name in (_EXTRACT, *_CHEAP) or _computes_index(o) for o in inner)
+
+
+def _computes_index(op: ir.Operation) -> bool:
+    whole = all(isinstance(r.type, (ir.IndexType, ir.IntegerType)) for r in op.results)
+    return whole and op.name.startswith(("arith.", "linalg.index"))

@@ -1,0 +1,78 @@
+"""Fuse concats with the elementwise operations that make their pieces, and read them.
+
+Rewrites:
+  concat(f(x), y)     ->  g(x, y), which computes f or takes y, by position
+  h(concat(f(x), y))  ->  h(g(x, y)), in one operation
+
+  %r = "smartmem.concat"(view of f(%x), view of %y) {domains = [(d0) -> (15 - d0), ...]}
+    ->
+  %r = linalg.generic ins(slice of %x, slice of %y) {
+    %d = linalg.index 0; ...; arith.select %is_below_16, f(%x), %y
+  }
+
+A concat for which nobody can choose between the pieces is stored; each piece that does
+not lie in memory anyway is then a kernel, and each one that does, a copy. Here all of it
+is one kernel, which computes as it moves: the rotary embedding of a part of each head.
+
+Keeps pieces apart that contractions or normalizations end with, and those whose
+arithmetic is dear: of each element all pieces are computed, and one is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp
+from smartmem.passes.analysis.elements import (
+    Element,
+    computes_pieces,
+    computing_nest,
+    element_of,
+    loads,
+)
+from smartmem.passes.analysis.placement import ends_contraction, is_row_wise
+from smartmem.passes.base import Pass, PassContext, erase_if_unused, operations
+from smartmem.passes.lowering.compute_elements import compute
+
+
+@dataclass(frozen=True)
+class FuseConcats(Pass):
+    """Computes the pieces of a concat where it is stored, or read."""
+
+    argument = "smartmem-fuse-concats"
+    summary = "Fuse concats with the elementwise operations that make their pieces"
+
+    max_loads: int = 8
+    """How many different elements one element of the result may need."""
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rewrites readers first: what reads a concat computes its pieces itself."""
+        for op in reversed(operations(module)):
+            # What a reader has taken in must not count as a reader of what comes next.
+            if erase_if_unused(op) or not _may_be_root(op):
+                continue
+            element = element_of(op.results[0])
+            if computes_pieces(element):
+                self._fuse(op, element, context)
+
+    def _fuse(self, op: ir.Operation, element: Element, context: PassContext) -> None:
+        if (needed := len(loads(element))) > self.max_loads:
+            reason = f"{needed} elements would be read for each one, not {self.max_loads}"
+            context.remark(self.argument, op, False, reason)
+            return
+        context.remark(self.argument, op, True, "one operation computes all pieces")
+        result = op.results[0]
+        with ir.InsertionPoint(op), op.location:
+            new = compute(element, result.type, context.parameters)
+        result.replace_all_uses_with(new)
+        op.erase()
+
+
+def _may_be_root(op: ir.Operation) -> bool:
+    if op.name == ConcatOp.OPERATION_NAME:
+        return True
+    if computing_nest(op) is None:
+        return False
+    return not ends_contraction(op) and not is_row_wise(op)

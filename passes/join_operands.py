@@ -1,0 +1,64 @@
+"""Compute in one operation what contractions read of one tensor.
+
+Rewrites:
+  contraction(f(view(x)), view(x, padded))  ->  y = all of both, element by element;
+                                                contraction(slice of y, slice of y)
+
+  %q = relu(view of %x); %k = relu(view of %x); %v = view of %x, with a column of ones
+    ->
+  %y = linalg.generic { by position: relu of an element of %x, an element of %x, or 1 }
+  %q, %k, %v = slices of %y
+
+Linear attention reads queries, keys and values so. A padded view is a kernel that only
+moves data, and a concat that is read in parts, a copy of each piece. A contraction reads
+a slice where it lies.
+
+Keeps what others read, too, and what needs more than ``max-loads`` elements for each one.
+Runs before ``smartmem-eliminate-views``, which puts the slices into the contractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.elements import loads
+from smartmem.passes.analysis.operand_joins import Join, operand_joins
+from smartmem.passes.base import Pass, PassContext, erase_unused
+from smartmem.passes.lowering.compute_elements import compute
+from smartmem.passes.lowering.split_loops import view_as
+
+
+@dataclass(frozen=True)
+class JoinOperands(Pass):
+    """Makes one tensor of operands that are functions and parts of one tensor."""
+
+    argument = "smartmem-join-operands"
+    summary = "Compute in one operation what contractions read of one tensor"
+
+    max_loads: int = 4
+    """How many different elements one element of the joint tensor may need."""
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Joins what ``operand_joins`` finds."""
+        for join in list(operand_joins(module)):
+            last = join.values[-1].owner.operation
+            needed = len(loads(join.element()))
+            if needed > self.max_loads:
+                reason = f"{needed} elements would be read for each one, not {self.max_loads}"
+                context.remark(self.argument, last, False, reason)
+                continue
+            reason = f"one operation computes {len(join.values)} operands of contractions"
+            context.remark(self.argument, last, True, reason)
+            _replace(join, context)
+        erase_unused(module)
+
+
+def _replace(join: Join, context: PassContext) -> None:
+    place = join.place
+    with ir.InsertionPoint(place), place.location:
+        type_ = ir.RankedTensorType.get(join.shape, join.values[0].type.element_type)
+        joint = compute(join.element(), type_, context.parameters)
+        for number, value in enumerate(join.values):
+            value.replace_all_uses_with(view_as(joint, join.slice_of(number)))

@@ -1,0 +1,154 @@
+"""Compute a tensor by one ``linalg.generic`` from the tree of its elements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch_mlir import ir
+from torch_mlir.dialects import arith, linalg
+
+from smartmem.index_map import (
+    Dim,
+    Expr,
+    Shape,
+    atoms,
+    bounds,
+    digit_form,
+    dim,
+    layout_of,
+)
+from smartmem.index_map.affine import to_affine_map
+from smartmem.index_map.expr import evaluate
+from smartmem.parameters import Parameters
+from smartmem.passes.analysis.elements import Choose, Compute, Element, Load, Scalar, loads
+from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.read_through import GatherPiece, element_at, holds_at
+from smartmem.passes.lowering.split_loops import Operand, reshaped, view_as
+
+# A constant that is read at other places is written anew up to this many elements.
+_CONSTANT_LIMIT = 1 << 20
+
+
+def compute(element: Element, type_: ir.RankedTensorType, parameters: Parameters) -> ir.Value:
+    """The tensor of ``type_`` whose elements ``element`` describes.
+
+    What lies in one slice is read through an indexing map, as vectors; constants are
+    brought into such an order now. Only the rest is read element by element.
+    """
+    shape = tuple(type_.shape)
+    operands: dict[Load, Operand] = {}
+    for load in loads(element):
+        operand = _slice(load, shape) or _constant(load, shape, parameters)
+        if operand is not None:
+            operands[load] = operand
+    maps = [to_affine_map(e, len(shape), type_.context) for _, e in operands.values()]
+
+    def body(arguments: Sequence[ir.Value]) -> ir.Value:
+        known: dict[Element, ir.Value] = dict(zip(operands, arguments, strict=True))
+        indices = [linalg.IndexOp(d).result for d in range(len(shape))]
+        return _Body(shape, indices, known).value(element)
+
+    inputs = [value for value, _ in operands.values()]
+    return build.elementwise(inputs, maps, build.empty(type_), body)
+
+
+def _slice(load: Load, shape: Shape) -> Operand | None:
+    """The source as a slice that whole loops index, if the load never leaves it."""
+    extents = shape_of(load.source)
+    ranges = (bounds(e, shape) for e in load.index_map.exprs)
+    if any(low < 0 or high >= n for (low, high), n in zip(ranges, extents, strict=True)):
+        return None
+    form = digit_form(load.index_map)
+    if form is None or any(len(radix) > 1 for radix in form.radices):
+        return None
+    layout = layout_of(form, extents)
+    if layout is None or any(stride != 1 for stride in layout.strides):
+        return None
+    loops = [loop for loop, radix in enumerate(form.radices) if radix]
+    part = view_as(reshaped(load.source, layout.source), layout.slice_map())
+    digits = layout.source_digits
+    part = reshaped(part, [layout.digit_shape[d] for d in digits])
+    return part, tuple(dim(loops[d]) for d in digits)
+
+
+def _constant(load: Load, shape: Shape, parameters: Parameters) -> Operand | None:
+    """A known constant in the order in which the loops read it.
+
+    Where the load leaves it, nothing wants the element: the nearest one stands there.
+    """
+    owner = load.source.owner
+    if isinstance(owner, ir.Block) or owner.name != "arith.constant":
+        return None
+    array = parameters.value(owner.attributes["value"].maybe_downcast())
+    exprs = load.index_map.exprs
+    used = sorted({a.index for e in exprs for a in _dims(e)})
+    kept = tuple(shape[d] for d in used)
+    if array is None or math.prod(kept) > _CONSTANT_LIMIT:
+        return None
+    grid = np.ogrid[tuple(slice(n if d in used else 1) for d, n in enumerate(shape))]
+    places = [
+        np.clip(evaluate(e, list(grid)), 0, n - 1)
+        for e, n in zip(exprs, array.shape, strict=True)
+    ]
+    full = tuple(n if d in used else 1 for d, n in enumerate(shape))
+    taken = array[tuple(np.broadcast_to(p, full) for p in places)].reshape(kept)
+    type_ = build.tensor_type(load.source, kept)
+    attribute = parameters.add("folded", taken, type_)
+    op = ir.Operation.create("arith.constant", [type_], [], {"value": attribute})
+    return op.results[0], tuple(dim(d) for d in used)
+
+
+def _dims(expr: Expr) -> list[Dim]:
+    return [atom for atom in atoms(expr) if isinstance(atom, Dim)]
+
+
+@dataclass
+class _Body:
+    """Writes a tree into the body of a generic over ``shape``."""
+
+    shape: Shape
+    indices: list[ir.Value]
+    known: dict[Element, ir.Value]
+
+    def value(self, element: Element) -> ir.Value:
+        if element not in self.known:
+            self.known[element] = self._new(element)
+        return self.known[element]
+
+    def _new(self, element: Element) -> ir.Value:
+        if isinstance(element, Scalar):
+            return element.value
+        if isinstance(element, Load):
+            piece = GatherPiece(element.source, element.index_map)
+            return element_at(piece, self.indices, self.shape)
+        if isinstance(element, Compute):
+            return _inlined(element.op, [self.value(e) for e in element.operands])
+        return self._chosen(element)
+
+    def _chosen(self, choice: Choose) -> ir.Value:
+        *pieces, (_, last) = choice.pieces
+        value = self.value(last)
+        for domain, piece in reversed(pieces):
+            if domain.constraints:
+                truth = holds_at(domain, self.indices, self.shape)
+                value = arith.select(truth, self.value(piece), value)
+            else:
+                value = self.value(piece)
+        return value
+
+
+def _inlined(op: ir.Operation, operands: Sequence[ir.Value]) -> ir.Value:
+    """The yielded value of the body of ``op`` for these elements."""
+    block = op.regions[0].blocks[0]
+    values: dict[ir.Value, ir.Value] = dict(zip(block.arguments, operands, strict=False))
+    *inner, end = [o.operation for o in block.operations]
+    for old in inner:
+        clone = old.clone()
+        for number, operand in enumerate(clone.operands):
+            clone.operands[number] = values.get(operand, operand)
+        values |= dict(zip(old.results, clone.results, strict=True))
+    return values.get(end.operands[0], end.operands[0])

@@ -1,0 +1,114 @@
+"""Give each kernel that reads a lookup a copy of it, over the loops of its reader.
+
+%g = linalg.generic ins(%ids) over (d0, d1) { tensor.extract %table[%id, %d1] }
+%e = tensor.expand_shape %g [[0], [1, 2]]
+  ->
+%e = linalg.generic ins(%ids) over (d0, d1, d2) { tensor.extract %table[%id, %d1 * 32 + %d2] }
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch_mlir import ir
+from torch_mlir.dialects import arith, linalg
+
+from smartmem.passes.analysis.lookups import is_lookup
+from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.rows import row_operators
+from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.index_arithmetic import index_constant
+
+
+def copy_lookups(block: ir.Block) -> None:
+    """Copies each lookup of ``block`` for each row-wise operator, or other reader.
+
+    A copy that no kernel takes in costs nothing: iree-compile merges equal operations.
+    """
+    rows = {op: members[0] for members in row_operators(block) for op in members}
+    for op in [o.operation for o in block.operations if is_lookup(o.operation)]:
+        readers: dict[ir.Operation, list[ir.OpOperand]] = {}
+        for use in op.results[0].uses:
+            reader = use.owner.operation
+            readers.setdefault(rows.get(reader, reader), []).append(use)
+        for uses in list(readers.values())[1:]:
+            with ir.InsertionPoint(op):
+                copy = op.clone()
+            for use in uses:
+                use.owner.operands[use.operand_number] = copy.results[0]
+            _take_in_reshape(copy)
+        _take_in_reshape(op)
+
+
+def _take_in_reshape(lookup: ir.Operation) -> None:
+    """Lets a lookup that only an ``expand_shape`` reads make the expanded tensor."""
+    users = [use.owner.operation for use in lookup.results[0].uses]
+    nest = loop_nest(lookup)
+    if len(users) != 1 or users[0].name != "tensor.expand_shape" or nest is None:
+        return
+    plain = (nest.is_projected_permutation(k) for k in range(len(nest.accesses)))
+    if not nest.accesses[-1].is_identity or not all(plain):
+        return
+    expanded = _expanded(lookup, users[0])
+    users[0].results[0].replace_all_uses_with(expanded)
+    users[0].erase()
+    lookup.erase()
+
+
+def _expanded(lookup: ir.Operation, reshape: ir.Operation) -> ir.Value:
+    groups = [
+        [ir.IntegerAttr(d).value for d in ir.ArrayAttr(group)]
+        for group in ir.ArrayAttr(reshape.attributes["reassociation"])
+    ]
+    shape = shape_of(reshape.results[0])
+    with ir.InsertionPoint(lookup), lookup.location:
+        inputs, maps = [], []
+        affine_maps = [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(lookup)]
+        for value, map_ in zip(list(lookup.operands)[:-1], affine_maps, strict=False):
+            extents, exprs = [], []
+            for expr, extent in zip(map_.results, shape_of(value), strict=True):
+                split = isinstance(expr, ir.AffineDimExpr)
+                dims = groups[expr.position] if split else []
+                extents += [shape[d] for d in dims] if split else [extent]
+                exprs += [ir.AffineExpr.get_dim(d) for d in dims] if split else [expr]
+            inputs.append(build.reshape(value, tuple(extents)))
+            maps.append(ir.AffineMap.get(len(shape), 0, exprs))
+        init = build.empty(reshape.results[0].type)
+        return build.elementwise(
+            inputs, maps, init, lambda elements: _body(lookup, elements, groups, shape)
+        )
+
+
+def _body(
+    lookup: ir.Operation,
+    elements: Sequence[ir.Value],
+    groups: list[list[int]],
+    shape: Sequence[int],
+) -> ir.Value:
+    block = lookup.regions[0].blocks[0]
+    values: dict[ir.Value, ir.Value] = dict(zip(block.arguments, elements, strict=False))
+    *inner, end = [o.operation for o in block.operations]
+    for op in inner:
+        if op.name == "linalg.index":
+            group = groups[ir.IntegerAttr(op.attributes["dim"]).value]
+            values[op.results[0]] = _joint_index(group, shape)
+            continue
+        clone = op.clone()
+        for number, operand in enumerate(clone.operands):
+            clone.operands[number] = values.get(operand, operand)
+        values |= dict(zip(op.results, clone.results, strict=True))
+    return values[end.operands[0]]
+
+
+def _joint_index(group: list[int], shape: Sequence[int]) -> ir.Value:
+    """The index that the loops of ``group`` count together."""
+    total = None
+    for number, loop in enumerate(group):
+        index = linalg.IndexOp(loop).result
+        step = math.prod(shape[d] for d in group[number + 1 :])
+        index = arith.muli(index, index_constant(step)) if step > 1 else index
+        total = index if total is None else arith.addi(total, index)
+    assert total is not None
+    return total

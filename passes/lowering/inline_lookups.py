@@ -1,0 +1,172 @@
+"""Let the operations of a kernel look elements up themselves.
+
+  %g = linalg.generic ins(%ids) { tensor.extract %table[%id, %d1] }
+  %s = linalg.generic ins(%g) { %in + %sum }
+    ->
+  %s = linalg.generic ins(%ids, %empty) { (tensor.extract %table[%id, %d1]) + %sum }
+
+Indices of 64 bits become their lower halves, by a bitcast, which costs nothing:
+  %low = "flow.tensor.bitcast"(%ids) : (tensor<128xi64>) -> tensor<128x2xi32>
+A table has fewer than 2^31 rows, and IREE 3.13 has no vectors of i64 for GPUs without them.
+
+A lookup that several operations of a kernel read would be stored between them: a tile of
+rows on the stack, of which IREE allows 32 KB on a CPU.
+"""
+
+from __future__ import annotations
+
+from torch_mlir import ir
+from torch_mlir.dialects import arith, linalg
+
+from smartmem.passes.analysis.lookups import is_lookup
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.lowering import tensor_ops as build
+
+BITCAST = "flow.tensor.bitcast"
+"""IREE's operation that sees the same bytes as elements of another type."""
+
+
+def inline_lookups(operations: list[ir.Operation]) -> list[ir.Operation]:
+    """The operations of a kernel without the lookups that only they read."""
+    kept = list(operations)
+    for lookup in list(filter(is_lookup, operations)):
+        users = {use.owner.operation for use in lookup.results[0].uses}
+        if not all(user in kept and _takes(user, lookup) for user in users):
+            continue
+        rest = [(op, op in users) for op in kept if op != lookup]
+        inputs = [_index_operand(lookup, k) for k in range(len(lookup.operands) - 1)]
+        kept = [_inlined(op, lookup, inputs) if reads else op for op, reads in rest]
+        lookup.erase()
+    return kept
+
+
+def _takes(op: ir.Operation, lookup: ir.Operation) -> bool:
+    """Whether each element that ``op`` reads of a lookup is that of its own loops."""
+    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    if nest is None or op.operands[len(op.operands) - 1] == lookup.results[0]:
+        return False
+    read = [k for k, v in enumerate(op.operands) if v == lookup.results[0]]
+    return all(map(nest.is_projected_permutation, read)) and _writes_in_order(lookup)
+
+
+def _writes_in_order(lookup: ir.Operation) -> bool:
+    nest = loop_nest(lookup)
+    return nest is not None and nest.accesses[-1].is_identity
+
+
+def _inlined(
+    op: ir.Operation, lookup: ir.Operation, looked: list[tuple[ir.Value, ir.AffineMap]]
+) -> ir.Operation:
+    """Replaces ``op`` by an operation that computes ``lookup`` from ``looked`` in its body."""
+    nest = loop_nest(op)
+    assert nest is not None  # _takes has seen it
+    (*values, init), (*maps, written) = list(op.operands), _maps(op)
+    read = [k for k, v in enumerate(values) if v == lookup.results[0]]
+    kept = [k for k in range(len(values)) if k not in read]
+    inputs = [values[k] for k in kept]
+    new_maps = [maps[k] for k in kept]
+    for k in read:
+        inputs += [value for value, _ in looked]
+        new_maps += [_composed(m, maps[k]) for _, m in looked]
+    with ir.InsertionPoint(op), op.location:
+        for loop in _lost_loops(nest, [*new_maps, written]):
+            shape = [nest.domain[loop]]
+            inputs.append(build.empty(build.tensor_type(init, shape)))
+            new_maps.append(ir.AffineMap.get(written.n_dims, 0, [ir.AffineExpr.get_dim(loop)]))
+        new = _generic(op, [*inputs, init], [*new_maps, written])
+        _write_body(op, new, lookup, kept, [(k, maps[k]) for k in read])
+    op.results[0].replace_all_uses_with(new.results[0])
+    op.erase()
+    return new
+
+
+def _index_operand(lookup: ir.Operation, number: int) -> tuple[ir.Value, ir.AffineMap]:
+    """An operand of ``lookup`` and its map; of indices of 64 bits, their lower halves."""
+    value, map_ = lookup.operands[number], _maps(lookup)[number]
+    argument = lookup.regions[0].blocks[0].arguments[number]
+    casts = all(use.owner.name == "arith.index_cast" for use in argument.uses)
+    if str(argument.type) != "i64" or not casts:
+        return value, map_
+    with ir.InsertionPoint(lookup), lookup.location:
+        half = ir.IntegerType.get_signless(32)
+        type_ = ir.RankedTensorType.get([*value.type.shape, 2], half)
+        segments = {"operandSegmentSizes": ir.DenseI32ArrayAttr.get([1, 0, 0])}
+        low = ir.Operation.create(BITCAST, [type_], [value], segments)
+        zero = ir.AffineExpr.get_constant(0)
+        halves = ir.AffineMap.get(map_.n_dims, 0, [*map_.results, zero])
+    return low.results[0], halves
+
+
+def _maps(op: ir.Operation) -> list[ir.AffineMap]:
+    return [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(op)]
+
+
+def _composed(inner: ir.AffineMap, outer: ir.AffineMap) -> ir.AffineMap:
+    return ir.AffineMap.get(outer.n_dims, 0, [e.compose(outer) for e in inner.results])
+
+
+def _lost_loops(nest: LoopNest, maps: list[ir.AffineMap]) -> list[int]:
+    """The loops whose extent no operand gives any more."""
+    exprs = [e for m in maps for e in m.results]
+    known = {e.position for e in exprs if isinstance(e, ir.AffineDimExpr)}
+    return [loop for loop in range(len(nest.domain)) if loop not in known]
+
+
+def _generic(
+    op: ir.Operation, operands: list[ir.Value], maps: list[ir.AffineMap]
+) -> ir.Operation:
+    attributes = {
+        "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
+        "iterator_types": op.attributes["iterator_types"],
+        "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(operands) - 1, 1]),
+    }
+    types = [op.results[0].type]
+    new = ir.Operation.create("linalg.generic", types, operands, attributes, regions=1)
+    new.regions[0].blocks.append(*[v.type.element_type for v in operands])
+    return new
+
+
+def _write_body(
+    op: ir.Operation,
+    new: ir.Operation,
+    lookup: ir.Operation,
+    kept: list[int],
+    reads: list[tuple[int, ir.AffineMap]],
+) -> None:
+    old, block = op.regions[0].blocks[0], new.regions[0].blocks[0]
+    arguments = list(block.arguments)
+    values = {old.arguments[k]: arguments[n] for n, k in enumerate(kept)}
+    values[old.arguments[len(op.operands) - 1]] = arguments[-1]
+    count = len(lookup.operands) - 1
+    with ir.InsertionPoint(block):
+        for n, (number, map_) in enumerate(reads):
+            first = len(kept) + n * count
+            given = arguments[first : first + count]
+            values[old.arguments[number]] = _looked_up(lookup, given, map_)
+        for inner in old.operations:
+            _clone(inner.operation, values)
+
+
+def _looked_up(lookup: ir.Operation, given: list[ir.Value], map_: ir.AffineMap) -> ir.Value:
+    """An element of ``lookup`` at the loops that ``map_`` gives."""
+    block = lookup.regions[0].blocks[0]
+    values: dict[ir.Value, ir.Value] = dict(zip(block.arguments, given, strict=False))
+    *inner, end = [o.operation for o in block.operations]
+    for op in inner:
+        if op.name != "linalg.index":
+            _clone(op, values)
+            continue
+        at = map_.results[ir.IntegerAttr(op.attributes["dim"]).value]
+        values[op.results[0]] = (
+            linalg.IndexOp(at.position).result
+            if isinstance(at, ir.AffineDimExpr)
+            else arith.constant(ir.IndexType.get(), 0)
+        )
+    return values[end.operands[0]]
+
+
+def _clone(op: ir.Operation, values: dict[ir.Value, ir.Value]) -> None:
+    clone = op.clone()
+    for number, operand in enumerate(clone.operands):
+        clone.operands[number] = values.get(operand, operand)
+    values |= dict(zip(op.results, clone.results, strict=True))

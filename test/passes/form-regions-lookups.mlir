@@ -1,0 +1,117 @@
+// RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
+
+// An embedding that a normalization and the end of a contraction read: both look it up
+// themselves, by the lower halves of the indices.
+// CHECK-LABEL: func @each_kernel_looks_up
+func.func @each_kernel_looks_up(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %w: tensor<4x4xf32>) -> tensor<5x4xf32> {
+  // CHECK: %[[LOW:.*]] = "flow.tensor.bitcast"(%arg0) {{.*}} -> tensor<5x2xi32>
+  // CHECK: "flow.dispatch.region"
+  // CHECK-COUNT-2: tensor.extract %arg1
+  // CHECK-NOT: tensor.extract
+  // CHECK: "flow.return"
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.matmul
+  // CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<5x4xf32>, tensor<5x2xi32>)
+  // CHECK: ^bb0(%[[SUM:.*]]: f32, %[[ROW:.*]]: i32,
+  // CHECK: %[[I:.*]] = arith.index_cast %[[ROW]] : i32 to index
+  // CHECK: %[[J:.*]] = linalg.index 1
+  // CHECK: %[[E:.*]] = tensor.extract %arg1[%[[I]], %[[J]]]
+  // CHECK: arith.addf %[[SUM]], %[[E]]
+  // CHECK: "flow.return"
+  %zero = arith.constant 0.0 : f32
+  %em = tensor.empty() : tensor<5x4xf32>
+  %er = tensor.empty() : tensor<5xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<5xi64>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %i = arith.index_cast %id : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x4xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%er : tensor<5xf32>) -> tensor<5xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%embedded : tensor<5x4xf32>) outs(%f : tensor<5xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<5xf32>
+  %normal = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%embedded, %sum : tensor<5x4xf32>, tensor<5xf32>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  %fm = linalg.fill ins(%zero : f32) outs(%em : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %m = linalg.matmul ins(%normal, %w : tensor<5x4xf32>, tensor<4x4xf32>) outs(%fm : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%m, %embedded : tensor<5x4xf32>, tensor<5x4xf32>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.addf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  return %r : tensor<5x4xf32>
+}
+
+// -----
+// A contraction loads its operands as vectors: what it multiplies is stored.
+// CHECK-LABEL: func @a_contraction_reads_what_is_stored
+func.func @a_contraction_reads_what_is_stored(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %w: tensor<4x4xf32>) -> tensor<5x4xf32> {
+  // CHECK: linalg.generic
+  // CHECK: tensor.extract
+  // CHECK: "flow.dispatch.region"
+  // CHECK-NOT: tensor.extract
+  // CHECK: linalg.matmul
+  %zero = arith.constant 0.0 : f32
+  %em = tensor.empty() : tensor<5x4xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<5xi64>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %i = arith.index_cast %id : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x4xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  %fm = linalg.fill ins(%zero : f32) outs(%em : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %m = linalg.matmul ins(%embedded, %w : tensor<5x4xf32>, tensor<4x4xf32>) outs(%fm : tensor<5x4xf32>) -> tensor<5x4xf32>
+  return %m : tensor<5x4xf32>
+}
+
+// -----
+// The result of a packed layer has blocks of channels; the lookup runs over them, too, and
+// so does the position that it adds.
+// CHECK-LABEL: func @over_blocks_of_channels
+func.func @over_blocks_of_channels(%ids: tensor<5xi32>, %table: tensor<9x6xf32>, %at: tensor<5x6xf32>, %x: tensor<5x4xf32>, %w: tensor<3x4x2xf32>) -> tensor<5x3x2xf32> {
+  // CHECK: %[[AT:.*]] = tensor.expand_shape %arg2 {{.*}} output_shape [5, 3, 2]
+  // CHECK: "flow.dispatch.region"
+  // CHECK-NOT: tensor.expand_shape
+  // CHECK: ^bb0(%[[SUM:.*]]: f32, %[[ID:.*]]: i32, %[[POSITION:.*]]: f32,
+  // CHECK: %[[ROW:.*]] = arith.index_cast %[[ID]]
+  // CHECK: %[[BLOCK:.*]] = linalg.index 1
+  // CHECK: %[[FIRST:.*]] = arith.muli %[[BLOCK]], %c2
+  // CHECK: %[[LANE:.*]] = linalg.index 2
+  // CHECK: %[[CHANNEL:.*]] = arith.addi %[[FIRST]], %[[LANE]]
+  // CHECK: %[[E:.*]] = tensor.extract %arg1[%[[ROW]], %[[CHANNEL]]]
+  // CHECK: arith.addf %[[E]], %[[POSITION]]
+  // CHECK: "flow.return"
+  %zero = arith.constant 0.0 : f32
+  %em = tensor.empty() : tensor<5x6xf32>
+  %ep = tensor.empty() : tensor<5x3x2xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids, %at : tensor<5xi32>, tensor<5x6xf32>) outs(%em : tensor<5x6xf32>) {
+  ^bb0(%id: i32, %p: f32, %o: f32):
+    %i = arith.index_cast %id : i32 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x6xf32>
+    %r = arith.addf %v, %p : f32
+    linalg.yield %r : f32
+  } -> tensor<5x6xf32>
+  %blocks = tensor.expand_shape %embedded [[0], [1, 2]] output_shape [5, 3, 2] : tensor<5x6xf32> into tensor<5x3x2xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%ep : tensor<5x3x2xf32>) -> tensor<5x3x2xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2, d3) -> (d0, d3)>, affine_map<(d0, d1, d2, d3) -> (d1, d3, d2)>, affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<5x4xf32>, tensor<3x4x2xf32>) outs(%f : tensor<5x3x2xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<5x3x2xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%m, %blocks : tensor<5x3x2xf32>, tensor<5x3x2xf32>) outs(%ep : tensor<5x3x2xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.addf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x3x2xf32>
+  return %r : tensor<5x3x2xf32>
+}
