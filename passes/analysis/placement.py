@@ -129,12 +129,11 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     if not isinstance(above, Refusal) and permutes_channels(view):
         return above
     written = _in_write(view)
-    if isinstance(written, InWrite) and (
-        isinstance(reads, Refusal) or _keeps_channels(written)
-    ):
+    if isinstance(reads, InReads):
+        kept = isinstance(written, InWrite) and _keeps_channels(written)
+        return written if kept else reads
+    if isinstance(written, InWrite):
         return written
-    if not isinstance(reads, Refusal):
-        return reads
     shared = _in_shared_write(view)
     if not isinstance(shared, Refusal):
         return shared
