@@ -129,7 +129,26 @@ class EmbeddedBlock(torch.nn.Module):
         return x + self.linear(self.norm(x))
 
 
+class Tokens(torch.nn.Module):
+    """A class token before others, attention and a linear layer: 37 rows, a prime number."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.token = torch.nn.Parameter(torch.zeros(1, 1, width))
+        self.norm = torch.nn.LayerNorm(width)
+        self.qkv = torch.nn.Linear(width, 3 * width)
+        self.out = torch.nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cat((self.token, torch.relu(x)), 1)
+        q, k, v = self.qkv(self.norm(x)).reshape(37, 3, 2, 16).permute(1, 2, 0, 3)
+        attended = torch.softmax(q @ k.transpose(1, 2) / 4, -1) @ v
+        x = x + self.out(attended.transpose(0, 1).reshape(1, 37, 32))
+        return torch.cat((self.norm(x)[:, 0], x.mean(1)), 1)
+
+
 MODULES = {
+    "tokens": (Tokens(), (1, 36, 32)),
     "channels first": (ChannelsFirstNorm(24), (1, 24, 7, 6)),
     "padded residuals": (
         torch.nn.Sequential(ConvNeXtBlock(16), ConvNeXtBlock(16), ChannelsFirstNorm(16)),

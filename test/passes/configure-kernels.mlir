@@ -77,3 +77,25 @@ func.func @keeps_narrow_results(%x: tensor<56x7xf32>, %w: tensor<7x10xf32>) -> t
   %0 = linalg.matmul ins(%x, %w : tensor<56x7xf32>, tensor<7x10xf32>) outs(%z : tensor<56x10xf32>) -> tensor<56x10xf32>
   return %0 : tensor<56x10xf32>
 }
+
+// -----
+// Rows of a softmax: vectors along them, some rows in a workgroup.
+// CHECK-LABEL: func @rows
+// CHECK: compilation_info = {{.*}}distribution = [1, 52, 0], vector_common_parallel = [1, 1, 16], vector_reduction = [0, 0, 0]
+func.func @rows(%x: tensor<3x208x197xf32>) -> tensor<3x208x197xf32> {
+  %zero = arith.constant 0.0 : f32
+  %er = tensor.empty() : tensor<3x208xf32>
+  %em = tensor.empty() : tensor<3x208x197xf32>
+  %fs = linalg.fill ins(%zero : f32) outs(%er : tensor<3x208xf32>) -> tensor<3x208xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x : tensor<3x208x197xf32>) outs(%fs : tensor<3x208xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<3x208xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x, %sum : tensor<3x208x197xf32>, tensor<3x208xf32>) outs(%em : tensor<3x208x197xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<3x208x197xf32>
+  return %r : tensor<3x208x197xf32>
+}
