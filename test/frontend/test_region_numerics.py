@@ -5,6 +5,8 @@ SPIR-V code generation is where a wrong region shows: in wrong numbers, not in a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -127,9 +129,30 @@ class EmbeddedBlock(torch.nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         x = self.table(ids)
         return x + self.linear(self.norm(x))
+class BetweenMovements(torch.nn.Module):
+    """A function of rows that is no linalg, between transposes and a normalization."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.norm = torch.nn.LayerNorm(12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.function(torch.tanh(x.transpose(0, 1).reshape(15, -1)))
+        return self.norm(y.reshape(5, 3, 12).transpose(0, 1))
 
 
 MODULES = {
+    "running sums": (BetweenMovements(lambda x: x.cumsum(0)), (6, 5, 6)),
+    "sorted": (BetweenMovements(lambda x: x.sort(1)[0]), (6, 5, 6)),
+    "best first": (
+        BetweenMovements(lambda x: torch.cat([*x.topk(6, 1)], dim=1)),
+        (6, 5, 6),
+    ),
+    "scattered": (
+        BetweenMovements(lambda x: x.index_add(0, torch.tensor([7, 2, 7]), x[3:6])),
+        (6, 5, 6),
+    ),
     "channels first": (ChannelsFirstNorm(24), (1, 24, 7, 6)),
     "padded residuals": (
         torch.nn.Sequential(ConvNeXtBlock(16), ConvNeXtBlock(16), ChannelsFirstNorm(16)),

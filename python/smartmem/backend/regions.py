@@ -21,6 +21,7 @@ from torch_mlir import ir
 
 from smartmem.files import write_file
 from smartmem.passes.base import REGION, operations
+from smartmem.torch_dialects import load_torch_dialects
 
 CONFIGURATION = ("compilation_info", "lowering_config", "translation_info")
 """The attributes that configure code generation of an operation."""
@@ -160,4 +161,5 @@ def _signature(region: ir.Operation) -> str:
 def _parse(bytecode: Path) -> ir.Module:
     context = ir.Context()
     context.allow_unregistered_dialects = True  # flow and iree_codegen are IREE's
+    load_torch_dialects(context)  # unregistered ones would be written in another form
     return ir.Module.parseFile(str(bytecode), context)
