@@ -127,6 +127,7 @@ class _Run:
                     opt_level=attempt.level,
                     extra_flags=self._options.iree_flags,
                     timeout_s=self._limit_s(attempt),
+                    memory_limit=self._options.memory_limit,
                     output=self._output,
                 )
         except CompileError as error:
@@ -181,6 +182,7 @@ class _Run:
                 opt_level=attempt.level,
                 extra_flags=self._options.iree_flags,
                 timeout_s=time_s,
+                memory_limit=self._options.memory_limit,
             )
 
     def _source(self, attempt: Attempt, error: CompileError) -> Path:
