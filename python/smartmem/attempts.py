@@ -199,7 +199,13 @@ class _Run:
             self._write_plain(path, error)
             return path
         dissolved = attempt.dissolved if attempt.lowering == "grouped" else [*self._groups]
-        give_up(self._bytecode, path, configuration=attempt.unconfigured, region=dissolved)
+        give_up(
+            self._bytecode,
+            path,
+            configuration=attempt.unconfigured,
+            region=dissolved,
+            spirv=self._target.kind == "vulkan",
+        )
         return path
 
     def _write_plain(self, path: Path, error: CompileError) -> None:
