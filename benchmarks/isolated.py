@@ -41,6 +41,7 @@ def run_isolated(function: Callable[[], T], *, timeout_s: float) -> T:
         if not reader.poll(timeout_s):
             raise ChildError(f"time limit of {timeout_s:g} s")
         result, fault = reader.recv()
+        process.join(_GRACE_S)  # it removes its temporary files
     except EOFError:
         process.join()
         raise ChildError(_ending(process.exitcode)) from None

@@ -153,13 +153,14 @@ def node_tests() -> Iterator[NodeTest]:
         from onnx.backend.test.loader import load_model_tests
 
         cases = load_model_tests(kind="node")
-    operators = {case.name: _only_operator(case.model) for case in cases}
+    models = {case.name: case.model for case in cases}
     for case in cases:
         # test_x_expanded and test_x_expanded_ver18 are test_x in simpler operators.
-        operator = operators.get(case.name.split("_expanded")[0])
+        original = models.get(case.name.split("_expanded")[0], case.model)
+        operator = _only_operator(original)
         if operator in GROUP_OF:
             inputs, expected = case.data_sets[0]
-            model, inputs = _with_constant_sizes(case.model, inputs)
+            model, inputs = _with_constants(case.model, inputs, _sizes(original))
             yield NodeTest(case.name, operator, model, inputs, expected, case.rtol, case.atol)
 
 
@@ -168,24 +169,28 @@ def _only_operator(model: ModelProto) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _with_constant_sizes(
-    original: ModelProto, arrays: Sequence[Any]
-) -> tuple[ModelProto, list[Any]]:
-    """A copy whose inputs that are sizes are initializers; the arrays of the others."""
-    model = ModelProto()
-    model.CopyFrom(original)
-    sizes = {
+def _sizes(model: ModelProto) -> set[str]:
+    """The names of the values that are sizes."""
+    return {
         node.input[position]
         for node in model.graph.node
         for position in SIZES.get(node.op_type, ())
         if position < len(node.input)
     }
+
+
+def _with_constants(
+    original: ModelProto, arrays: Sequence[Any], names: set[str]
+) -> tuple[ModelProto, list[Any]]:
+    """A copy in which the inputs of these names are initializers; the arrays of the others."""
+    model = ModelProto()
+    model.CopyFrom(original)
     given = list(zip(original.graph.input, arrays, strict=True))
-    kept = [(value, array) for value, array in given if value.name not in sizes]
+    kept = [(value, array) for value, array in given if value.name not in names]
     model.graph.initializer.extend(
         numpy_helper.from_array(array, value.name)
         for value, array in given
-        if value.name in sizes
+        if value.name in names
     )
     del model.graph.input[:]
     model.graph.input.extend(value for value, _ in kept)

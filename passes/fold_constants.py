@@ -18,8 +18,8 @@ of attention into the rows of W that compute Q.
 
 Keeps, with a remark: results of more than twice the elements that they replace (of more
 than 4096 in any case), weights of more than 4096 elements that others read too, values
-that others read without the factor, computations of more than 2^24 iterations, and
-operations that cannot be evaluated. f32 is computed in f32: results differ by rounding.
+that others read without the factor, computations of more than 2^24 iterations, what is
+sorted, and operations that cannot be evaluated. f32 is computed in f32: results differ by rounding.
 Runs after ``smartmem-rewrite-algebra``, which brings normalizations into the form
 x * k1 + k2.
 """
@@ -51,6 +51,8 @@ from smartmem.passes.lowering.rebuild_bodies import rebuild
 
 # Constants that take no memory in the module.
 _NOT_STORED = ("linalg.fill", "tensor.empty")
+
+_SORT = "tm_tensor.sort"
 
 # Cost nothing when the model runs, or less than reading a constant.
 _FREE = frozenset(
@@ -143,6 +145,8 @@ def _is_scalar_constant(value: ir.Value) -> bool:
 def _folded(op: ir.Operation, context: PassContext) -> ir.Value | Refusal:
     """The constant by which ``op``, all of whose operands are constant, was replaced."""
     result = op.results[0]
+    if any(use.owner.name == _SORT for use in result.uses):
+        return Refusal("iree-compile sorts in place, and fails on constants")
     size = math.prod(shape_of(result))
     held = (v for v in set(op.operands) if is_static(v) and v.owner.name not in _NOT_STORED)
     replaced = sum(math.prod(shape_of(v)) for v in held)

@@ -13,22 +13,32 @@ an offset. Each operation of a region looks elements of a table up itself; the s
 can be in several regions. The region is an operation of IREE, in generic form; its location is
 ``smartmem.group.<number>``, by which messages of iree-compile and the report name it.
 
-Keeps pairs apart that the plan refuses; each has a remark with the reason.
+Keeps pairs apart that the plan refuses; each has a remark with the reason. A group that
+cannot be a region is left to IREE's own fusion. That is wrong on SPIR-V where a sum over
+several dims is among the group: what could be fused with it becomes a kernel of its own.
+
+With ``reductions-alone`` it makes no groups, but a kernel of each reduction and no more:
+what is left is fused by IREE alone, which is right on SPIR-V without reductions.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
 from smartmem.passes.analysis.kernel_limits import (
+    must_stand_alone,
+    reduces_alone,
     refuse_fusion,
     refuse_insertion,
     refuse_region,
+    sums_several_dims,
 )
-from smartmem.passes.analysis.loop_order import loop_orders
+from smartmem.passes.analysis.loop_order import loop_orders, result_order
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
 from smartmem.passes.analysis.rows import RESHAPES
@@ -41,6 +51,9 @@ from smartmem.passes.lowering.write_padded import write_padded
 REGION_OPERATIONS = (REGION, "flow.return", BITCAST)
 """The operations of IREE that this pass makes."""
 
+Kernel = tuple[Sequence[ir.Operation], ir.Operation]
+"""Operations in program order, and what ends their region: the last, or its insertion."""
+
 _INITIAL = ("linalg.fill", "tensor.empty")
 
 
@@ -51,6 +64,12 @@ class FormRegions(Pass):
     argument = "smartmem-form-regions"
     summary = "Make one kernel of each group of the fusion plan"
 
+    spirv: bool = False
+    """For SPIR-V, also where no target says so."""
+
+    reductions_alone: bool = False
+    """Make kernels of single reductions only, as the safety net does for SPIR-V."""
+
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Wraps the groups of each function; what is in a region already stays."""
         # flow is IREE's dialect, which this build of MLIR does not have.
@@ -59,22 +78,26 @@ class FormRegions(Pass):
         for function in module.regions[0].blocks[0].operations:
             if function.operation.name != "func.func" or not function.regions[0].blocks:
                 continue
-            block = function.regions[0].blocks[0]
-            copy_lookups(block)
-            plan = fusion_plan(block, refuse_fusion)
-            self._remark(plan, context)
-            for group in plan.groups:
-                refusal = refuse_region(group)
-                if refusal is not None:
-                    root = group.operations[-1]
-                    context.remark(self.argument, root, False, refusal.reason)
-                    continue
-                for op, order in loop_orders(group.operations).items():
-                    place = group.operations.index(op)
-                    group.operations[place] = interchange_loops(op, order)
-                group.operations = inline_lookups(group.operations)
-                _wrap(group, self._end(group, context), number)
+            form = _single_reductions if self.reductions_alone else self._kernels
+            for kernel, end in form(function.operation, context):
+                _wrap(kernel, end, number)
                 number += 1
+
+    def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
+        block = function.regions[0].blocks[0]
+        copy_lookups(block)
+        plan = fusion_plan(block, refuse_fusion)
+        self._remark(plan, context)
+        spirv = self.spirv or context.shared_memory is not None
+        for group in plan.groups:
+            refusal = refuse_region(group)
+            if refusal is not None:
+                context.remark(self.argument, group.operations[-1], False, refusal.reason)
+                yield from _around_sums(group) if spirv else ()
+                continue
+            _order_loops(group.operations, spirv)
+            group.operations = inline_lookups(group.operations)
+            yield group.operations, self._end(group, context)
 
     def _end(self, group: Group, context: PassContext) -> ir.Operation:
         """The operation whose result the kernel writes: the last one, or its insertion."""
@@ -95,12 +118,44 @@ class FormRegions(Pass):
             context.remark(self.argument, pair.consumer, False, pair.reason)
 
 
-def _wrap(group: Group, root: ir.Operation, number: int) -> None:
-    """Moves the group, up to ``root``, into a region in place of ``root``."""
-    inside = _with_addresses(group)
+def _order_loops(kernel: list[ir.Operation], spirv: bool) -> None:
+    """Gives the kernel's loops one order; an operation in the list can become another."""
+    for op in kernel if spirv else ():
+        if (order := result_order(op)) is not None:
+            interchange_loops(op, order)
+    for op, order in loop_orders(kernel).items():
+        place = kernel.index(op)
+        kernel[place] = interchange_loops(op, order)
+
+
+def _around_sums(group: Group) -> Iterator[Kernel]:
+    """The kernels that keep IREE from fusing the group's sums over several dims."""
+    for is_sum, found in itertools.groupby(group.operations, sums_several_dims):
+        run = list(found)
+        if is_sum or not any(map(must_stand_alone, run)):
+            continue
+        if all(use.owner.operation in run for op in run[:-1] for use in op.results[0].uses):
+            _order_loops(run, spirv=True)
+            run = inline_lookups(run)
+            yield run, run[-1]
+        else:
+            yield from (([op], op) for op in run if must_stand_alone(op))
+
+
+def _single_reductions(function: ir.Operation, _: PassContext) -> Iterator[Kernel]:
+    for view in list(function.regions[0].blocks[0].operations):
+        op = view.operation
+        if reduces_alone(op) or must_stand_alone(op):
+            yield [op], op
+
+
+def _wrap(kernel: Sequence[ir.Operation], root: ir.Operation, number: int) -> None:
+    """Moves the kernel's operations, up to ``root``, into a region in place of ``root``."""
+    inside = _with_addresses(kernel)
     if root not in inside:
         inside.append(root)
-    location = ir.Location.name(f"smartmem.group.{number}", root.location)
+    name = f"smartmem.group.{number}"
+    location = ir.Location.name(name, root.location, context=root.context)
     with ir.InsertionPoint(root), location:
         region = ir.Operation.create(
             REGION,
@@ -117,10 +172,10 @@ def _wrap(group: Group, root: ir.Operation, number: int) -> None:
         op.move_before(end)
 
 
-def _with_addresses(group: Group) -> list[ir.Operation]:
-    """The group's operations with what only names or initializes memory for them."""
+def _with_addresses(kernel: Sequence[ir.Operation]) -> list[ir.Operation]:
+    """The kernel's operations with what only names or initializes memory for them."""
     inside: list[ir.Operation] = []
-    for op in group.operations:
+    for op in kernel:
         for value in op.operands:
             _bring(value, op, inside)
         inside.append(op)

@@ -53,8 +53,14 @@ def _is_convolution(op: ir.Operation) -> bool:
     if not op.name.startswith("linalg.") or len(op.results) != 1:
         return False
     types = {v.type.element_type for v in op.operands if is_static(v)}
-    sums = bool(linalg.isa_convolution_op(op)) and "pooling" not in op.name
-    return sums and len(types) == 1 and all(map(is_static, op.operands))
+    windows = bool(linalg.isa_convolution_op(op)) and "pooling" not in op.name
+    return windows and _sums(op) and len(types) == 1 and all(map(is_static, op.operands))
+
+
+def _sums(op: ir.Operation) -> bool:
+    """Whether it adds up: a generic over windows can also look for their maximum."""
+    end = list(op.regions[0].blocks[0].operations)[-1]
+    return end.operands[0].owner.name in ("arith.addf", "arith.addi")
 
 
 def _starts_at_zero(op: ir.Operation) -> bool:

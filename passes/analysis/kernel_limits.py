@@ -34,14 +34,47 @@ def refuse_region(group: Group) -> Refusal | None:
         if is_convolution(op):
             # IREE drops its dims of size 1, and pads and fuses it, before code generation.
             return Refusal("convolutions are prepared by IREE outside of regions")
-        nest = loop_nest(op) if op.name == "linalg.generic" else None
-        if nest is None or nest.is_contraction or nest.uses_index:
-            continue
-        if sum(nest.domain[d] > 1 for d in nest.reductions) > 1:
+        if sums_several_dims(op):
             # Seen on lavapipe: the sum over three dims of a region is wrong by a factor;
             # outside of regions IREE first collapses what it can, and is right.
             return Refusal("in a region, sums over several dims become wrong SPIR-V")
     return None
+
+
+def must_stand_alone(op: ir.Operation) -> bool:
+    """Whether IREE would fuse ``op`` wrongly with a sum over several dims.
+
+    No region holds such a sum. Seen on lavapipe: exp(x) / sum(exp(x)) over the dims 0 and 2
+    is wrong by order one. Right are sums over the innermost loops, which IREE collapses,
+    with operations that run in the same order.
+    """
+    nest = loop_nest(op)
+    if nest is None or sums_several_dims(op) or is_convolution(op):
+        return False
+    sources = (origin(value) for value in list(op.operands)[:-1])
+    around = (*(source for source in sources if source is not None), *readers(op.results[0]))
+    in_order = nest.keeps_order and not nest.uses_index
+    return any(sums_several_dims(s) and not (in_order and _sums_rows(s)) for s in around)
+
+
+def reduces_alone(op: ir.Operation) -> bool:
+    """Whether ``op`` is a reduction that is right SPIR-V in a region of its own.
+
+    IREE fuses reductions with operations whose loops run in another order, which is wrong
+    SPIR-V. Seen on lavapipe: the softmax of a flipped tensor, imported by IREE itself.
+    """
+    nest = loop_nest(op) if op.name.startswith("linalg.") else None
+    if nest is None or not nest.reductions or nest.is_contraction:
+        return False
+    return not is_convolution(op) and not sums_several_dims(op)
+
+
+def sums_several_dims(op: ir.Operation) -> bool:
+    """Whether ``op`` is a reduction over several loops, and no contraction."""
+    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    if nest is None or nest.is_contraction or nest.uses_index:
+        return False
+    return sum(nest.domain[d] > 1 for d in nest.reductions) > 1
 
 
 def refuse_insertion(group: Group) -> Refusal | None:
@@ -64,6 +97,21 @@ def _multiplies_and_adds(op: ir.Operation) -> bool:
 def is_convolution(op: ir.Operation) -> bool:
     """Whether ``op`` slides a window: a convolution or a pooling."""
     return op.name.startswith("linalg.") and bool(linalg.isa_convolution_op(op))
+
+
+def _sums_rows(op: ir.Operation) -> bool:
+    """Whether the dims that ``op`` sums over lie behind each other, and behind the others."""
+    nest = loop_nest(op)
+    if nest is None:
+        return False
+    parallel = [d for d, extent in enumerate(nest.domain) if extent > 1]
+    parallel = [d for d in parallel if d not in nest.reductions]
+    reads = [nest.loops_of(operand) for operand in range(len(nest.accesses) - 1)]
+    return max(parallel, default=-1) < min(nest.reductions) and all(
+        loops == sorted(loops)
+        and len(nest.reductions - set(loops)) in (0, len(nest.reductions))
+        for loops in reads
+    )
 
 
 def _reads_slices(group: Group) -> bool:

@@ -4,7 +4,9 @@ IREE 3.13 distributes the loops of a kernel by their numbers. Where a reduction'
 are (h, w, c) and those of an elementwise operation in its kernel (c, h, w), the SPIR-V
 is wrong, in whatever order memory lies. So the elementwise operations take the order of
 the reduction: its parallel loops, then its reduction loops. Where nothing is reduced,
-all take that of the first operation.
+all take that of the first operation. The initial value is such an operation, too, in the
+order of the result's dims: where a contraction's parallel loops run in another, it is wrong
+SPIR-V alone (seen for sizes that are no multiple of four).
 """
 
 from __future__ import annotations
@@ -20,6 +22,20 @@ from smartmem.passes.analysis.rows import RESHAPES
 
 Order = tuple[int, ...]
 """Number of the old loop at each place of the new nest."""
+
+
+def result_order(op: ir.Operation) -> Order | None:
+    """The order in which the parallel loops of ``op`` run as its result lies in memory.
+
+    Returns:
+        None if they do, or ``op`` is no generic reduction.
+    """
+    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    if nest is None or not nest.reductions:
+        return None
+    written = nest.loops_of(len(nest.accesses) - 1)
+    order = [*written, *(d for d in range(len(nest.domain)) if d not in written)]
+    return None if order == sorted(order) or len(set(order)) < len(order) else tuple(order)
 
 
 def loop_orders(operations: Sequence[ir.Operation]) -> dict[ir.Operation, Order]:

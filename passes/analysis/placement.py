@@ -255,7 +255,7 @@ def _reads_through(
     if isinstance(nest, Refusal) or use.operand_number == len(op.operands) - 1:
         return False
     through = compose(compose(nest.accesses[use.operand_number], seen), back)
-    found = _access(op, use.operand_number, nest, through, back.shape)
+    found = _access(op, use.operand_number, nest, through, shape_of(but.results[0]))
     return not isinstance(found, Refusal)
 
 

@@ -1,4 +1,4 @@
-"""Give the loops of an elementwise operation another order; memory stays as it is."""
+"""Give the loops of a generic operation another order; memory stays as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smartmem.passes.lowering.split_loops import clone_body
 
 
 def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
-    """Changes the indexing maps of ``op``, without reductions; the operation that it is now.
+    """Changes the indexing maps and iterator types of ``op``; the operation that it is now.
 
     The loop indices that its body reads are renumbered with the maps. A named operation,
     whose loops have an order of their own, becomes a generic.
@@ -33,6 +33,8 @@ def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
                 for map_ in maps
             ]
         )
+        kinds = ir.ArrayAttr(op.attributes["iterator_types"])
+        op.attributes["iterator_types"] = ir.ArrayAttr.get([kinds[loop] for loop in order])
     return op
 
 

@@ -127,6 +127,7 @@ class _Run:
                     opt_level=attempt.level,
                     extra_flags=self._options.iree_flags,
                     timeout_s=self._limit_s(attempt),
+                    memory_limit=self._options.memory_limit,
                     output=self._output,
                 )
         except CompileError as error:
@@ -181,6 +182,7 @@ class _Run:
                 opt_level=attempt.level,
                 extra_flags=self._options.iree_flags,
                 timeout_s=time_s,
+                memory_limit=self._options.memory_limit,
             )
 
     def _source(self, attempt: Attempt, error: CompileError) -> Path:
@@ -197,7 +199,13 @@ class _Run:
             self._write_plain(path, error)
             return path
         dissolved = attempt.dissolved if attempt.lowering == "grouped" else [*self._groups]
-        give_up(self._bytecode, path, configuration=attempt.unconfigured, region=dissolved)
+        give_up(
+            self._bytecode,
+            path,
+            configuration=attempt.unconfigured,
+            region=dissolved,
+            spirv=self._target.kind == "vulkan",
+        )
         return path
 
     def _write_plain(self, path: Path, error: CompileError) -> None:

@@ -105,7 +105,13 @@ def _run_original(
         target = resolve_target("cpu")
         embed_metadata(imported, target)
         save_bytecode(imported.module, source)
-        compile_bytecode(source, target, timeout_s=options.timeout_s, output=module)
+        compile_bytecode(
+            source,
+            target,
+            timeout_s=options.timeout_s,
+            memory_limit=options.memory_limit,
+            output=module,
+        )
         return LoadedModule(module, "cpu")(*arrays)
 
 

@@ -6,7 +6,8 @@ Attempts, best first; each row runs at every optimization level before the next 
   without any region       IREE groups all operations itself
   the import itself        no pass has eliminated anything: what IREE alone compiles
 
-So a model compiles if IREE alone compiles it. ``attempts`` runs them.
+So a model compiles if IREE alone compiles it. ``attempts`` runs them. For SPIR-V the second
+row leaves a region to each reduction: what IREE would fuse with it can be wrong.
 """
 
 from __future__ import annotations

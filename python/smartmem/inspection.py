@@ -55,4 +55,5 @@ def _count(path: Path, level: str, target: Target, options: CompileOptions) -> K
         opt_level=level,
         extra_flags=options.iree_flags,
         timeout_s=options.timeout_s,
+        memory_limit=options.memory_limit,
     )

@@ -38,6 +38,10 @@ class CompileOptions:
     timeout_s: float = 600.0
     """Seconds that iree-compile may take."""
 
+    memory_limit: int | None = None
+    """Bytes of memory that iree-compile may take; None: four fifths of the machine's, or
+    of its control group's. Watched on Linux only."""
+
     # Looking inside
     save_temps: Path | None = None
     """Folder for the bytecode of every stage; ``compile`` can start from such a file."""
@@ -61,4 +65,8 @@ class CompileOptions:
         if not self.timeout_s > 0:
             raise InvalidInputError(
                 f"a time limit of {self.timeout_s} s is not positive; give seconds above 0"
+            )
+        if self.memory_limit is not None and self.memory_limit <= 0:
+            raise InvalidInputError(
+                f"a memory limit of {self.memory_limit} bytes is not positive; give more"
             )

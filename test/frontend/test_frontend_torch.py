@@ -184,6 +184,21 @@ def test_running_sum_of_an_input(check: Callable[..., None], dtype: Any) -> None
     check(model, x, tolerance=0)
 
 
+def test_sorted_elements(check: Callable[..., None]) -> None:
+    model = import_model(Function(lambda x: torch.sort(x)), inputs=torch.zeros(3, 8))
+    check(model, np.random.default_rng(0).permutation(24).reshape(3, 8).astype(np.float32))
+
+
+def test_updated_rows(check: Callable[..., None]) -> None:
+    rows = torch.tensor([3, 0, 3])
+    model = import_model(
+        Function(lambda x, y: x.index_add(0, rows, y)),
+        inputs=(torch.zeros(5, 2), torch.zeros(3, 2)),
+    )
+    x, y = np.arange(10, dtype=np.float32), np.arange(6, dtype=np.float32)
+    check(model, x.reshape(5, 2), y.reshape(3, 2), tolerance=0)
+
+
 def attend(mask: Any) -> nn.Module:
     return Function(lambda q: nn.functional.scaled_dot_product_attention(q, q, q, mask))
 
@@ -301,11 +316,6 @@ def test_operator_is_named_and_not_its_constants() -> None:
     module = Function(lambda x: torch.fft.fft(x).real)
     with pytest.raises(UnsupportedError, match=r"operation torch\.aten\.\w*fft\w* at"):
         import_model(module, inputs=torch.zeros(4, 4))
-
-
-def test_sorting_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"tm_tensor\.sort at .*test_frontend_torch"):
-        import_model(Function(lambda x: torch.sort(x)[0]), inputs=torch.zeros(4))
 
 
 def test_random_numbers_are_refused() -> None:

@@ -5,11 +5,18 @@ SPIR-V code generation is where a wrong region shows: in wrong numbers, not in a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 import smartmem
+from smartmem import attempts
 from smartmem.backend.devices import probe_vulkan, usable_devices
+from smartmem.backend.iree import CompileError, CompileStatistics
+from smartmem.backend.regions import groups_in
 from smartmem.compiler import CompiledModel
 
 torch = pytest.importorskip("torch")
@@ -147,8 +154,68 @@ class Tokens(torch.nn.Module):
         return torch.cat((self.norm(x)[:, 0], x.mean(1)), 1)
 
 
+class OverTwoDims(torch.nn.Module):
+    """A softmax over two dims that do not lie beside each other."""
+
+    def __init__(self, *flipped: int) -> None:
+        super().__init__()
+        self.flipped = flipped
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.exp(torch.flip(x, self.flipped))
+        return y / y.sum((0, 2), keepdim=True)
+
+
+class TurnedGroupNorm(torch.nn.Module):
+    """GroupNorm between permutations: a mean over three dims."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.nn.functional.group_norm(x.permute(0, 3, 1, 2), 3)
+        return y.permute(2, 0, 1, 3)
+
+
+class BetweenMovements(torch.nn.Module):
+    """A function of rows that is no linalg, between transposes and a normalization."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.norm = torch.nn.LayerNorm(12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.function(torch.tanh(x.transpose(0, 1).reshape(15, -1)))
+        return self.norm(y.reshape(5, 3, 12).transpose(0, 1))
+
+
+class Excitation(torch.nn.Module):
+    """Channels weighted by their mean, as RegNet has it: a sum over the two innermost dims."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(x)
+        return y * torch.sigmoid(y.mean((2, 3), keepdim=True))
+
+
+class TurnedHeads(torch.nn.Module):
+    """Products of few odd sizes whose result lies in another order than their batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("hqk,khd->qhd", x, x.tanh().permute(2, 0, 1))
+
+
 MODULES = {
     "tokens": (Tokens(), (1, 36, 32)),
+    "turned heads": (TurnedHeads(), (3, 7, 5)),
+    "excitation": (Excitation(), (1, 9, 7, 6)),
+    "running sums": (BetweenMovements(lambda x: x.cumsum(0)), (6, 5, 6)),
+    "sorted": (BetweenMovements(lambda x: x.sort(1)[0]), (6, 5, 6)),
+    "best first": (
+        BetweenMovements(lambda x: torch.cat([*x.topk(6, 1)], dim=1)),
+        (6, 5, 6),
+    ),
+    "scattered": (
+        BetweenMovements(lambda x: x.index_add(0, torch.tensor([7, 2, 7]), x[3:6])),
+        (6, 5, 6),
+    ),
     "channels first": (ChannelsFirstNorm(24), (1, 24, 7, 6)),
     "padded residuals": (
         torch.nn.Sequential(ConvNeXtBlock(16), ConvNeXtBlock(16), ChannelsFirstNorm(16)),
@@ -171,6 +238,9 @@ MODULES = {
     "rotary": (PartialRotary(3, 10, 4), (1, 9, 24)),
     "rotary of whole heads": (PartialRotary(2, 8, 8), (1, 7, 24)),
     "linear attention": (LinearAttention(2, 4), (1, 12, 5, 6)),
+    "over two dims": (OverTwoDims(), (4, 6, 5, 9)),
+    "over two flipped dims": (OverTwoDims(1, 2), (4, 6, 5, 9)),
+    "turned group norm": (TurnedGroupNorm(), (4, 6, 5, 9)),
     "long rows": (torch.nn.Softmax(dim=-1), (3, 5, 301)),
 }
 
@@ -178,11 +248,38 @@ MODULES = {
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", MODULES)
 def test_kernels_give_the_numbers_of_pytorch(name: str, target: str) -> None:
+    compiled = assert_same(*example(name), target)
+    assert not compiled.report.fallbacks
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", MODULES)
+def test_so_do_kernels_of_groups_given_up(
+    name: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What IREE groups itself is wrong SPIR-V where it fuses reductions."""
+    compile_bytecode = attempts.compile_bytecode
+
+    def refuse_groups(source: Path, *args: Any, **options: Any) -> CompileStatistics:
+        if source.name == "lowered.mlirbc" and groups_in(source):
+            raise CompileError("groups are refused", log="")
+        return compile_bytecode(source, *args, **options)
+
+    monkeypatch.setattr(attempts, "compile_bytecode", refuse_groups)
+    compiled = assert_same(*example(name), target)
+    assert {step.action for step in compiled.report.fallbacks} <= {
+        "change_level",
+        "ungroup_all",
+    }
+
+
+def example(name: str) -> tuple[torch.nn.Module, torch.Tensor]:
+    """A module with seeded parameters, and its input."""
     module, shape = MODULES[name]
     torch.manual_seed(0)
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    assert_same(module, torch.randn(shape), target)
+    return module, torch.randn(shape)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -99,3 +99,23 @@ func.func @nothing_to_fold(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   } -> tensor<4x8xf32>
   return %0 : tensor<4x8xf32>
 }
+
+// -----
+// CHECK-LABEL: func @indices_to_sort
+func.func @indices_to_sort(%x: tensor<4xf32>) -> tensor<4xi64> {
+  // CHECK: %[[I:.*]] = linalg.generic
+  // CHECK: tm_tensor.sort {{.*}} outs(%arg0, %[[I]] :
+  %e = tensor.empty() : tensor<4xi64>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} outs(%e : tensor<4xi64>) {
+  ^bb0(%o: i64):
+    %2 = linalg.index 0 : index
+    %3 = arith.index_cast %2 : index to i64
+    linalg.yield %3 : i64
+  } -> tensor<4xi64>
+  %1:2 = tm_tensor.sort dimension(0) outs(%x, %0 : tensor<4xf32>, tensor<4xi64>) {
+  ^bb0(%a: f32, %b: f32, %c: i64, %d: i64):
+    %2 = arith.cmpf oge, %a, %b : f32
+    tm_tensor.yield %2 : i1
+  } -> tensor<4xf32>, tensor<4xi64>
+  return %1#1 : tensor<4xi64>
+}

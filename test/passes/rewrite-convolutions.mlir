@@ -105,3 +105,25 @@ func.func @a_pooling_stays(%x: tensor<1x8x5x7xf32>, %window: tensor<1x1xf32>, %i
   %0 = linalg.pooling_nchw_sum {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>} ins(%x, %window : tensor<1x8x5x7xf32>, tensor<1x1xf32>) outs(%init : tensor<1x8x5x7xf32>) -> tensor<1x8x5x7xf32>
   return %0 : tensor<1x8x5x7xf32>
 }
+
+// -----
+// CHECK-LABEL: func @keeps_the_maximum_over_windows
+func.func @keeps_the_maximum_over_windows(%x: tensor<8xf32>) -> tensor<6xf32> {
+  // CHECK: %[[LEAST:.*]] = arith.constant 0xFF800000
+  // CHECK: %[[START:.*]] = linalg.fill ins(%[[LEAST]] :
+  // CHECK: linalg.generic {{.*}} outs(%[[START]] :
+  // CHECK-NOT: arith.addf
+  %least = arith.constant 0xFF800000 : f32
+  %w = tensor.empty() : tensor<3xf32>
+  %e = tensor.empty() : tensor<6xf32>
+  %0 = linalg.fill ins(%least : f32) outs(%e : tensor<6xf32>) -> tensor<6xf32>
+  %1 = linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0 + d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0)>],
+    iterator_types = ["parallel", "reduction"]
+  } ins(%x, %w : tensor<8xf32>, tensor<3xf32>) outs(%0 : tensor<6xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %2 = arith.maximumf %a, %o : f32
+    linalg.yield %2 : f32
+  } -> tensor<6xf32>
+  return %1 : tensor<6xf32>
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -126,6 +127,27 @@ def test_a_run_past_its_limit_is_killed_with_its_children(cpu, fake_compiler, tm
     status = Path(f"/proc/{child}/status")
     # An orphan that nobody waits for can stay as a zombie; alive it must not be.
     assert not status.exists() or "zombie" in status.read_text()
+
+
+HOG = f"exec {sys.executable} -c 'import time; x = b\"1\" * 400_000_000; time.sleep(60)'"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is watched on Linux only")
+def test_a_run_that_takes_too_much_memory_is_killed(cpu, fake_compiler, tmp_path):
+    fake_compiler(HOG)
+    start = time.monotonic()
+    with pytest.raises(
+        CompileError, match=r"was stopped with 0\.\d+ GB of memory; raise the memory limit"
+    ) as caught:
+        compile_bytecode(ADD, cpu, output=tmp_path / "m.vmfb", memory_limit=200_000_000)
+    assert time.monotonic() - start < 10
+    assert caught.value.out_of_memory and caught.value.is_silent
+    assert not caught.value.crashed and not caught.value.timed_out
+
+
+def test_the_default_memory_limit_is_less_than_the_machine_has():
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < tool.default_memory_limit() < physical
 
 
 @pytest.mark.parametrize(

@@ -284,8 +284,11 @@ def test_a_crash_is_traced_to_its_group(monkeypatch: pytest.MonkeyPatch) -> None
     assert steps(compiled) == [("ungroup", (2,))] and levels == ["O3", "O3"]
 
 
-def test_a_crash_without_a_culprit_gives_up_all_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    crash = CompileError("ended by SIGSEGV", "Stack dump without places", crashed=True)
+@pytest.mark.parametrize("cause", ["crashed", "out_of_memory"])
+def test_a_crash_without_a_culprit_gives_up_all_groups(
+    monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    crash = CompileError("ended by a signal", "Stack dump without places", **{cause: True})
     levels = counting(monkeypatch, lambda call: crash if call == 1 else None)
     compiled = compile_lowered(program((matmul(GOOD_TILES), 3)))
     assert steps(compiled) == [("ungroup_all", ())] and levels == ["O3", "O3"]

@@ -5,7 +5,7 @@
 // VERSION-NEXT: iree-base-runtime {{[0-9]+\.[0-9]+}}
 
 // RUN: smartmem-opt --show-dialects | FileCheck --check-prefix=DIALECTS %s
-// DIALECTS: Available Dialects: acc, affine,{{.*}} builtin,{{.*}} linalg,{{.*}} smartmem,{{.*}} stablehlo, tensor, torch,{{.*}} xevm
+// DIALECTS: Available Dialects: acc, affine,{{.*}} builtin,{{.*}} linalg,{{.*}} smartmem,{{.*}} stablehlo, tensor, tm_tensor, torch,{{.*}} xevm
 
 // RUN: smartmem-opt -list-passes | FileCheck --check-prefix=PASSES %s
 // PASSES: SmartMem's passes:

@@ -39,6 +39,7 @@ _ADVICE = (
     (r"failed to legalize operation", "compile with optimization level O1"),
     (_USAGE.pattern, "correct the extra flags"),
 )
+_MEMORY_ADVICE = "raise the memory limit, or compile a smaller model"
 _DEFAULT_ADVICE = "-v shows the whole log"
 
 
@@ -49,6 +50,7 @@ class CompileError(BackendError):
         log: everything iree-compile printed.
         reason: what failed, without the advice that the message ends with.
         timed_out: it was stopped at its time limit.
+        out_of_memory: it was stopped at its memory limit.
         crashed: a signal ended it.
         is_usage: it refused its flags; no other module would do better.
     """
@@ -60,6 +62,7 @@ class CompileError(BackendError):
         *,
         reason: str = "",
         timed_out: bool = False,
+        out_of_memory: bool = False,
         crashed: bool = False,
         is_usage: bool = False,
     ) -> None:
@@ -67,13 +70,14 @@ class CompileError(BackendError):
         self.log = log
         self.reason = reason or message
         self.timed_out = timed_out
+        self.out_of_memory = out_of_memory
         self.crashed = crashed
         self.is_usage = is_usage
 
     @property
     def is_silent(self) -> bool:
         """Whether the log cannot say at what iree-compile failed."""
-        return self.timed_out or self.crashed
+        return self.timed_out or self.out_of_memory or self.crashed
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ def compile_bytecode(
     opt_level: str = "O3",
     extra_flags: Sequence[str] = (),
     timeout_s: float = 600.0,
+    memory_limit: int | None = None,
     output: Path,
 ) -> CompileStatistics:
     """Compiles an MLIR module and writes the result to ``output``, whole or not at all.
@@ -115,9 +120,11 @@ def compile_bytecode(
         opt_level: IREE's optimization level, ``O0`` to ``O3``.
         extra_flags: further iree-compile flags; they win over the target's.
         timeout_s: wall time after which iree-compile is killed.
+        memory_limit: bytes of memory with more of which it is killed; None for four
+            fifths of the machine's.
 
     Raises:
-        CompileError: iree-compile failed, crashed or ran past the limit.
+        CompileError: iree-compile failed, crashed or ran past a limit.
         InvalidInputError: ``bytecode`` cannot be read or ``output`` cannot be written.
     """
     output = output.resolve()
@@ -130,7 +137,7 @@ def compile_bytecode(
             "-o",
             str(module),
         ]
-        run = run_iree_compile(bytecode, flags, timeout_s=timeout_s)
+        run = run_iree_compile(bytecode, flags, timeout_s=timeout_s, memory_limit=memory_limit)
         _check_space(run, output)
         _check(run, bytecode, target, timeout_s)
         result = _statistics(statistics, run)
@@ -146,6 +153,7 @@ def dump_phase(
     opt_level: str = "O3",
     extra_flags: Sequence[str] = (),
     timeout_s: float = 600.0,
+    memory_limit: int | None = None,
 ) -> str:
     """The IR at the end of one of IREE's phases, as text with large constants elided.
 
@@ -163,7 +171,7 @@ def dump_phase(
         "--mlir-elide-elementsattrs-if-larger=16",
         "--mlir-elide-resource-strings-if-larger=16",
     ]
-    run = run_iree_compile(bytecode, flags, timeout_s=timeout_s)
+    run = run_iree_compile(bytecode, flags, timeout_s=timeout_s, memory_limit=memory_limit)
     _check(run, bytecode, target, timeout_s)
     return run.stdout
 
@@ -214,7 +222,8 @@ def _check_space(run: ToolRun, output: Path) -> None:
 def _check(run: ToolRun, source: bytes | Path, target: Target, timeout_s: float) -> None:
     if run.stderr:
         logger.debug("iree-compile printed:\n%s", run.stderr)
-    if run.returncode == 0 and not run.timed_out:
+    killed = run.timed_out or run.out_of_memory
+    if run.returncode == 0 and not killed:
         return
     name = str(source) if isinstance(source, Path) else "the module"
     message = failure_message(run, target.name, timeout_s).replace(SOURCE_NAME, name)
@@ -223,7 +232,8 @@ def _check(run: ToolRun, source: bytes | Path, target: Target, timeout_s: float)
         run.stderr,
         reason=first_error(run),
         timed_out=run.timed_out,
-        crashed=run.returncode < 0 and not run.timed_out,
+        out_of_memory=run.out_of_memory,
+        crashed=run.returncode < 0 and not killed,
         is_usage=_USAGE.search(run.stderr) is not None,
     )
 
@@ -232,6 +242,8 @@ def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:
     """One line that says why iree-compile failed and what to do."""
     if run.timed_out:
         return timeout_message(target_name, timeout_s)
+    if run.out_of_memory:
+        return f"iree-compile for target {target_name} {first_error(run)}; {_MEMORY_ADVICE}"
     start = f"iree-compile for target {target_name}"
     if run.returncode < 0 and _FIRST_ERROR.search(run.stderr) is None:
         return f"{start} {first_error(run)}; {_signal_advice(-run.returncode)}"
@@ -253,6 +265,8 @@ def first_error(run: ToolRun) -> str:
     """What went wrong first in a run that failed, without its place."""
     if run.timed_out:
         return f"stopped after {run.seconds:.2g} s"
+    if run.out_of_memory:
+        return f"was stopped with {run.peak_rss_bytes / 1e9:.2g} GB of memory"
     match = _FIRST_ERROR.search(run.stderr)
     if match is not None:
         return _shorten(match["what"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from smartmem.backend.iree import first_error, target_flags
 from smartmem.backend.regions import group_of
 from smartmem.backend.targets import Target
-from smartmem.backend.tool import run_iree_compile
+from smartmem.backend.tool import default_memory_limit, run_iree_compile
 
 _SHARE = 0.25
 """Part of all the time that one kernel may take."""
@@ -29,6 +29,7 @@ def groups_failing_alone(
     opt_level: str,
     extra_flags: Sequence[str] = (),
     timeout_s: float,
+    memory_limit: int | None = None,
 ) -> dict[int, str]:
     """The groups whose kernels do not compile on their own, each with the reason.
 
@@ -37,16 +38,21 @@ def groups_failing_alone(
     Args:
         bytecode: a module whose groups are placed (``regions.place_groups``).
         timeout_s: for all kernels together; a kernel that takes a quarter of it fails.
+        memory_limit: bytes of memory for all that are compiled at a time, as for
+            ``compile_bytecode``.
     """
+    workers = os.cpu_count() or 1
+    share = (memory_limit or default_memory_limit()) // workers
     end = time.monotonic() + timeout_s
     flags = target_flags(target, opt_level, extra_flags)
     with tempfile.TemporaryDirectory(prefix="smartmem-") as folder:
         sources = _write_kernels(bytecode, Path(folder), flags, timeout_s)
 
         def reason(source: Path) -> str | None:
-            return _failure(source, flags, timeout_s * _SHARE, end - time.monotonic())
+            left_s = end - time.monotonic()
+            return _failure(source, flags, timeout_s * _SHARE, left_s, share)
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             found = zip(sources.values(), pool.map(reason, sources), strict=True)
             return {group: why for group, why in found if why is not None}
 
@@ -72,12 +78,19 @@ def _last_line(path: Path) -> str:
     return path.read_text().rstrip().rpartition("\n")[2]
 
 
-def _failure(source: Path, flags: Sequence[str], limit_s: float, left_s: float) -> str | None:
+def _failure(
+    source: Path, flags: Sequence[str], limit_s: float, left_s: float, memory_limit: int
+) -> str | None:
     """Why the kernel in ``source`` does not compile, or None if it does or time is up."""
     if left_s <= 0:
         return None
     mode = ("--compile-mode=hal-executable", "-o", os.devnull)
-    run = run_iree_compile(source, [*flags, *mode], timeout_s=min(limit_s, left_s))
+    run = run_iree_compile(
+        source,
+        [*flags, *mode],
+        timeout_s=min(limit_s, left_s),
+        memory_limit=memory_limit,
+    )
     if run.timed_out:
         slow = f"its kernel alone takes more than {limit_s:.2g} s to compile"
         return slow if left_s > limit_s else None

@@ -110,6 +110,7 @@ def count_kernels(
     opt_level: str = "O3",
     extra_flags: Sequence[str] = (),
     timeout_s: float = 600.0,
+    memory_limit: int | None = None,
 ) -> KernelCounts:
     """Counts the kernels that IREE makes of a module; generates no machine code.
 
@@ -124,6 +125,7 @@ def count_kernels(
         opt_level=opt_level,
         extra_flags=extra_flags,
         timeout_s=timeout_s,
+        memory_limit=memory_limit,
     )
     return kernels_of(text)
 

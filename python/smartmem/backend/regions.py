@@ -20,7 +20,9 @@ from pathlib import Path
 from torch_mlir import ir
 
 from smartmem.files import write_file
-from smartmem.passes.base import REGION, operations
+from smartmem.passes.base import REGION, PassContext, operations
+from smartmem.passes.form_regions import FormRegions
+from smartmem.torch_dialects import load_torch_dialects
 
 CONFIGURATION = ("compilation_info", "lowering_config", "translation_info")
 """The attributes that configure code generation of an operation."""
@@ -92,13 +94,20 @@ def groups_in(bytecode: Path) -> dict[int, Group]:
 
 
 def give_up(
-    bytecode: Path, output: Path, *, configuration: Collection[int], region: Collection[int]
+    bytecode: Path,
+    output: Path,
+    *,
+    configuration: Collection[int],
+    region: Collection[int],
+    spirv: bool = False,
 ) -> None:
     """Writes the module of ``bytecode`` to ``output`` with some groups given up.
 
     Args:
         configuration: the groups that lose their configuration.
         region: those that also lose their region: IREE groups their operations itself.
+        spirv: their reductions stay kernels of their own: what IREE fuses with them is
+            wrong SPIR-V.
 
     Raises:
         InvalidInputError: ``output`` cannot be written.
@@ -106,6 +115,8 @@ def give_up(
     module = _parse(bytecode)
     _for_groups(module, {*configuration, *region}, use_default_configuration)
     _for_groups(module, region, dissolve)
+    if spirv:
+        FormRegions(reductions_alone=True).run(module.operation, PassContext())
     write_file(output, module.operation.write_bytecode)
 
 
@@ -160,4 +171,5 @@ def _signature(region: ir.Operation) -> str:
 def _parse(bytecode: Path) -> ir.Module:
     context = ir.Context()
     context.allow_unregistered_dialects = True  # flow and iree_codegen are IREE's
+    load_torch_dialects(context)  # unregistered ones would be written in another form
     return ir.Module.parseFile(str(bytecode), context)

@@ -1,4 +1,4 @@
-"""Runs iree-compile as a child process, bounded in time and measured."""
+"""Runs iree-compile as a child process, bounded in time and memory, and measured."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ SOURCE_NAME = "/dev/stdin"
 
 _POLL_SECONDS = 0.02
 
+_SHARE_OF_MEMORY = 0.8
+_GROUP_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",  # of version 1
+)
+
 
 @dataclass(frozen=True)
 class ToolRun:
@@ -35,6 +41,7 @@ class ToolRun:
         seconds: wall time.
         peak_rss_bytes: largest resident memory of the process.
         timed_out: it was killed because it ran past its limit.
+        out_of_memory: it was killed because it took more memory than its limit.
     """
 
     returncode: int
@@ -43,6 +50,20 @@ class ToolRun:
     seconds: float
     peak_rss_bytes: int
     timed_out: bool
+    out_of_memory: bool = False
+
+
+@functools.cache
+def default_memory_limit() -> int:
+    """Bytes that iree-compile may take where nobody says: four fifths of what there is.
+
+    That is the machine's memory, or what the control group (a container) may use of it.
+    """
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for file in _GROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int(Path(file).read_text()))  # "max" where there is none
+    return int(min(found) * _SHARE_OF_MEMORY)
 
 
 @functools.cache
@@ -63,17 +84,24 @@ def iree_compile_path() -> Path:
 
 
 def run_iree_compile(
-    source: bytes | Path, arguments: Sequence[str], *, timeout_s: float = 600.0
+    source: bytes | Path,
+    arguments: Sequence[str],
+    *,
+    timeout_s: float = 600.0,
+    memory_limit: int | None = None,
 ) -> ToolRun:
-    """Runs iree-compile to its end or for ``timeout_s`` seconds.
+    """Runs iree-compile to its end or to one of its limits.
 
-    The process and its children are killed at the limit and when the caller is
+    The process and its children are killed at a limit and when the caller is
     interrupted. A failure is not an exception here: see ``ToolRun.returncode``.
 
     Args:
         source: the module to compile, or the path of its file. The compiler sees it as
             ``SOURCE_NAME``, which it writes into its output: a constant name makes equal
             modules compile to equal files.
+        timeout_s: wall time.
+        memory_limit: bytes of its own that the process may hold in memory (mapped files
+            do not count); None for ``default_memory_limit``. Watched on Linux only.
 
     Raises:
         InvalidInputError: ``source`` cannot be read, or the disk for temporary files
@@ -90,7 +118,8 @@ def run_iree_compile(
             command, stdin=given, stdout=out, stderr=err, start_new_session=True
         )
         try:
-            timed_out, peak = _wait(process, start + timeout_s, peak_before)
+            watch = _Watch(process, start + timeout_s, memory_limit or default_memory_limit())
+            peak = watch.wait(peak_before)
         except BaseException:
             _kill_group(process)
             process.wait()
@@ -98,7 +127,9 @@ def run_iree_compile(
         seconds = time.monotonic() - start
         if process.returncode:
             _check_space(out)
-        return ToolRun(process.returncode, _text(out), _text(err), seconds, peak, timed_out)
+        texts = _text(out), _text(err)
+        ends = watch.timed_out, watch.out_of_memory
+        return ToolRun(process.returncode, *texts, seconds, peak, *ends)
 
 
 def _check_space(file: IO[bytes]) -> None:
@@ -133,34 +164,50 @@ def _opened(source: bytes | Path) -> IO[bytes]:
     return file
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float, floor: int) -> tuple[bool, int]:
-    """Waits for the end; returns whether it was killed, and the peak memory in bytes."""
-    timed_out, sampled = False, 0
-    while True:
-        sampled = max(sampled, _high_water_mark(process.pid))
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
-        if not timed_out and time.monotonic() > deadline:
-            timed_out = True
-            _kill_group(process)
-        time.sleep(_POLL_SECONDS)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    # Linux starts a child's ru_maxrss at its parent's peak, so the exact value counts
-    # only above that; below it the last sample is the best there is.
-    exact = usage.ru_maxrss * 1024
-    return timed_out, exact if exact > floor else sampled
+class _Watch:
+    """Waits for the end of a process, and kills it at its limits."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], deadline: float, memory_limit: int
+    ) -> None:
+        self._process, self._deadline, self._memory_limit = process, deadline, memory_limit
+        self._peak = 0
+        self.timed_out = self.out_of_memory = False
+
+    def wait(self, floor: int) -> int:
+        """The peak of its resident memory in bytes; ``floor`` is that of this process."""
+        while True:
+            self._check()
+            pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+            if pid:
+                break
+            time.sleep(_POLL_SECONDS)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        # Linux starts a child's ru_maxrss at its parent's peak, so the exact value counts
+        # only above that; below it the last sample is the best there is.
+        exact = usage.ru_maxrss * 1024
+        return exact if exact > floor else self._peak
+
+    def _check(self) -> None:
+        held = _memory_of(self._process.pid)
+        self._peak = max(self._peak, held.get("VmHWM", 0))
+        if self.timed_out or self.out_of_memory:
+            return
+        self.out_of_memory = held.get("RssAnon", 0) > self._memory_limit
+        self.timed_out = not self.out_of_memory and time.monotonic() > self._deadline
+        if self.timed_out or self.out_of_memory:
+            _kill_group(self._process)
 
 
-def _high_water_mark(pid: int) -> int:
+def _memory_of(pid: int) -> dict[str, int]:
+    """Bytes of resident memory: the peak (VmHWM) and what is no file's (RssAnon)."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
+            lines = [line.split() for line in status]
     except OSError:  # no /proc, or the process has ended
-        pass
-    return 0
+        return {}
+    wanted = ("VmHWM:", "RssAnon:")
+    return {line[0][:-1]: int(line[1]) * 1024 for line in lines if line[0] in wanted}
 
 
 def _own_peak_rss() -> int:

@@ -18,9 +18,9 @@ from smartmem.parameters import Parameters, numpy_dtype, resource_key
 from smartmem.passes.form_regions import REGION_OPERATIONS
 from smartmem.tensor_spec import TensorSpec
 
-_DIALECTS = frozenset(
-    ("affine", "arith", "cf", "func", "linalg", "math", "scf", "smartmem", "tensor")
-)
+_LINALG = ("affine", "arith", "cf", "func", "linalg", "math", "scf", "tensor")
+# Passes leave the operations of tm_tensor as they are; iree-compile knows them.
+_DIALECTS = frozenset((*_LINALG, "smartmem", "tm_tensor"))
 _FUNCTION_ATTRIBUTES = frozenset(("sym_name", "sym_visibility", "function_type"))
 
 

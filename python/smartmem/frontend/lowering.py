@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 
 from torch_mlir import ir
-from torch_mlir.dialects import torch as torch_dialect
 from torch_mlir.passmanager import PassManager
 
 from smartmem import dialect
 from smartmem.diagnostics import Diagnostic, collect_diagnostics, source_point
 from smartmem.errors import UnsupportedError
+from smartmem.torch_dialects import load_torch_dialects
 
 TORCH_TO_LINALG = (
     "torchdynamo-export-to-torch-backend-pipeline",
@@ -32,7 +32,7 @@ _CARRIERS = ("torch.constant.", "torch.prim.List", "torch_c.", "torch.vtensor.li
 def new_context() -> ir.Context:
     """A context with torch-mlir's dialects and ours."""
     context = ir.Context()
-    torch_dialect.register_dialect(context)
+    load_torch_dialects(context)
     dialect.load(context)
     return context
 

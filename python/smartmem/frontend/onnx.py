@@ -30,6 +30,7 @@ from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
 from smartmem.frontend.onnx_reference import onnx_reference
+from smartmem.frontend.onnx_sequences import expand_reversals
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
 from smartmem.parameters import Array, Parameters, resource_key
 from smartmem.tensor_spec import TensorSpec
@@ -70,6 +71,7 @@ def import_onnx(
     specs = _specs(values), _specs(proto.graph.output)
     flatten_matmuls(proto)
     expand_movements(proto)
+    expand_reversals(proto)
     module, parameters = _import(proto)
     run_passes(module, *_ONNX_TO_LINALG)
     parameters = finish_module(module, parameters)
@@ -188,8 +190,11 @@ _NUMPY_DTYPES: dict[int, np.dtype[np.generic]] = {
         onnx.TensorProto.INT8,
         onnx.TensorProto.UINT8,
         onnx.TensorProto.INT16,
+        onnx.TensorProto.UINT16,
         onnx.TensorProto.INT32,
+        onnx.TensorProto.UINT32,
         onnx.TensorProto.INT64,
+        onnx.TensorProto.UINT64,
     )
 }
 
@@ -247,6 +252,8 @@ def _inline(array: Array, type: ir.RankedTensorType) -> ir.Attribute:
     if not array.size:
         return ir.Attribute.parse(f"dense<> : {type}")
     element = type.element_type
+    if array.dtype == np.uint64:
+        array = array.view(np.int64)  # the bindings take no larger number for an attribute
     make = ir.FloatAttr.get if array.dtype.kind in "fV" else ir.IntegerAttr.get
     return ir.DenseElementsAttr.get([make(element, value.item()) for value in array.flat], type)
 

@@ -32,9 +32,9 @@ class ConstantFolder:
         for tensor in self._graph.initializer:
             self._learn(tensor.name, tensor)
         for node in self._graph.node:
-            for attribute in node.attribute:
-                if node.op_type == "Constant" and attribute.name == "value":
-                    self._learn(node.output[0], attribute.t)
+            tensor = _constant(node)
+            if tensor is not None:
+                self._learn(node.output[0], tensor)
 
     def sweep(self, values: dict[str, onnx.ValueInfoProto]) -> bool:
         """Replaces nodes by initializers where possible; says whether there were any.
@@ -97,6 +97,18 @@ class ConstantFolder:
         )
         model = helper.make_model(graph, opset_imports=self._opsets)
         return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]
+
+
+def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    """What a Constant node of numbers holds; None for any other node."""
+    if node.op_type != "Constant" or len(node.attribute) != 1:
+        return None
+    (attribute,) = node.attribute
+    if attribute.name == "value":
+        return attribute.t
+    dtype = {"value_int": np.int64, "value_float": np.float32}.get(attribute.name.rstrip("s"))
+    value = helper.get_attribute_value(attribute)
+    return None if dtype is None else numpy_helper.from_array(np.array(value, dtype))
 
 
 def _shape_of(node: onnx.NodeProto, value: onnx.ValueInfoProto) -> list[Array] | None:

@@ -2,10 +2,12 @@
 
     DepthToSpace(x), SpaceToDepth(x)  ->  Reshape(Transpose(Reshape(x)))
     Pad(x, mode="wrap")               ->  Gather(x, indices), for each padded axis
+    Slice(x, steps=-1)                ->  Gather(x, indices), for each sliced axis
     Einsum(x, equation="->")          ->  Identity(x)
 
-torch-mlir permutes the wrong dims in mode CRD, never comes to an end in mode wrap, and
-crashes on an equation without dims, and on a Reshape of no elements, which is refused.
+torch-mlir permutes the wrong dims in mode CRD, never comes to an end in mode wrap, makes
+dynamic shapes of negative steps, and crashes on an equation without dims, and on a Reshape
+of no elements, which is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from smartmem.parameters import Array
 
 Shape = tuple[int, ...]
 Attributes = Mapping[str, Any]
-Tables = Sequence[list[int]]
+Tables = Sequence[list[int] | None]
 
 _INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 
@@ -70,9 +72,13 @@ def _steps(
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     source = constants.get(node.input[0])
     shape = tuple(source.dims) if source else tensor_shape(values[node.input[0]])
-    operands = [constants.get(name) for name in (*node.input[1:2], *node.input[3:4])]
-    tables = [t for t in operands if t and t.data_type in _INTEGERS]
-    return rewrite(shape, attributes, [numpy_helper.to_array(t).tolist() for t in tables])
+    return rewrite(shape, attributes, [_table(constants.get(name)) for name in node.input[1:]])
+
+
+def _table(tensor: onnx.TensorProto | None) -> list[int] | None:
+    if tensor is None or tensor.data_type not in _INTEGERS:
+        return None
+    return [int(value) for value in numpy_helper.to_array(tensor).flat]
 
 
 def _to_space(shape: Shape, attributes: Attributes, _: Tables) -> list[_Step]:
@@ -120,15 +126,40 @@ def _without_elements(shape: Shape, attributes: Attributes, _: Tables) -> list[_
 
 
 def _wrapped(shape: Shape, attributes: Attributes, tables: Tables) -> list[_Step]:
-    if attributes.get("mode") != b"wrap" or not tables:
+    pads, _, axes = _padded(tables, 3)
+    if attributes.get("mode") != b"wrap" or pads is None:
         return []
-    pads, *given = tables  # elements before each of the axes, then those behind
-    axes = [axis % len(shape) for axis in given[0]] if given else list(range(len(shape)))
+    axes = list(range(len(shape))) if axes is None else axes
+    # Elements before each of the axes, then those behind.
+    sides = zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
+    return _gathered(
+        shape, {axis: range(-low, shape[axis] + high) for axis, low, high in sides}
+    )
+
+
+def _backwards(shape: Shape, attributes: Attributes, tables: Tables) -> list[_Step]:
+    starts, ends, axes, steps = _padded(tables, 4)
+    if starts is None or ends is None or steps is None or min(steps, default=1) > 0:
+        return []
+    axes = list(range(len(starts))) if axes is None else axes
+    ranges = zip(axes, starts, ends, steps, strict=True)
+    return _gathered(
+        shape,
+        {axis: range(*slice(*ends).indices(shape[axis])) for axis, *ends in ranges},
+    )
+
+
+def _padded(tables: Tables, count: int) -> Tables:
+    return [*tables, *[None] * count][:count]
+
+
+def _gathered(shape: Shape, ranges: Mapping[int, range]) -> list[_Step]:
+    """Takes the elements of a range, counted around, along each axis."""
     steps, sizes = [], list(shape)
-    for axis, low, high in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
-        if low or high:
-            indices = np.arange(-low, shape[axis] + high) % shape[axis]
-            sizes[axis] = len(indices)
+    for axis, taken in ranges.items():
+        if taken != range(shape[axis]):
+            sizes[axis] = len(taken)
+            indices = np.array(taken, np.int64) % shape[axis]
             steps.append(_Step("Gather", tuple(sizes), indices, {"axis": axis}))
     return steps
 
@@ -138,10 +169,11 @@ _REWRITES: Mapping[str, Callable[[Shape, Attributes, Tables], list[_Step]]] = {
     "Einsum": _without_dims,
     "Pad": _wrapped,
     "Reshape": _without_elements,
+    "Slice": _backwards,
     "SpaceToDepth": _to_depth,
 }
-"""By operator: from the shape of the operand, the attributes, and the constant operands
-that hold pads and axes."""
+"""By operator: from the shape of the operand, the attributes, and the integers of the
+constants among the other operands."""
 
 
 def _chain(

@@ -8,6 +8,7 @@ import onnx
 
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.onnx_fold import ConstantFolder
+from smartmem.frontend.onnx_functions import complete_functions, inline_functions
 
 _DATA_KEPT = 1024
 """Bytes; inference looks into shapes and axes, which are smaller constants."""
@@ -38,16 +39,25 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
     for value in graph.output:
         if not _is_static(value):
             value.type.tensor_type.ClearField("shape")
-    folder = ConstantFolder(model)
-    inferred = _infer(_without_data(model))
-    while folder.sweep(_values(inferred)):
-        inferred = _infer(_without_data(model))
+    complete_functions(model)
+    inferred = _folded(model)
+    while inline_functions(model, inferred):
+        inferred = _folded(model)
     for field in ("value_info", "output"):
         del getattr(graph, field)[:]
         getattr(graph, field).extend(getattr(inferred, field))
     for node, typed in zip(graph.node, inferred.node, strict=True):
         node.CopyFrom(typed)  # the values of subgraphs are typed inside their node
     _check_typed(graph)
+
+
+def _folded(model: onnx.ModelProto) -> onnx.GraphProto:
+    """Folds constants in place; the graph with the types of its values, without data."""
+    folder = ConstantFolder(model)
+    inferred = _infer(_without_data(model))
+    while folder.sweep(_values(inferred)):
+        inferred = _infer(_without_data(model))
+    return inferred
 
 
 def tensor_shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:

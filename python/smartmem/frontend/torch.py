@@ -91,22 +91,10 @@ def import_program(program: ExportedProgram, reference: Reference | None) -> Imp
 
 
 def _decompositions() -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
-    table = {**get_decomposition_table(), torch.ops.aten.cumsum.default: _cumsum}
+    table = dict(get_decomposition_table())
     # ``simplify`` decides, when the masks are known; torch-mlir decomposes the rest.
     table.pop(torch.ops.aten._safe_softmax.default, None)
     return table
-
-
-def _cumsum(x: torch.Tensor, dim: int, *, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """As a masked sum: torch-mlir's own lowering leaves linalg (``tm_tensor.scan``)."""
-    if dtype is None and not x.is_floating_point():
-        dtype = torch.int64
-    x = x.to(dtype or x.dtype)
-    if x.dim() == 0:
-        return x.clone()
-    position = torch.arange(x.shape[dim], device=x.device)
-    terms = torch.where(position[:, None] >= position, x.movedim(dim, -1).unsqueeze(-2), 0)
-    return terms.sum(-1, dtype=x.dtype).movedim(-1, dim)
 
 
 class _ParameterHooks(fx_importer.FxImporterHooks):

@@ -64,6 +64,15 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.timeout_s
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            "--memory",
+            metavar="GB",
+            help="Memory limit of iree-compile; by default four fifths of the machine's.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = None
     save_temps: Annotated[
         Path | None,
         typer.Option(
@@ -102,6 +111,7 @@ class CompileSettings:
             opt_level=_opt_level(self.opt_level) if self.opt_level else None,
             iree_flags=tuple(self.iree_flag or ()),
             timeout_s=self.timeout,
+            memory_limit=None if self.memory is None else int(self.memory * 1e9),
             save_temps=self.save_temps,
             keep_ir=False,
             inspect_kernels=inspect_kernels,

@@ -15,6 +15,7 @@ from torch_mlir import ir
 from smartmem import dialect
 from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import InvalidInputError, VerificationError
+from smartmem.torch_dialects import load_torch_dialects
 from smartmem.upstream_passes import register_torch_passes
 
 _BYTECODE_MAGIC = b"ML\xefR"
@@ -80,11 +81,11 @@ def read_source(path: str) -> Source:
 
 def make_context(allow_unregistered: bool = False) -> ir.Context:
     """A context with all upstream dialects, torch-mlir's, StableHLO and SmartMem's."""
-    from torch_mlir._mlir_libs import _stablehlo, _torchMlir
+    from torch_mlir._mlir_libs import _stablehlo
 
     register_torch_passes()
     context = ir.Context()
-    _torchMlir.register_dialect(context)
+    load_torch_dialects(context)
     _stablehlo.register_dialect(context)
     dialect.load(context)
     context.allow_unregistered_dialects = allow_unregistered

@@ -1,0 +1,71 @@
+"""Write operators that ONNX defines by simpler ones as those.
+
+    Swish(x)  ->  Mul(x, Sigmoid(Mul(x, CastLike(1.0, x))))
+
+Only those that torch-mlir has no lowering of, or one of dynamic shapes only: what it
+lowers by itself becomes fewer operations.
+"""
+
+from __future__ import annotations
+
+import onnx
+import onnx.inliner
+
+_FUNCTIONS = frozenset(
+    (
+        "AffineGrid",
+        "Attention",
+        "CausalConvWithState",
+        "CenterCropPad",
+        "LinearAttention",
+        "MeanVarianceNormalization",
+        "RMSNormalization",
+        "RotaryEmbedding",
+        "SwiGLU",
+        "Swish",
+    )
+)
+
+# The inliner looks for the type of optional operands that a node leaves out, too.
+_LEFT_OUT = onnx.TensorProto(name="", data_type=onnx.TensorProto.UNDEFINED)
+
+
+def inline_functions(model: onnx.ModelProto, typed: onnx.GraphProto) -> bool:
+    """Applies the rewrite in place; says whether there was anything to rewrite.
+
+    Args:
+        model: its nodes are replaced.
+        typed: the same graph with the types of its values, on which the bodies of
+            functions can depend; large constants can be inputs there.
+    """
+    called = {node.op_type for node in typed.node if _is_function(node)}
+    if not called:
+        return False
+    bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    bare.graph.CopyFrom(typed)
+    for tensor in (*typed.initializer, _LEFT_OUT):
+        value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        bare.graph.value_info.append(value)
+    inlined = onnx.inliner.inline_selected_functions(
+        bare, [("", name) for name in sorted(called)], inline_schema_functions=True
+    )
+    del model.graph.node[:]
+    model.graph.node.extend(inlined.graph.node)
+    return True
+
+
+def complete_functions(model: onnx.ModelProto) -> None:
+    """Writes the default attributes of functions down.
+
+    Their bodies refer to attributes, and onnx finds only those that a node names.
+    """
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+    for node in filter(_is_function, model.graph.node):
+        given = {attribute.name for attribute in node.attribute}
+        for name, attribute in onnx.defs.get_schema(node.op_type, opset).attributes.items():
+            if name not in given and attribute.default_value.type:
+                node.attribute.append(attribute.default_value)
+
+
+def _is_function(node: onnx.NodeProto) -> bool:
+    return node.op_type in _FUNCTIONS and node.domain in ("", "ai.onnx")
