@@ -37,8 +37,12 @@ class PackWeights(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Packs each layer for CPUs; what it keeps gets a remark."""
-        if context.shared_memory is not None:
-            return
+        if context.shared_memory is None:
+            self._pack(module, context)
+        for op in [op for op in operations(module) if isinstance(windows_of(op), Windows)]:
+            split_end(op.results[0])
+
+    def _pack(self, module: ir.Operation, context: PassContext) -> None:
         # All decisions first: packing a layer replaces the operations behind it.
         decided = [(op, packing(op, context.lanes)) for op in operations(module)]
         for op, found in [(op, found) for op, found in decided if found is not None]:
@@ -48,5 +52,3 @@ class PackWeights(Pass):
                 reason = f"blocks of {found.width} channels, as its kernel reads them"
                 context.remark(self.argument, op, True, reason)
                 pack_layer(found, context.parameters)
-        for op in [op for op in operations(module) if isinstance(windows_of(op), Windows)]:
-            split_end(op.results[0])
