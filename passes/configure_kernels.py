@@ -52,16 +52,25 @@ class ConfigureKernels(Pass):
             if len(roots) > 1 or not computing:
                 continue
             root = roots[0] if roots else computing[-1]
-            found = (
-                tile_sizes(root, context.lanes)
-                if roots
-                else row_tiles(computing, context.lanes)
-            )
+            found = _tiles(roots, computing, context.lanes)
             if isinstance(found, Refusal):
                 context.remark(self.argument, root, False, found.reason)
                 continue
             context.remark(self.argument, root, True, f"tiles: {found.workgroup}")
             root.attributes[ATTRIBUTE] = _attribute(found, module.context)
+
+
+def _tiles(
+    roots: Sequence[ir.Operation], computing: Sequence[ir.Operation], lanes: int
+) -> TileSizes | Refusal:
+    """The tiles of a kernel's root, or of its last operation where it has none."""
+    if not roots:
+        return row_tiles(computing, lanes)
+    nests = [nest for op in computing if (nest := loop_nest(op)) is not None]
+    if not any(nest.reductions for nest in nests) and not all(n.keeps_order for n in nests):
+        # iree-compile 3.13 fails: it distributes by the last operation.
+        return Refusal("what is behind it writes in another order")
+    return tile_sizes(roots[0], lanes)
 
 
 def _multiplies_or_slides(op: ir.Operation) -> bool:

@@ -99,3 +99,21 @@ func.func @rows(%x: tensor<3x208x197xf32>) -> tensor<3x208x197xf32> {
   } -> tensor<3x208x197xf32>
   return %r : tensor<3x208x197xf32>
 }
+
+// -----
+// CHECK-LABEL: func @keeps_a_window_that_is_written_across
+// CHECK-NOT: compilation_info
+// REMARK: linalg.generic kept: what is behind it writes in another order
+func.func @keeps_a_window_that_is_written_across(%x: tensor<6x5x16xf32>) -> tensor<16x5x5xf32> {
+  %x0 = tensor.extract_slice %x[0, 0, 0] [5, 5, 16] [1, 1, 1] : tensor<6x5x16xf32> to tensor<5x5x16xf32>
+  %x1 = tensor.extract_slice %x[1, 0, 0] [5, 5, 16] [1, 1, 1] : tensor<6x5x16xf32> to tensor<5x5x16xf32>
+  %e = tensor.empty() : tensor<5x5x16xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, w, c) -> (h, w, c)>, affine_map<(h, w, c) -> (h, w, c)>, affine_map<(h, w, c) -> (h, w, c)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x0, %x1 : tensor<5x5x16xf32>, tensor<5x5x16xf32>) outs(%e : tensor<5x5x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %s = arith.maximumf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<5x5x16xf32>
+  %t = tensor.empty() : tensor<16x5x5xf32>
+  %1 = linalg.transpose ins(%0 : tensor<5x5x16xf32>) outs(%t : tensor<16x5x5xf32>) permutation = [2, 0, 1]
+  return %1 : tensor<16x5x5xf32>
+}
