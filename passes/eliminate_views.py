@@ -32,6 +32,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.accesses import is_contracted
 from smartmem.passes.analysis.loop_merging import merged_loops
 from smartmem.passes.analysis.movement import Refusal, is_free
 from smartmem.passes.analysis.placement import (
@@ -40,7 +41,6 @@ from smartmem.passes.analysis.placement import (
     Placement,
     early_placement,
     is_address,
-    is_contracted,
     placement,
     split_end,
 )

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp
+from smartmem.passes.analysis.accesses import ends_contraction, is_row_wise
 from smartmem.passes.analysis.elements import (
     Element,
     computes_pieces,
@@ -32,7 +33,6 @@ from smartmem.passes.analysis.elements import (
     element_of,
     loads,
 )
-from smartmem.passes.analysis.placement import ends_contraction, is_row_wise
 from smartmem.passes.base import Pass, PassContext, erase_if_unused, operations
 from smartmem.passes.lowering.compute_elements import compute
 

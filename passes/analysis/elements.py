@@ -25,9 +25,9 @@ from smartmem.index_map import (
     from_affine,
     identity,
 )
+from smartmem.passes.analysis.accesses import ends_contraction, is_row_wise
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import shape_of, view_map
-from smartmem.passes.analysis.placement import ends_contraction, is_row_wise
 from smartmem.passes.analysis.reading import MOVEMENTS
 
 

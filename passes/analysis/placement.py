@@ -14,44 +14,29 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import (
-    DigitForm,
     IndexMap,
-    Layout,
-    Shape,
     compose,
     digit_form,
     identity,
     inverse,
     layout_of,
-    merge_dims,
 )
 from smartmem.parameters import Parameters
-from smartmem.passes.analysis.channel_order import channels, permutes_channels, torn_loops
+from smartmem.passes.analysis.accesses import (
+    Access,
+    access_through,
+    ends_contraction,
+    is_reshape_view,
+    is_row_wise,
+    plain_nest,
+    reads_in_order,
+    sums,
+    view_readers,
+)
+from smartmem.passes.analysis.channel_order import channels, permutes_channels
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
 from smartmem.passes.analysis.reduction_order import InWeights, in_weights
-
-
-@dataclass(frozen=True)
-class Access:
-    """One access of a loop nest that is to go through a view.
-
-    Attributes:
-        op: the operation.
-        operand: number of the operand read or, for a write, of the output.
-        nest: its loops.
-        form: the access through the view over split loops.
-        layout: how the digits of the split loops lie in the tensor.
-        keeps_order: the result is written in the order in which the tensor is read, and
-            a view behind it restores what its readers expect.
-    """
-
-    op: ir.Operation
-    operand: int
-    nest: LoopNest
-    form: DigitForm
-    layout: Layout
-    keeps_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +108,7 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     if "domain" in view.attributes:
         return Refusal("pads or reads a part only where a domain holds")
     reads = _in_reads(view)
-    if isinstance(reads, InReads) and all(map(_reads_in_order, reads.accesses)):
+    if isinstance(reads, InReads) and all(map(reads_in_order, reads.accesses)):
         return reads
     above = _above_producer(view)
     if not isinstance(above, Refusal) and permutes_channels(view):
@@ -153,17 +138,6 @@ def _producer(view: ir.Operation) -> ir.Operation | Refusal:
     return owner.operation
 
 
-def _nest(op: ir.Operation) -> LoopNest | Refusal:
-    nest = loop_nest(op)
-    if nest is None:
-        return Refusal(f"{op.name} has no loops to split")
-    if nest.uses_index:
-        return Refusal("its body uses loop indices")
-    if not all(nest.is_projected_permutation(k) for k in range(len(nest.accesses))):
-        return Refusal("it reads an operand at sums of loops")
-    return nest
-
-
 def split_end(view: ir.Operation) -> InWrite | Refusal:
     """How the contraction, or its end, behind ``view`` runs over the dims of ``view``.
 
@@ -172,7 +146,7 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
     """
     if _long(view.operands[0]) == _long(view.results[0]):
         return Refusal("it splits no dim")
-    readers = _readers(view.results[0])
+    readers = view_readers(view.results[0])
     if not any(map(_needs_dims, readers)) and not _reads_padded(view.operands[0]):
         return Refusal("nothing pads it, nor what it is added to")
     return _in_write(view, may_split=True)
@@ -184,13 +158,15 @@ def split_read(view: ir.Operation) -> Access | Refusal:
     if len(uses) != 1:
         return Refusal("several operations read it")
     op, operand = uses[0].owner.operation, uses[0].operand_number
-    nest = _nest(op)
+    nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
     if not nest.is_elementwise or operand == len(op.operands) - 1:
         return Refusal("no elementwise operation reads it")
     through = compose(nest.accesses[operand], view_map(view))
-    return _access(op, operand, nest, through, shape_of(view.operands[0]), may_split=True)
+    return access_through(
+        op, operand, nest, through, shape_of(view.operands[0]), may_split=True
+    )
 
 
 def _long(value: ir.Value) -> list[int]:
@@ -204,7 +180,7 @@ def _needs_dims(op: ir.Operation) -> bool:
         return False
     if any(map(_is_padded, list(op.operands)[:-1])):
         return True
-    return _is_padded(op.results[0]) or any(map(_needs_dims, _readers(op.results[0])))
+    return _is_padded(op.results[0]) or any(map(_needs_dims, view_readers(op.results[0])))
 
 
 def _reads_padded(value: ir.Value) -> bool:
@@ -214,9 +190,9 @@ def _reads_padded(value: ir.Value) -> bool:
 
 
 def _is_padded(value: ir.Value) -> bool:
-    while not isinstance(value.owner, ir.Block) and _is_reshape(value.owner.operation):
+    while not isinstance(value.owner, ir.Block) and is_reshape_view(value.owner.operation):
         value = value.owner.operands[0]
-    return any("domain" in op.attributes for op in _readers(value))
+    return any("domain" in op.attributes for op in view_readers(value))
 
 
 def _in_shared_write(view: ir.Operation) -> InWrite | Refusal:
@@ -251,11 +227,11 @@ def _reads_through(
     op = use.owner.operation
     if op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes:
         return _reads_anyhow(op.results[0], compose(view_map(op), seen), back, but)
-    nest = _nest(op)
+    nest = plain_nest(op)
     if isinstance(nest, Refusal) or use.operand_number == len(op.operands) - 1:
         return False
     through = compose(compose(nest.accesses[use.operand_number], seen), back)
-    found = _access(op, use.operand_number, nest, through, shape_of(but.results[0]))
+    found = access_through(op, use.operand_number, nest, through, shape_of(but.results[0]))
     return not isinstance(found, Refusal)
 
 
@@ -267,7 +243,7 @@ def _in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
 def _written(
     view: ir.Operation, op: ir.Operation, may_split: bool = False
 ) -> InWrite | Refusal:
-    nest = _nest(op)
+    nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
     back = inverse(view_map(view), shape_of(view.operands[0]))
@@ -275,7 +251,7 @@ def _written(
         return Refusal("the view is no permutation of digits")
     written = compose(nest.accesses[-1], back)
     shape = shape_of(view.results[0])
-    access = _access(op, len(op.operands) - 1, nest, written, shape, may_split=may_split)
+    access = access_through(op, len(op.operands) - 1, nest, written, shape, may_split=may_split)
     if isinstance(access, Refusal):
         return access
     if tuple(access.layout.sizes) != shape:
@@ -295,7 +271,7 @@ def _in_reads(view: ir.Operation) -> InReads | Refusal:
 
 
 def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusal:
-    nest = _nest(op)
+    nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
     if operand == len(op.operands) - 1:
@@ -303,7 +279,7 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
     if sum(v == view.results[0] for v in op.operands) > 1:
         return Refusal("it is read twice by one operation")
     through = compose(nest.accesses[operand], view_map(view))
-    access = _access(op, operand, nest, through, shape_of(view.operands[0]))
+    access = access_through(op, operand, nest, through, shape_of(view.operands[0]))
     if isinstance(access, Refusal) or not nest.is_elementwise or not _is_free_to_order(op):
         return access
     if is_row_wise(op) and not _permutes_rows(op, access):
@@ -323,143 +299,24 @@ def _keeps_channels(written: InWrite) -> bool:
     return not own or not access.layout.source_digits or access.layout.source_digits[-1] in own
 
 
-def _reads_in_order(access: Access) -> bool:
-    """Whether an elementwise operation would read in the order in which it writes."""
-    if access.keeps_order:
-        return True
-    nest, digits = access.nest, access.layout.source_digits
-    if nest.reductions or len(digits) < len(access.form.digit_shape):
-        return False
-    first = [sum(map(len, access.form.radices[:loop])) for loop in range(len(nest.domain))]
-    written = [
-        first[loop] + k
-        for loop in nest.loops_of(len(nest.accesses) - 1)
-        for k in range(len(access.form.radices[loop]))
-    ]
-    return digits == written
-
-
 def _is_free_to_order(op: ir.Operation) -> bool:
     """Whether only contractions, elementwise operations and views read ``op``, or one sum.
 
     They read any order, so that ``op``, elementwise, keeps that of its operand.
     """
-    readers = _readers(op.results[0])
+    readers = view_readers(op.results[0])
     rows = [reader for reader in readers if not _takes_any_order(reader)]
     # A normalization reads its rows several times; a sum alone reads them in any order.
-    return not rows or (len(rows) == 1 and _sums(rows[0]))
+    return not rows or (len(rows) == 1 and sums(rows[0]))
 
 
 def _takes_any_order(op: ir.Operation) -> bool:
     if op.name == ViewOp.OPERATION_NAME:
         return "domain" not in op.attributes
-    nest = _nest(op)
+    nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return False
     return nest.is_contraction or (nest.is_elementwise and not is_row_wise(op))
-
-
-def _readers(value: ir.Value) -> list[ir.Operation]:
-    """The operations that read ``value``, also through reshapes."""
-    found: list[ir.Operation] = []
-    for use in value.uses:
-        op = use.owner.operation
-        found += _readers(op.results[0]) if _is_reshape(op) else [op]
-    return found
-
-
-def _is_reshape(op: ir.Operation) -> bool:
-    return op.name == ViewOp.OPERATION_NAME and is_free(op)
-
-
-def _access(
-    op: ir.Operation,
-    operand: int,
-    nest: LoopNest,
-    through: IndexMap,
-    shape: Shape,
-    *,
-    may_split: bool = False,
-) -> Access | Refusal:
-    """The access of an operand to a tensor of ``shape``, which it reads ``through``."""
-    is_write = operand == len(op.operands) - 1
-    if not is_write and not may_split:
-        through, shape = merge_dims(through, shape)
-    form = digit_form(through)
-    if form is None:
-        return Refusal("no split of loops makes the access a permutation")
-    layout = layout_of(form, shape)
-    if layout is None:
-        return Refusal("the digits read do not lie in one slice")
-    if not may_split and (reason := _must_not_split(op, nest, form, layout)) is not None:
-        return Refusal(reason)
-    if not is_write and _repeats_summands(nest, operand, form, layout):
-        return Refusal("a reduction would sum the same elements again")
-    return Access(op, operand, nest, form, layout)
-
-
-def _repeats_summands(nest: LoopNest, operand: int, form: DigitForm, layout: Layout) -> bool:
-    """Whether a reduction would read an element through the view more than once.
-
-    Where no other operand indexes its loop, nothing would tell how often it runs; where
-    one does, iree-compile 3.13 makes an invalid ``vector.contract``.
-    """
-    summed = nest.reductions & set(nest.loops_of(operand))
-    first = 0
-    for loop, radix in enumerate(form.radices):
-        digits = set(range(first, first + len(radix)))
-        first += len(radix)
-        if loop in summed and not digits <= set(layout.source_digits):
-            return True
-    return False
-
-
-def _must_not_split(
-    op: ir.Operation, nest: LoopNest, form: DigitForm, layout: Layout
-) -> str | None:
-    split = {loop for loop, radix in enumerate(form.radices) if len(radix) > 1}
-    if nest.is_contraction:
-        batch = set.intersection(*(set(nest.loops_of(k)) for k in range(3)))
-        free = batch | channels(op, nest)
-        torn = torn_loops(form, layout)
-        return (
-            None
-            if split <= free or (torn and torn <= free)
-            else "a contraction keeps its loops whole"
-        )
-    if split and ends_contraction(op):
-        return "the end of a contraction keeps its loops whole"
-    return None
-
-
-def ends_contraction(op: ir.Operation) -> bool:
-    """Whether ``op`` is an elementwise end of a contraction or convolution."""
-    nest = loop_nest(op)
-    if nest is None or nest.reductions:
-        return False
-    return any(is_contracted(value) for value in list(op.operands)[:-1])
-
-
-def is_contracted(value: ir.Value) -> bool:
-    """Whether a contraction or convolution, or its elementwise end, makes ``value``."""
-    while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
-        op = value.owner.operation
-        if _is_reshape(op):
-            value = op.operands[0]
-            continue
-        nest = loop_nest(op)
-        contracts = "conv" in op.name or (nest is not None and nest.is_contraction)
-        return contracts or ends_contraction(op)
-    return False
-
-
-def is_row_wise(op: ir.Operation) -> bool:
-    """Whether ``op`` is a reduction, or an elementwise operation that reads one's result."""
-    return _sums(op) or any(
-        _sums(value.owner.operation)
-        for value in list(op.operands)[:-1]
-        if not isinstance(value.owner, ir.Block)
-    )
 
 
 def _permutes_rows(op: ir.Operation, access: Access) -> bool:
@@ -467,7 +324,7 @@ def _permutes_rows(op: ir.Operation, access: Access) -> bool:
     nest, first = access.nest, 0
     along = set(range(len(nest.domain)))
     for number, value in enumerate(list(op.operands)[:-1]):
-        if not isinstance(value.owner, ir.Block) and _sums(value.owner.operation):
+        if not isinstance(value.owner, ir.Block) and sums(value.owner.operation):
             along -= set(nest.loops_of(number))
     for loop, radix in enumerate(access.form.radices):
         digits = range(first, first + len(radix))
@@ -478,19 +335,11 @@ def _permutes_rows(op: ir.Operation, access: Access) -> bool:
     return False
 
 
-def _sums(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    if nest is None or not nest.reductions or nest.is_contraction:
-        return False
-    # Not a window that slides over an image: its kernel is none of rows.
-    return all(map(nest.is_projected_permutation, range(len(nest.accesses))))
-
-
 def _above_producer(view: ir.Operation) -> AboveProducer | Refusal:
     op = _producer(view)
     if isinstance(op, Refusal):
         return op
-    nest = _nest(op)
+    nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
     if nest.is_contraction or (ends_contraction(op) and not permutes_channels(view)):

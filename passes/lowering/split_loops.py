@@ -27,9 +27,9 @@ from smartmem.index_map import (
 )
 from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
+from smartmem.passes.analysis.accesses import Access
 from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import shape_of, view_map
-from smartmem.passes.analysis.placement import Access
 from smartmem.passes.lowering import tensor_ops as build
 
 Operand = tuple[ir.Value, tuple[Expr, ...]]
