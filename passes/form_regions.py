@@ -97,12 +97,12 @@ class FormRegions(Pass):
                 continue
             _order_loops(group.operations, spirv)
             group.operations = inline_lookups(group.operations)
-            yield group.operations, self._end(group, context)
+            yield group.operations, self._end(group, context, spirv)
 
-    def _end(self, group: Group, context: PassContext) -> ir.Operation:
+    def _end(self, group: Group, context: PassContext, spirv: bool) -> ir.Operation:
         """The operation whose result the kernel writes: the last one, or its insertion."""
         root = group.operations[-1]
-        write = refuse_insertion(group) or padded_write(group.result)
+        write = refuse_insertion(group, spirv) or padded_write(group.result)
         if isinstance(write, Refusal):
             context.remark(self.argument, root, False, f"not padded in place: {write.reason}")
         if not isinstance(write, PaddedWrite):

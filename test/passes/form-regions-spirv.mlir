@@ -132,3 +132,27 @@ func.func @heads_behind_queries(%p: tensor<3x7x6xf32>, %v: tensor<3x6x5xf32>) ->
   } -> tensor<7x3x5xf32>
   return %0 : tensor<7x3x5xf32>
 }
+
+// -----
+// Only a contraction's kernel that inserts is right SPIR-V.
+// CHECK-LABEL: func @pads_behind_an_elementwise_kernel
+func.func @pads_behind_an_elementwise_kernel(%x: tensor<9x7xf32>) -> tensor<6x7xf32> {
+  // SPIRV: "flow.dispatch.region"
+  // CPU: "flow.dispatch.region"
+  // SPIRV-NOT: tensor.insert_slice
+  // SPIRV: tensor.pad
+  // CPU: tensor.insert_slice
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x7xf32>
+  %s = tensor.extract_slice %x[3, 0] [4, 7] [1, 1] : tensor<9x7xf32> to tensor<4x7xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%s : tensor<4x7xf32>) outs(%e : tensor<4x7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = math.tanh %a : f32
+    linalg.yield %v : f32
+  } -> tensor<4x7xf32>
+  %pad = tensor.pad %m low[1, 0] high[1, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<4x7xf32> to tensor<6x7xf32>
+  return %pad : tensor<6x7xf32>
+}

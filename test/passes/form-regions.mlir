@@ -267,28 +267,6 @@ func.func @a_gather_before_a_normalization_joins_it(%x: tensor<7x6xf32>) -> tens
 }
 
 // -----
-// CHECK-LABEL: func @keeps_a_pad_behind_an_elementwise_kernel
-// REMARK: not padded in place: only a contraction's kernel that inserts is right SPIR-V
-func.func @keeps_a_pad_behind_an_elementwise_kernel(%x: tensor<9x7xf32>) -> tensor<6x7xf32> {
-  // CHECK: "flow.dispatch.region"
-  // CHECK-NOT: tensor.insert_slice
-  // CHECK: tensor.pad
-  %zero = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<4x7xf32>
-  %s = tensor.extract_slice %x[3, 0] [4, 7] [1, 1] : tensor<9x7xf32> to tensor<4x7xf32>
-  %m = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%s : tensor<4x7xf32>) outs(%e : tensor<4x7xf32>) {
-  ^bb0(%a: f32, %o: f32):
-    %v = math.tanh %a : f32
-    linalg.yield %v : f32
-  } -> tensor<4x7xf32>
-  %pad = tensor.pad %m low[1, 0] high[1, 0] {
-  ^bb0(%i: index, %j: index):
-    tensor.yield %zero : f32
-  } : tensor<4x7xf32> to tensor<6x7xf32>
-  return %pad : tensor<6x7xf32>
-}
-
-// -----
 // The indices that a gather reads are renumbered with its loops.
 // CHECK-LABEL: func @a_gather_takes_the_order_of_the_reduction
 func.func @a_gather_takes_the_order_of_the_reduction(%x: tensor<3x2xf32>) -> tensor<3x2xf32> {
