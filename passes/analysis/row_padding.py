@@ -112,7 +112,7 @@ class _Search:
         while self._waiting and refusal is None:
             value, d = self._waiting.pop()
             refusal = self._produced(value, d)
-            if _is_summed(value, d):
+            if any(_sums_along(use, d) for use in value.uses):
                 continue  # all that reads it takes the first ones
             for use in value.uses:
                 self._used(use.owner.operation, use.operand_number, d)
@@ -179,7 +179,8 @@ class _Search:
             for loop in (
                 loop for loop in _loops(nest, operand, d) if loop not in nest.reductions
             ):
-                if not _is_summed(op.results[0], nest.axis_of(len(nest.accesses) - 1, loop)):
+                d = nest.axis_of(len(nest.accesses) - 1, loop)
+                if nest.is_contraction or not _is_summed(op.results[0], d):
                     self._take_loop(op, loop)
 
 
