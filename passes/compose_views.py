@@ -47,6 +47,7 @@ from smartmem.passes.analysis.producer_consumer import Pair, pair_of
 from smartmem.passes.analysis.reading import MOVEMENTS, Reading, reading
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.movement_ops import build_movement
 from smartmem.passes.lowering.read_through import restrict
 from smartmem.passes.lowering.split_loops import reshaped
@@ -196,11 +197,11 @@ def _fold(op: ir.Operation, piece: Piece, parameters: Parameters) -> bool:
     if all(_reads_through_any_permutation(reader) for reader in readers):
         return False
     with ir.InsertionPoint(op), op.location:
-        attribute = parameters.add("folded", piece.index_map.take(array), result.type)
-        value = ir.Operation.create("arith.constant", [result.type], [], {"value": attribute})
+        taken = piece.index_map.take(array)
+        value = constant_tensor("folded", taken, result.type, parameters)
     for use in list(result.uses):
         if use.owner.name not in MOVEMENTS:
-            use.owner.operands[use.operand_number] = value.results[0]
+            use.owner.operands[use.operand_number] = value
     return True
 
 

@@ -47,6 +47,7 @@ from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.reading import MOVEMENTS
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.apply_plans import apply_plan
+from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.rebuild_bodies import rebuild
 
 # Constants that take no memory in the module.
@@ -156,12 +157,11 @@ def _folded(op: ir.Operation, context: PassContext) -> ir.Value | Refusal:
     if array is None:
         return Refusal("it depends on constants, but cannot be evaluated")
     with ir.InsertionPoint(op), op.location:
-        attribute = context.parameters.add("folded", array, result.type)
-        new = ir.Operation.create("arith.constant", [result.type], [], {"value": attribute})
+        new = constant_tensor("folded", array, result.type, context.parameters)
     context.remark(FoldConstants.argument, op, True, "it depends on constants only")
-    result.replace_all_uses_with(new.results[0])
+    result.replace_all_uses_with(new)
     op.erase()
-    return new.results[0]
+    return new
 
 
 def _known_parts(body: Body) -> list[Node]:
@@ -192,7 +192,6 @@ def _constant_part(body: Body, part: Node, context: PassContext) -> Node | Refus
     with ir.InsertionPoint(body.op), body.op.location:
         type_ = ir.RankedTensorType.get(shape, part.type)
         map_ = ir.AffineMap.get(len(domain), 0, [ir.AffineExpr.get_dim(d) for d in loops])
-        attribute = context.parameters.add("folded", values.reshape(shape), type_)
-        new = ir.Operation.create("arith.constant", [type_], [], {"value": attribute})
-    body.operands.append(Operand(new.results[0], map_, from_affine(map_, domain)))
+        new = constant_tensor("folded", values.reshape(shape), type_, context.parameters)
+    body.operands.append(Operand(new, map_, from_affine(map_, domain)))
     return body.pool.node(ARGUMENT, part.type, payload=len(body.operands) - 1)

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.row_padding import row_padding
+from smartmem.passes.analysis.row_padding import RowPadding, row_padding
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.pad_rows import pad_rows
 
@@ -38,25 +37,30 @@ class PadRows(Pass):
         """Pads the rows of each layer for CPUs; what it keeps gets a remark."""
         if context.shared_memory is not None:
             return
-        refused: set[ir.Operation] = set()
-        while (layer := self._next(module, context, refused)) is not None:
-            found = row_padding(layer, context.lanes, context.parameters)
-            assert not isinstance(found, Refusal) and found is not None
-            reason = f"{found.new} rows instead of {found.old}: whole blocks"
-            context.remark(self.argument, layer, True, reason)
-            pad_rows(found, context.parameters)
+        while (decided := self._decided(module, context)) and self._pad(decided, context):
             erase_unused(module)
-
-    def _next(
-        self, module: ir.Operation, context: PassContext, refused: set[ir.Operation]
-    ) -> ir.Operation | None:
-        for op in operations(module):
-            if op in refused or not isinstance(linear_layer(op), LinearLayer):
-                continue
-            found = row_padding(op, context.lanes, context.parameters)
+        for op, found in decided:
             if isinstance(found, Refusal):
-                refused.add(op)
                 context.remark(self.argument, op, False, found.reason)
-            elif found is not None:
-                return op
-        return None
+
+    def _decided(
+        self, module: ir.Operation, context: PassContext
+    ) -> list[tuple[ir.Operation, RowPadding | Refusal]]:
+        """The layers whose rows do not fit."""
+        layers = [
+            (op, row_padding(op, context.lanes, context.parameters))
+            for op in operations(module)
+        ]
+        return [(op, found) for op, found in layers if found is not None]
+
+    def _pad(
+        self, decided: list[tuple[ir.Operation, RowPadding | Refusal]], context: PassContext
+    ) -> bool:
+        """Pads the rows of the first layer that can be; whether there was one."""
+        for op, found in decided:
+            if isinstance(found, RowPadding):
+                reason = f"{found.new} rows instead of {found.old}: whole blocks"
+                context.remark(self.argument, op, True, reason)
+                pad_rows(found, context.parameters)
+                return True
+        return False

@@ -91,7 +91,11 @@ def _elementwise_sum(a: ir.Value, b: ir.Value) -> ir.Value:
     rank = len(shape_of(a))
     same = ir.AffineMapAttr.get(ir.AffineMap.get_identity(rank))
     generic = linalg.GenericOp(
-        [a.type], [a, b], [build.empty(a.type)], ir.ArrayAttr.get([same] * 3), _loops(rank, 0)
+        [a.type],
+        [a, b],
+        [build.empty(a.type)],
+        ir.ArrayAttr.get([same] * 3),
+        build.iterators([False] * rank),
     )
     block = generic.regions[0].blocks.append(*[a.type.element_type] * 3)
     with ir.InsertionPoint(block):
@@ -159,20 +163,13 @@ def _contraction(x: ir.Value, w: ir.Value, shape: Shape, subscripts: str) -> ir.
     ]
     zeros = build.splat(build.zero(x.type.element_type), build.tensor_type(x, shape))
     attribute = ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps])
-    kinds = _loops(len(written), len(loops) - len(written))
+    kinds = build.iterators([loop not in written for loop in loops])
     generic = linalg.GenericOp([zeros.type], [x, w], [zeros], attribute, kinds)
     block = generic.regions[0].blocks.append(*[zeros.type.element_type] * 3)
     with ir.InsertionPoint(block):
         a, b, accumulator = block.arguments
         linalg.YieldOp([_plus(_times(a, b), accumulator)])
     return generic.results[0]
-
-
-def _loops(parallel: int, reductions: int) -> ir.ArrayAttr:
-    kinds = ["parallel"] * parallel + ["reduction"] * reductions
-    return ir.ArrayAttr.get(
-        [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
-    )
 
 
 def _plus(a: ir.Value, b: ir.Value) -> ir.Value:

@@ -53,7 +53,7 @@ def plain_nest(op: ir.Operation) -> LoopNest | Refusal:
         return Refusal(f"{op.name} has no loops to split")
     if nest.uses_index:
         return Refusal("its body uses loop indices")
-    if not all(nest.is_projected_permutation(k) for k in range(len(nest.accesses))):
+    if not nest.is_plain:
         return Refusal("it reads an operand at sums of loops")
     return nest
 
@@ -91,13 +91,7 @@ def _repeats_summands(nest: LoopNest, operand: int, form: DigitForm, layout: Lay
     one does, iree-compile 3.13 makes an invalid ``vector.contract``.
     """
     summed = nest.reductions & set(nest.loops_of(operand))
-    first = 0
-    for loop, radix in enumerate(form.radices):
-        digits = set(range(first, first + len(radix)))
-        first += len(radix)
-        if loop in summed and not digits <= set(layout.source_digits):
-            return True
-    return False
+    return any(not set(form.digits_of(loop)) <= set(layout.source_digits) for loop in summed)
 
 
 def _must_not_split(
@@ -108,11 +102,8 @@ def _must_not_split(
         batch = set.intersection(*(set(nest.loops_of(k)) for k in range(3)))
         free = batch | channels(op, nest)
         torn = torn_loops(form, layout)
-        return (
-            None
-            if split <= free or (torn and torn <= free)
-            else "a contraction keeps its loops whole"
-        )
+        whole = split <= free or (torn and torn <= free)
+        return None if whole else "a contraction keeps its loops whole"
     if split and ends_contraction(op):
         return "the end of a contraction keeps its loops whole"
     return None
@@ -125,13 +116,8 @@ def reads_in_order(access: Access) -> bool:
     nest, digits = access.nest, access.layout.source_digits
     if nest.reductions or len(digits) < len(access.form.digit_shape):
         return False
-    first = [sum(map(len, access.form.radices[:loop])) for loop in range(len(nest.domain))]
-    written = [
-        first[loop] + k
-        for loop in nest.loops_of(len(nest.accesses) - 1)
-        for k in range(len(access.form.radices[loop]))
-    ]
-    return digits == written
+    loops = nest.loops_of(len(nest.accesses) - 1)
+    return digits == [digit for loop in loops for digit in access.form.digits_of(loop)]
 
 
 def ends_contraction(op: ir.Operation) -> bool:
@@ -170,7 +156,7 @@ def sums(op: ir.Operation) -> bool:
     if nest is None or not nest.reductions or nest.is_contraction:
         return False
     # Not a window that slides over an image: its kernel is none of rows.
-    return all(map(nest.is_projected_permutation, range(len(nest.accesses))))
+    return nest.is_plain
 
 
 def view_readers(value: ir.Value) -> list[ir.Operation]:

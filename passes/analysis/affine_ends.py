@@ -110,8 +110,7 @@ def _elementwise_reader(value: ir.Value) -> ir.Operation | None:
     nest = loop_nest(readers[0]) if len(readers) == 1 else None
     if nest is None or nest.reductions or nest.is_contraction or nest.uses_index:
         return None  # a contraction of one term has no reduction, and a kernel of its own
-    permuted = all(nest.is_projected_permutation(k) for k in range(len(nest.accesses)))
-    return readers[0] if permuted else None
+    return readers[0] if nest.is_plain else None
 
 
 def _affine(

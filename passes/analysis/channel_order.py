@@ -50,7 +50,7 @@ def permutes_channels(view: ir.Operation) -> bool:
         if op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes:
             value, through = op.operands[0], compose(through, view_map(op))
             continue
-        if nest is None or not _is_plain(nest):
+        if nest is None or nest.uses_index or not nest.is_plain:
             return False
         if nest.is_contraction:
             return steps > 0 and _splits_channels(op, nest, through)
@@ -60,11 +60,6 @@ def permutes_channels(view: ir.Operation) -> bool:
         value, through = op.operands[computed[0]], _read(nest, computed[0], through)
         steps += 1
     return False
-
-
-def _is_plain(nest: LoopNest) -> bool:
-    accesses = range(len(nest.accesses))
-    return not nest.uses_index and all(map(nest.is_projected_permutation, accesses))
 
 
 def _read(nest: LoopNest, operand: int, written: IndexMap) -> IndexMap:
@@ -80,16 +75,14 @@ def _read(nest: LoopNest, operand: int, written: IndexMap) -> IndexMap:
 
 def torn_loops(form: DigitForm, layout: Layout) -> set[int]:
     """The loops whose digits do not lie side by side in the tensor, in order."""
-    torn, first = set(), 0
-    for loop, radix in enumerate(form.radices):
-        digits = [d for d in layout.source_digits if first <= d < first + len(radix)]
-        places = [layout.source_digits.index(d) for d in digits]
-        side_by_side = (
-            places == list(range(places[0], places[0] + len(places))) if places else True
-        )
+    torn = set()
+    for loop in range(len(form.radices)):
+        own = form.digits_of(loop)
+        places = [place for place, d in enumerate(layout.source_digits) if d in own]
+        digits = [layout.source_digits[place] for place in places]
+        side_by_side = not places or places[-1] - places[0] < len(places)
         if digits != sorted(digits) or not side_by_side:
             torn.add(loop)
-        first += len(radix)
     return torn
 
 

@@ -92,7 +92,7 @@ def stored_constant(value: ir.Value) -> Piece | None:
 
 def _channel(nest: LoopNest, data: int) -> int | None:
     """The innermost loop that weights and result run over and the data does not."""
-    if not all(nest.is_projected_permutation(k) for k in range(3)):
+    if not nest.is_plain:
         return None
     own = set(nest.loops_of(1 - data)) - set(nest.loops_of(data))
     written = [loop for loop in nest.loops_of(2) if loop in own]

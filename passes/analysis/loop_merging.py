@@ -41,7 +41,7 @@ def merged_loops(view: ir.Operation) -> MergedLoops | Refusal:
     nest = loop_nest(op)
     if nest is None or not nest.is_elementwise or nest.uses_index:
         return Refusal("no elementwise operation reads it")
-    if not all(nest.is_projected_permutation(k) for k in range(len(nest.accesses))):
+    if not nest.is_plain:
         return Refusal("it is read at sums of loops")
     groups = _groups(view, nest, operand)
     if groups is None or len(groups) == len(nest.domain):

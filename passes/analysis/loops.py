@@ -58,6 +58,11 @@ class LoopNest:
         """The dimension of ``operand`` that ``loop`` alone indexes."""
         return self.accesses[operand].exprs.index(dim(loop))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every operand is indexed by single loops: no sums, divisions or offsets."""
+        return all(map(self.is_projected_permutation, range(len(self.accesses))))
+
     def is_projected_permutation(self, operand: int) -> bool:
         """Whether each dim of ``operand`` is indexed by one loop of its own, or by 0."""
         exprs = self.accesses[operand].exprs

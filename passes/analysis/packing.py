@@ -44,7 +44,7 @@ def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     if not isinstance(layer, LinearLayer):
         return layer
     nest = layer.nest
-    if not all(nest.is_projected_permutation(k) for k in range(3)):
+    if not nest.is_plain:
         return Refusal("it reads an operand at sums of loops")
     if nest.loops_of(2)[-1] != layer.channel:
         return Refusal("its channels are not innermost in its result")

@@ -292,11 +292,9 @@ def _keeps_channels(written: InWrite) -> bool:
     """Whether a linear layer would still write its channels innermost, as vectors need."""
     access = written.access
     loops = channels(access.op, access.nest) if access.nest.is_contraction else set()
-    first = [
-        sum(map(len, access.form.radices[:loop])) for loop in range(len(access.nest.domain))
-    ]
-    own = {first[d] + k for d in loops for k in range(len(access.form.radices[d]))}
-    return not own or not access.layout.source_digits or access.layout.source_digits[-1] in own
+    own = {digit for loop in loops for digit in access.form.digits_of(loop)}
+    digits = access.layout.source_digits
+    return not own or not digits or digits[-1] in own
 
 
 def _is_free_to_order(op: ir.Operation) -> bool:
@@ -321,17 +319,16 @@ def _takes_any_order(op: ir.Operation) -> bool:
 
 def _permutes_rows(op: ir.Operation, access: Access) -> bool:
     """Whether ``access`` reads a row in another order than it lies in memory."""
-    nest, first = access.nest, 0
+    nest = access.nest
     along = set(range(len(nest.domain)))
     for number, value in enumerate(list(op.operands)[:-1]):
         if not isinstance(value.owner, ir.Block) and sums(value.owner.operation):
             along -= set(nest.loops_of(number))
-    for loop, radix in enumerate(access.form.radices):
-        digits = range(first, first + len(radix))
+    for loop in along:
+        digits = access.form.digits_of(loop)
         order = [d for d in access.layout.source_digits if d in digits]
-        if loop in along and order != sorted(order):
+        if order != sorted(order):
             return True
-        first += len(radix)
     return False
 
 

@@ -76,7 +76,7 @@ def _constant(value: ir.Value, parameters: Parameters) -> Array | None:
 
 
 def _reduction_loop(nest: LoopNest, operand: int) -> int | None:
-    if not all(nest.is_projected_permutation(k) for k in range(3)) or nest.uses_index:
+    if not nest.is_plain or nest.uses_index:
         return None
     shared = set(nest.loops_of(operand)) & set(nest.loops_of(1 - operand))
     loops = sorted(shared & nest.reductions)
@@ -89,9 +89,8 @@ def _order(view: ir.Operation, nest: LoopNest, operand: int, loop: int) -> Index
     layout = layout_of(form, shape_of(view.operands[0])) if form else None
     if form is None or layout is None:
         return Refusal("the digits read do not lie in one slice")
-    first = sum(map(len, form.radices[:loop]))
-    radix = tuple(form.radices[loop])
-    own = [d - first for d in layout.source_digits if first <= d < first + len(radix)]
+    digits, radix = form.digits_of(loop), tuple(form.radices[loop])
+    own = [digits.index(d) for d in layout.source_digits if d in digits]
     if len(own) < len(radix) or own == sorted(own):
         return Refusal("the reduction dimension keeps its order")
     extent = (nest.domain[loop],)

@@ -14,6 +14,7 @@ from torch_mlir import ir
 from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import Shape, dim
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
@@ -147,8 +148,8 @@ class _Search:
             return Refusal("a concat has the rows twice") if several else None
         if op.name == ViewOp.OPERATION_NAME:
             return self._viewed(op, d)
-        nest = _nest(op)
-        loops = [] if nest is None else _loops(nest, len(nest.accesses) - 1, d)
+        nest = plain_nest(op)
+        loops = [] if isinstance(nest, Refusal) else _loops(nest, len(nest.accesses) - 1, d)
         if not loops:
             return Refusal(f"{op.name} makes the rows, and cannot make more")
         self._take_loop(op, loops[0])
@@ -174,8 +175,8 @@ class _Search:
                 alone = sum(k in loops_of(e) for e in exprs) == 1
                 if exprs[d] == dim(k) and alone and extent == self.found.old:
                     self._take(op.results[0], k)
-        nest = _nest(op)
-        if nest is not None and operand < len(op.operands) - 1:
+        nest = plain_nest(op)
+        if isinstance(nest, LoopNest) and operand < len(op.operands) - 1:
             for loop in (
                 loop for loop in _loops(nest, operand, d) if loop not in nest.reductions
             ):
@@ -199,18 +200,10 @@ def _views_summed(use: ir.OpOperand, d: int) -> bool:
 
 
 def _sums_along(use: ir.OpOperand, d: int) -> bool:
-    nest = _nest(use.owner.operation)
-    if nest is None or use.operand_number == len(nest.accesses) - 1:
+    nest = plain_nest(use.owner.operation)
+    if isinstance(nest, Refusal) or use.operand_number == len(nest.accesses) - 1:
         return False
     return any(loop in nest.reductions for loop in _loops(nest, use.operand_number, d))
-
-
-def _nest(op: ir.Operation) -> LoopNest | None:
-    nest = loop_nest(op)
-    if nest is None or nest.uses_index:
-        return None
-    plain = all(map(nest.is_projected_permutation, range(len(nest.accesses))))
-    return nest if plain else None
 
 
 def _loops(nest: LoopNest, operand: int, d: int) -> list[int]:

@@ -52,8 +52,7 @@ def _nest(op: ir.Operation) -> LoopNest | None:
     nest = loop_nest(op)
     if nest is None or nest.is_contraction or nest.uses_index:
         return None
-    permuted = all(nest.is_projected_permutation(k) for k in range(len(nest.accesses)))
-    return nest if permuted else None
+    return nest if nest.is_plain else None
 
 
 def _reduces(op: ir.Operation) -> bool:

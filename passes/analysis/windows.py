@@ -115,7 +115,7 @@ def many_reductions_of(op: ir.Operation) -> Windows | None:
     nest = loop_nest(op)
     if nest is None or not nest.is_contraction or len(nest.reductions) < 2:
         return None
-    if not all(nest.is_projected_permutation(k) for k in range(3)):
+    if not nest.is_plain:
         return None
     read, held, written = (nest.loops_of(k) for k in range(3))
     kept = max(nest.reductions, key=lambda loop: nest.domain[loop])

@@ -14,6 +14,7 @@ from smartmem.passes.analysis.factor_planner import Plan, Scaling
 from smartmem.passes.analysis.movement import Piece
 from smartmem.passes.analysis.moves import COMBINERS, NEUTRAL
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.movement_ops import build_movement
 from smartmem.passes.lowering.rebuild_bodies import Combiner, rebuild
 
@@ -61,8 +62,9 @@ def _scale(scaling: Scaling, parameters: Parameters) -> None:
     assert array is not None  # else there is no plan
     with ir.InsertionPoint(op), op.location:
         type_ = piece.source.type
-        attribute = parameters.add("scaled", np.multiply(array, scaling.factor), type_)
-        new = ir.Operation.create("arith.constant", [type_], [], {"value": attribute})
-        moved = Piece(new.results[0], piece.index_map, piece.domain)
+        scaled = np.multiply(array, scaling.factor)
+        moved = Piece(
+            constant_tensor("scaled", scaled, type_, parameters), piece.index_map, piece.domain
+        )
         view = build_movement([moved], None, scaling.reader.value.type)
         op.operands[scaling.reader.number] = view

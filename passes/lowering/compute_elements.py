@@ -26,6 +26,7 @@ from smartmem.parameters import Parameters
 from smartmem.passes.analysis.elements import Choose, Compute, Element, Load, Scalar, loads
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.read_through import GatherPiece, element_at, holds_at
 from smartmem.passes.lowering.split_loops import Operand, reshaped, view_as
 
@@ -97,9 +98,7 @@ def _constant(load: Load, shape: Shape, parameters: Parameters) -> Operand | Non
     full = tuple(n if d in used else 1 for d, n in enumerate(shape))
     taken = array[tuple(np.broadcast_to(p, full) for p in places)].reshape(kept)
     type_ = build.tensor_type(load.source, kept)
-    attribute = parameters.add("folded", taken, type_)
-    op = ir.Operation.create("arith.constant", [type_], [], {"value": attribute})
-    return op.results[0], tuple(dim(d) for d in used)
+    return constant_tensor("folded", taken, type_, parameters), tuple(dim(d) for d in used)
 
 
 def _dims(expr: Expr) -> list[Dim]:

@@ -48,8 +48,7 @@ def _take_in_reshape(lookup: ir.Operation) -> None:
     nest = loop_nest(lookup)
     if len(users) != 1 or users[0].name != "tensor.expand_shape" or nest is None:
         return
-    plain = (nest.is_projected_permutation(k) for k in range(len(nest.accesses)))
-    if not nest.accesses[-1].is_identity or not all(plain):
+    if not nest.accesses[-1].is_identity or not nest.is_plain:
         return
     expanded = _expanded(lookup, users[0])
     users[0].results[0].replace_all_uses_with(expanded)

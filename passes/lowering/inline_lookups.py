@@ -115,13 +115,7 @@ def _lost_loops(nest: LoopNest, maps: list[ir.AffineMap]) -> list[int]:
 def _generic(
     op: ir.Operation, operands: list[ir.Value], maps: list[ir.AffineMap]
 ) -> ir.Operation:
-    attributes = {
-        "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
-        "iterator_types": op.attributes["iterator_types"],
-        "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(operands) - 1, 1]),
-    }
-    types = [op.results[0].type]
-    new = ir.Operation.create("linalg.generic", types, operands, attributes, regions=1)
+    new = build.generic(operands, maps, ir.ArrayAttr(op.attributes["iterator_types"]))
     new.regions[0].blocks.append(*[v.type.element_type for v in operands])
     return new
 

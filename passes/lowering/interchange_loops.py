@@ -6,6 +6,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.loop_order import Order
+from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.split_loops import clone_body
 
 
@@ -40,22 +41,10 @@ def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
 
 def _generic(named: ir.Operation) -> ir.Operation:
     """Replaces a named operation without reductions by the generic that it stands for."""
-    *inputs, init = named.operands
-    maps = linalg.get_indexing_maps(named)
-    rank = ir.AffineMapAttr(maps[0]).value.n_dims
-    parallel = ir.Attribute.parse("#linalg.iterator_type<parallel>")
+    maps = [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(named)]
     with ir.InsertionPoint(named), named.location:
-        generic = ir.Operation.create(
-            "linalg.generic",
-            [init.type],
-            [*inputs, init],
-            {
-                "indexing_maps": maps,
-                "iterator_types": ir.ArrayAttr.get([parallel] * rank),
-                "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(inputs), 1]),
-            },
-            regions=1,
-        )
+        iterators = build.iterators([False] * maps[0].n_dims)
+        generic = build.generic(list(named.operands), maps, iterators)
         clone_body(named, generic)
     named.results[0].replace_all_uses_with(generic.results[0])
     named.erase()

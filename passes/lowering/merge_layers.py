@@ -23,6 +23,7 @@ from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.siblings import Merge, Sibling
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.split_loops import rebuild, view_as
 
 
@@ -102,9 +103,7 @@ def _parameter(array: Array | Values, like: ir.Value, parameters: Parameters) ->
     """A parameter with the element type of ``like``."""
     type_ = build.tensor_type(like, array.shape)
     array = array.astype(numpy_dtype(type_.element_type), copy=False)
-    attribute = parameters.add("merged", array, type_)
-    op = ir.Operation.create("arith.constant", [type_], [], {"value": attribute})
-    return op.results[0]
+    return constant_tensor("merged", array, type_, parameters)
 
 
 def _by_channel(

@@ -9,6 +9,7 @@ from smartmem.index_map import expr as ex
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.reduction_order import InWeights
+from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.split_loops import view_as
 
 
@@ -20,11 +21,7 @@ def permute_reduction(found: InWeights, parameters: Parameters) -> None:
     with ir.InsertionPoint(op), op.location:
         op.operands[operand] = view_as(data, _along(data, data_axis, found.order))
         array = _along(weights, weights_axis, found.order).take(found.weights)
-        attribute = parameters.add("permuted", array, weights.type)
-        constant = ir.Operation.create(
-            "arith.constant", [weights.type], [], {"value": attribute}
-        )
-        op.operands[1 - operand] = constant.results[0]
+        op.operands[1 - operand] = constant_tensor("permuted", array, weights.type, parameters)
 
 
 def _along(value: ir.Value, axis: int, order: IndexMap) -> IndexMap:

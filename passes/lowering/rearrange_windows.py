@@ -12,6 +12,7 @@ from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.windows import FORMS, IMAGE, RESULT, WEIGHTS, Windows
+from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.split_loops import clone_body, new_init, view_as
 
 _FEW_CHANNELS = 4
@@ -76,19 +77,7 @@ def _generic(
         for access, order in zip(found.accesses, axes, strict=True)
     ]
     written = found.loops(("batch", "image", "group", "output"))
-    kinds = ["parallel" if loop in written else "reduction" for loop in loops]
-    generic = ir.Operation.create(
-        "linalg.generic",
-        [operands[RESULT].type],
-        list(operands),
-        {
-            "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
-            "iterator_types": ir.ArrayAttr.get(
-                [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
-            ),
-            "operandSegmentSizes": ir.DenseI32ArrayAttr.get([2, 1]),
-        },
-        regions=1,
-    )
+    iterators = build.iterators([loop not in written for loop in loops])
+    generic = build.generic(operands, maps, iterators)
     clone_body(found.op, generic)
     return generic.results[0]

@@ -242,18 +242,8 @@ def rebuild(
         to_affine_map([ex.substitute(e, renamed, inner) for e in exprs], len(order), op.context)
         for _, exprs in operands
     ]
-    kinds = ["reduction" if reduces[d] else "parallel" for d in order]
-    values = [value for value, _ in operands]
-    attributes = {
-        "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
-        "iterator_types": ir.ArrayAttr.get(
-            [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
-        ),
-        "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(values) - 1, 1]),
-    }
-    generic = ir.Operation.create(
-        "linalg.generic", [values[-1].type], values, attributes, regions=1
-    )
+    iterators = build.iterators([reduces[d] for d in order])
+    generic = build.generic([value for value, _ in operands], maps, iterators)
     clone_body(op, generic)
     return generic.results[0]
 

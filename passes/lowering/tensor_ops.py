@@ -92,6 +92,31 @@ def _copy_through(value: ir.Value, init: ir.Value, loops: list[int]) -> ir.Value
     return elementwise([value], [map_], init, lambda elements: elements[0])
 
 
+def iterators(reduces: Sequence[bool]) -> ir.ArrayAttr:
+    """The iterator types of loops, of which each reduces or is parallel."""
+    kinds = ["reduction" if reduction else "parallel" for reduction in reduces]
+    return ir.ArrayAttr.get(
+        [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
+    )
+
+
+def generic(
+    values: Sequence[ir.Value], maps: Sequence[ir.AffineMap], iterators: ir.ArrayAttr
+) -> ir.Operation:
+    """A ``linalg.generic`` without a body: inputs and the initial result, each with its map."""
+    return ir.Operation.create(
+        "linalg.generic",
+        [values[-1].type],
+        list(values),
+        {
+            "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
+            "iterator_types": iterators,
+            "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(values) - 1, 1]),
+        },
+        regions=1,
+    )
+
+
 def elementwise(
     inputs: Sequence[ir.Value],
     maps: Sequence[ir.AffineMap],

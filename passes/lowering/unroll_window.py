@@ -64,7 +64,8 @@ def unroll_window(found: Windows, combined: Combination) -> None:
         inputs = [value for at in slices for value, _ in at]
         maps = [map_ for at in slices for _, map_ in at]
         maps.append(_indexing(found.accesses[RESULT].exprs, loops))
-        generic = _generic(found, inputs, init, maps, loops)
+        iterators = build.iterators([d in found.roles["input"] for d in loops])
+        generic = build.generic([*inputs, init], maps, iterators)
         _fill_body(generic, found, combined, reads, None if found.roles["input"] else start)
         result = build.reshape(generic.results[0], shape_of(op.results[0]))
         op.results[0].replace_all_uses_with(result)
@@ -129,29 +130,6 @@ def _indexing(exprs: Sequence[Expr], loops: Sequence[int]) -> ir.AffineMap:
 def _map(indices: Sequence[int], loops: Sequence[int]) -> ir.AffineMap:
     dims = [ir.AffineDimExpr.get(loops.index(loop)) for loop in indices]
     return ir.AffineMap.get(len(loops), 0, dims)
-
-
-def _generic(
-    found: Windows,
-    inputs: Sequence[ir.Value],
-    init: ir.Value,
-    maps: Sequence[ir.AffineMap],
-    loops: Sequence[int],
-) -> ir.Operation:
-    kinds = ["reduction" if d in found.roles["input"] else "parallel" for d in loops]
-    return ir.Operation.create(
-        "linalg.generic",
-        [init.type],
-        [*inputs, init],
-        {
-            "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
-            "iterator_types": ir.ArrayAttr.get(
-                [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
-            ),
-            "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(inputs), 1]),
-        },
-        regions=1,
-    )
 
 
 def _fill_body(

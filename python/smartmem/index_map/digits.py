@@ -57,6 +57,11 @@ class DigitForm:
         """Sizes of all digits: the shape of the split iteration domain."""
         return tuple(n for radix in self.radices for n in radix)
 
+    def digits_of(self, dimension: int) -> range:
+        """The numbers of the digits of a dimension, most significant first."""
+        first = sum(map(len, self.radices[:dimension]))
+        return range(first, first + len(self.radices[dimension]))
+
 
 def digit_form(index_map: IndexMap) -> DigitForm | None:
     """The mixed-radix form of ``index_map``, or None if it has none."""
