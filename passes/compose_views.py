@@ -39,6 +39,7 @@ from smartmem.index_map import (
     is_within,
     layout_of,
     reshape,
+    restrict,
 )
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.loops import loop_nest
@@ -49,7 +50,6 @@ from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.movement_ops import build_movement
-from smartmem.passes.lowering.read_through import restrict
 from smartmem.passes.lowering.split_loops import reshaped
 
 # A folded constant may hold this many elements, or no more than its source.

@@ -35,6 +35,7 @@ from smartmem.parameters import Parameters
 from smartmem.passes.analysis.accesses import is_contracted
 from smartmem.passes.analysis.loop_merging import merged_loops
 from smartmem.passes.analysis.movement import Refusal, is_free
+from smartmem.passes.analysis.padded_reshape import padded_reshape
 from smartmem.passes.analysis.placement import (
     InReads,
     InWrite,
@@ -51,6 +52,7 @@ from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.lowering.merge_loops import merge_loops
 from smartmem.passes.lowering.permute_reduction import permute_reduction
 from smartmem.passes.lowering.split_loops import move_up, read_through, write_through
+from smartmem.passes.lowering.split_padding import split_padding
 
 FREE = "only names a part of memory: nothing moves"
 
@@ -92,6 +94,9 @@ def _sweep(
 ) -> list[tuple[ir.Operation, Refusal]] | None:
     """Places each view once; if none could be placed, the reasons."""
     parameters = context.parameters
+    paddings = [view for view in _views(module) if "domain" in view.attributes]
+    if sum(map(_split_padding, paddings)):
+        return None
     views = [view for view in _views(module) if list(view.results[0].uses)]
     moving = [view for view in views if not is_address(view)]
     placed = False
@@ -131,6 +136,15 @@ def _merge(view: ir.Operation) -> bool:
     if isinstance(found, Refusal):
         return False
     merge_loops(found)
+    return True
+
+
+def _split_padding(view: ir.Operation) -> bool:
+    """Lets the contraction behind a padding run over the dims of what is padded."""
+    found = padded_reshape(view)
+    if isinstance(found, Refusal):
+        return False
+    split_padding(view, found)
     return True
 
 

@@ -29,13 +29,13 @@ from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
 from smartmem.errors import PassError
-from smartmem.index_map import Domain, Shape, from_affine, identity
+from smartmem.index_map import Domain, Shape, identity, restrict
 from smartmem.parameters import Parameters, resource_key
 from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.analysis.movement import is_free, shape_of, view_map
+from smartmem.passes.analysis.movement import domain_of, is_free, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
-from smartmem.passes.lowering.read_through import GatherPiece, gather, read, restrict
+from smartmem.passes.lowering.read_through import GatherPiece, gather, read
 
 _KERNEL_CONSTANT_BYTES = 256
 """The largest constant that IREE puts into a kernel."""
@@ -100,10 +100,6 @@ def _replace(op: ViewOp | ConcatOp, value: ir.Value) -> None:
     op.operation.erase()
 
 
-def _domain(attribute: ir.AffineMapAttr, shape: Shape) -> Domain:
-    return Domain(from_affine(ir.AffineMapAttr(attribute).value, shape).exprs)
-
-
 def _lower_view(view: ViewOp) -> ir.Value:
     with ir.InsertionPoint(view), view.location:
         if view.domain is None:
@@ -115,7 +111,7 @@ def _lower_view(view: ViewOp) -> ir.Value:
 
 def _lower_padded(view: ViewOp, fill: ir.Value) -> ir.Value:
     shape, type_ = shape_of(view.result), view.result.type
-    domain = _domain(view.domain, shape)
+    domain = domain_of(view.domain, shape)
     box = domain.box(shape)
     if box is None:
         piece = GatherPiece(view.source, view_map(view), domain)
@@ -131,7 +127,7 @@ def _volume(box: build.Box) -> int:
 
 def _lower_concat(concat: ConcatOp) -> ir.Value:
     shape = shape_of(concat.result)
-    domains = [_domain(d, shape) for d in ir.ArrayAttr(concat.domains)]
+    domains = [domain_of(d, shape) for d in ir.ArrayAttr(concat.domains)]
     boxes = [d.box(shape) for d in domains]
     with ir.InsertionPoint(concat), concat.location:
         if any(box is None for box in boxes) or _is_read_by_element(concat.result):

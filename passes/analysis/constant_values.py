@@ -13,12 +13,18 @@ from typing import Any
 import numpy as np
 from torch_mlir import ir
 
-from smartmem.index_map import Domain, IndexMap, Shape, from_affine
+from smartmem.index_map import IndexMap
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.bodies import Body, body_of
 from smartmem.passes.analysis.expressions import ARGUMENT, CONSTANT, Node, arguments
 from smartmem.passes.analysis.loops import LoopNest
-from smartmem.passes.analysis.movement import Refusal, is_static, shape_of, view_map
+from smartmem.passes.analysis.movement import (
+    Refusal,
+    domain_of,
+    is_static,
+    shape_of,
+    view_map,
+)
 from smartmem.passes.analysis.scalar_functions import apply, dtype_of
 
 # Iterations; the compiler is no place for larger computations.
@@ -97,7 +103,7 @@ def _view_value(op: ir.Operation, operands: list[Array]) -> Array:
     if "domain" not in op.attributes:
         return view_map(op).take(source)
     fill = np.asarray(operands[1] if len(operands) > 1 else 0, source.dtype)
-    inside = _domain(op.attributes["domain"], shape).mask(shape)
+    inside = domain_of(op.attributes["domain"], shape).mask(shape)
     indices = (
         np.broadcast_to(np.clip(i, 0, n - 1), shape)
         for i, n in zip(view_map(op).indices(), source.shape, strict=True)
@@ -107,13 +113,9 @@ def _view_value(op: ir.Operation, operands: list[Array]) -> Array:
 
 def _concat_value(op: ir.Operation, sources: list[Array]) -> Array:
     shape = shape_of(op.results[0])
-    domains = [_domain(d, shape).mask(shape) for d in ir.ArrayAttr(op.attributes["domains"])]
+    domains = [domain_of(d, shape).mask(shape) for d in ir.ArrayAttr(op.attributes["domains"])]
     nowhere = np.zeros((), sources[0].dtype)
     return np.select([np.broadcast_to(d, shape) for d in domains], sources, nowhere)
-
-
-def _domain(attribute: ir.Attribute, shape: Shape) -> Domain:
-    return Domain(from_affine(ir.AffineMapAttr(attribute).value, shape).exprs)
 
 
 def _linalg_value(op: ir.Operation, parameters: Parameters) -> Array | None:

@@ -64,6 +64,13 @@ def view_map(view: ir.Operation | ir.OpView) -> IndexMap:
     return from_affine(map_, shape_of(view.results[0]))
 
 
+def domain_of(attribute: ir.Attribute | None, shape: Shape) -> Domain:
+    """Where a ``smartmem.view`` or piece of a concat holds in a result of ``shape``."""
+    if attribute is None:
+        return EVERYWHERE
+    return Domain(from_affine(ir.AffineMapAttr(attribute).value, shape).exprs)
+
+
 def is_free(view: ir.Operation) -> bool:
     """Whether a view keeps the row-major order of all elements: it costs nothing."""
     whole = "domain" not in view.attributes

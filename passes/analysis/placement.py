@@ -113,19 +113,19 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     above = _above_producer(view)
     if not isinstance(above, Refusal) and permutes_channels(view):
         return above
-    written = _in_write(view)
+    write = _in_write(view)
     if isinstance(reads, InReads):
-        kept = isinstance(written, InWrite) and _keeps_channels(written)
-        return written if kept else reads
-    if isinstance(written, InWrite):
-        return written
+        kept = isinstance(write, InWrite) and _keeps_channels(write)
+        return write if kept else reads
+    if isinstance(write, InWrite):
+        return write
     shared = _in_shared_write(view)
     if not isinstance(shared, Refusal):
         return shared
     if not isinstance(above, Refusal):
         return above
     return Refusal(
-        f"producer: {written.reason}; consumers: {reads.reason}; above: {above.reason}"
+        f"producer: {write.reason}; consumers: {reads.reason}; above: {above.reason}"
     )
 
 
@@ -207,7 +207,7 @@ def _in_shared_write(view: ir.Operation) -> InWrite | Refusal:
     back = inverse(view_map(view), shape_of(source))
     if back is None or not _reads_anyhow(source, identity(shape_of(source)), back, view):
         return Refusal("others read its result in an order of their own")
-    return _written(view, source.owner.operation)
+    return written(source.owner.operation, view_map(view))
 
 
 def _reads_anyhow(value: ir.Value, seen: IndexMap, back: IndexMap, but: ir.Operation) -> bool:
@@ -237,21 +237,22 @@ def _reads_through(
 
 def _in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
     op = _producer(view)
-    return op if isinstance(op, Refusal) else _written(view, op, may_split)
+    return op if isinstance(op, Refusal) else written(op, view_map(view), may_split)
 
 
-def _written(
-    view: ir.Operation, op: ir.Operation, may_split: bool = False
+def written(
+    op: ir.Operation, index_map: IndexMap, may_split: bool = False
 ) -> InWrite | Refusal:
+    """How ``op`` can write what is read of its result through ``index_map``."""
     nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
-    back = inverse(view_map(view), shape_of(view.operands[0]))
+    back = inverse(index_map, shape_of(op.results[0]))
     if back is None:
         return Refusal("the view is no permutation of digits")
-    written = compose(nest.accesses[-1], back)
-    shape = shape_of(view.results[0])
-    access = access_through(op, len(op.operands) - 1, nest, written, shape, may_split=may_split)
+    through = compose(nest.accesses[-1], back)
+    shape = index_map.shape
+    access = access_through(op, len(op.operands) - 1, nest, through, shape, may_split=may_split)
     if isinstance(access, Refusal):
         return access
     if tuple(access.layout.sizes) != shape:
@@ -288,9 +289,9 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
     return replace(access, keeps_order=permuted)
 
 
-def _keeps_channels(written: InWrite) -> bool:
+def _keeps_channels(write: InWrite) -> bool:
     """Whether a linear layer would still write its channels innermost, as vectors need."""
-    access = written.access
+    access = write.access
     loops = channels(access.op, access.nest) if access.nest.is_contraction else set()
     own = {digit for loop in loops for digit in access.form.digits_of(loop)}
     digits = access.layout.source_digits

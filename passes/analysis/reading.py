@@ -29,7 +29,7 @@ from smartmem.index_map import (
 from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.index_tables import Table, extract_map
-from smartmem.passes.analysis.movement import Piece, shape_of
+from smartmem.passes.analysis.movement import Piece, domain_of, shape_of
 
 # Tables up to this size are built to find one map for several pieces.
 TABLE_LIMIT = 1 << 20
@@ -119,7 +119,7 @@ def _leaf(value: ir.Value, shape: Shape) -> Reading:
 
 def _view_reading(view: ViewOp, shape: Shape) -> Reading:
     outer = from_affine(ir.AffineMapAttr(view.map).value, shape)
-    domain = _domain(view.domain, shape)
+    domain = domain_of(view.domain, shape)
     inner = reading(view.source)
     through = _through(outer, inner)
     if not _composes(view, inner) or _is_scattered(through):
@@ -156,7 +156,7 @@ def _direct_pieces(concat: ConcatOp, shape: Shape) -> list[Piece]:
     common = next((v for v in chains[0] if all(v in chain for chain in chains)), None)
     if common is None:
         return []
-    domains = [_domain(d, shape) for d in ir.ArrayAttr(concat.domains)]
+    domains = [domain_of(d, shape) for d in ir.ArrayAttr(concat.domains)]
     return [Piece(common, c[common], d) for c, d in zip(chains, domains, strict=True)]
 
 
@@ -203,7 +203,7 @@ def _concat_reading(concat: ConcatOp, shape: Shape) -> Reading:
     unit = identity(shape)
     pieces: list[Piece] = []
     for source, attribute in zip(concat.sources, ir.ArrayAttr(concat.domains), strict=True):
-        domain = _domain(attribute, shape)
+        domain = domain_of(attribute, shape)
         inner = reading(source)
         if inner.fill is not None:
             inner = _leaf(source, shape)
@@ -211,12 +211,6 @@ def _concat_reading(concat: ConcatOp, shape: Shape) -> Reading:
             Piece(p.source, p.index_map, _both(domain, unit, p.domain)) for p in inner.pieces
         )
     return _simplified(Reading(shape, tuple(pieces)))
-
-
-def _domain(attribute: ir.Attribute | None, shape: Shape) -> Domain:
-    if attribute is None:
-        return Domain(())
-    return Domain(from_affine(ir.AffineMapAttr(attribute).value, shape).exprs)
 
 
 def _both(domain: Domain, outer: IndexMap, inner: Domain) -> Domain:

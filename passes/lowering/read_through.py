@@ -20,9 +20,7 @@ from smartmem.index_map import (
     Layout,
     Shape,
     bounds,
-    constant,
     digit_form,
-    identity,
     is_reshape,
     layout_of,
     transpose,
@@ -61,14 +59,6 @@ def _permutation(index_map: IndexMap, source: Shape) -> list[int] | None:
     permutation = [moved[k] if k in moved else units.pop(0) for k in range(len(source))]
     expected = transpose(source, permutation)
     return permutation if expected == index_map else None
-
-
-def restrict(index_map: IndexMap, box: build.Box) -> IndexMap:
-    """``index_map`` over the part ``box`` of its domain, counted from 0."""
-    shape = tuple(high - low for low, high in box)
-    unit = identity(shape).exprs
-    values = [ex.add([e, constant(low)], shape) for e, (low, _) in zip(unit, box, strict=True)]
-    return IndexMap(tuple(ex.substitute(e, values, shape) for e in index_map.exprs), shape)
 
 
 def _apply(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch_mlir import ir
 
+from smartmem.index_map import extract_slice
 from smartmem.passes.analysis.movement import Refusal, shape_of
 from smartmem.passes.analysis.padding import PaddedWrite, box_of, read_as, readers_beside
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.read_elements import EXTRACT, extracts, read_element
 
 
 def write_padded(result: ir.Value, write: PaddedWrite) -> ir.Value:
@@ -23,30 +25,37 @@ def write_padded(result: ir.Value, write: PaddedWrite) -> ir.Value:
         whole = build.insert_slice(result, padded, box)
         replacement = build.reshape(whole, shape_of(write.pad.results[0]))
     write.pad.results[0].replace_all_uses_with(replacement)
-    for use in beside:
-        _read_part(use, whole, write, root.location)
+    for value in dict.fromkeys(map(read_as, beside)):
+        _read_part(value, [use for use in beside if read_as(use) == value], whole, write)
     _erase_unused(write.pad, root)
     return whole
 
 
 def _read_part(
-    use: ir.OpOperand, whole: ir.Value, write: PaddedWrite, location: ir.Location
+    value: ir.Value, uses: list[ir.OpOperand], whole: ir.Value, write: PaddedWrite
 ) -> None:
-    """Lets a use of the result read its part of the padded tensor, in the dims it reads."""
-    op, number = use.owner.operation, use.operand_number
-    value = read_as(use)
+    """Lets what reads ``value``, in its dims, read that part of the padded tensor."""
     box = box_of(value, write)
     assert not isinstance(box, Refusal), "the analysis has seen to that"
     shape, offsets = box
-    with ir.InsertionPoint(op), location:
-        sizes = list(shape_of(value))
+    sizes, ones = list(shape_of(value)), [1] * len(shape)
+    part = extract_slice(offsets, sizes, ones)
+    with ir.InsertionPoint.after(whole.owner), whole.owner.location:
         padded = build.reshape(whole, shape)
-        part = build.extract_slice(padded, list(offsets), sizes, [1] * len(sizes))
-    if value == op.operands[number]:
-        op.operands[number] = part
-    else:
-        value.replace_all_uses_with(part)
-        op.erase()
+    for use in uses:
+        op, number = use.owner.operation, use.operand_number
+        if op.name == EXTRACT:
+            read_element(op, padded, part)
+            continue
+        with ir.InsertionPoint(op), op.location:
+            slice_ = build.extract_slice(padded, list(offsets), sizes, ones)
+        if value == op.operands[number]:
+            op.operands[number] = slice_
+        else:
+            for inner in extracts(value):
+                read_element(inner, padded, part)
+            value.replace_all_uses_with(slice_)
+            op.erase()
 
 
 def _erase_unused(op: ir.Operation, root: ir.Operation) -> None:

@@ -33,6 +33,7 @@ from smartmem.index_map.index_map import (
     merge_dims,
     reassociation,
     reshape,
+    restrict,
     row_major_strides,
     transpose,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "merge_dims",
     "reassociation",
     "reshape",
+    "restrict",
     "row_major_strides",
     "transpose",
 ]

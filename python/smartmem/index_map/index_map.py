@@ -191,6 +191,12 @@ def compose(outer: IndexMap, inner: IndexMap) -> IndexMap:
     return IndexMap(tuple(exprs), outer.shape)
 
 
+def restrict(index_map: IndexMap, box: Sequence[tuple[int, int]]) -> IndexMap:
+    """``index_map`` over the part ``box``, ``[low, high)`` each, of its domain, from 0."""
+    lows, sizes = [low for low, _ in box], [high - low for low, high in box]
+    return compose(extract_slice(lows, sizes, [1] * len(sizes)), index_map)
+
+
 def divisions(index_map: IndexMap) -> int:
     """Number of distinct floordiv and mod operations left in the map."""
     return len({a for e in index_map.exprs for a in atoms(e) if not isinstance(a, Dim)})
