@@ -25,11 +25,14 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import TileSizes, row_tiles, tile_sizes
+from smartmem.passes.analysis.tile_sizes import TileSizes, joint_tiles, row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 
 ATTRIBUTE = "compilation_info"
+
+# Of what a kernel computes beside its root: it shares the root's workgroups.
+BESIDE = "lowering_config"
 
 _COMPUTING = ("linalg.generic", "linalg.matmul", "linalg.batch_matmul")
 
@@ -42,35 +45,40 @@ class ConfigureKernels(Pass):
     summary = "Tell the code generator the tile sizes of each kernel"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Configures each region with one contraction or window, or with rows."""
+        """Configures each region with contractions or a window, or with rows."""
         if context.shared_memory is not None:
             return
+        # This build of MLIR does not have the dialects of the attributes.
+        module.context.allow_unregistered_dialects = True
         for region in (op for op in operations(module) if op.name == REGION):
             inside = [op.operation for op in region.regions[0].blocks[0].operations]
             computing = [op for op in inside if op.name in _COMPUTING]
-            roots = [op for op in computing if _multiplies_or_slides(op)]
-            if len(roots) > 1 or not computing:
+            if not computing:
                 continue
-            root = roots[0] if roots else computing[-1]
-            found = _tiles(roots, computing, context.lanes)
+            found = _tiles(computing, context.lanes)
             if isinstance(found, Refusal):
-                context.remark(self.argument, root, False, found.reason)
+                context.remark(self.argument, computing[-1], False, found.reason)
                 continue
-            context.remark(self.argument, root, True, f"tiles: {found.workgroup}")
-            root.attributes[ATTRIBUTE] = _attribute(found, module.context)
+            *beside, root = found
+            context.remark(self.argument, root, True, f"tiles: {found[root].workgroup}")
+            root.attributes[ATTRIBUTE] = _compilation_info(found[root], module.context)
+            for op in beside:
+                op.attributes[BESIDE] = ir.Attribute.parse(_config(found[op]), module.context)
 
 
 def _tiles(
-    roots: Sequence[ir.Operation], computing: Sequence[ir.Operation], lanes: int
-) -> TileSizes | Refusal:
-    """The tiles of a kernel's root, or of its last operation where it has none."""
+    computing: Sequence[ir.Operation], lanes: int
+) -> dict[ir.Operation, TileSizes] | Refusal:
+    """The tiles of what does most of a kernel's work; the last one's are the kernel's."""
+    roots = [op for op in computing if _multiplies_or_slides(op)]
     if not roots:
-        return row_tiles(computing, lanes)
+        rows = row_tiles(computing, lanes)
+        return rows if isinstance(rows, Refusal) else {computing[-1]: rows}
     nests = [nest for op in computing if (nest := loop_nest(op)) is not None]
     if not any(nest.reductions for nest in nests) and not all(n.keeps_order for n in nests):
         # iree-compile 3.13 fails: it distributes by the last operation.
         return Refusal("what is behind it writes in another order")
-    return tile_sizes(roots[0], lanes)
+    return joint_tiles(roots, lanes)
 
 
 def _multiplies_or_slides(op: ir.Operation) -> bool:
@@ -78,19 +86,22 @@ def _multiplies_or_slides(op: ir.Operation) -> bool:
     return nest is not None and (nest.is_contraction or is_window_sum(op))
 
 
-def _attribute(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
-    """``tiles`` in IREE's notation; this build of MLIR does not have the dialects."""
-    context.allow_unregistered_dialects = True
-    lowering = (
-        f"#iree_cpu.lowering_config<distribution = {_list(tiles.workgroup)}, "
-        f"vector_common_parallel = {_list(tiles.vector)}, "
-        f"vector_reduction = {_list(tiles.reduction)}>"
-    )
+def _compilation_info(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
+    workgroup = f"distribution = {_list(tiles.workgroup)}, "
     pipeline = "<pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>"
     return ir.Attribute.parse(
-        f"#iree_codegen.compilation_info<lowering_config = {lowering}, "
+        f"#iree_codegen.compilation_info<lowering_config = {_config(tiles, workgroup)}, "
         f"translation_info = {pipeline}>",
         context,
+    )
+
+
+def _config(tiles: TileSizes, workgroup: str = "") -> str:
+    """``tiles`` in IREE's notation."""
+    return (
+        f"#iree_cpu.lowering_config<{workgroup}"
+        f"vector_common_parallel = {_list(tiles.vector)}, "
+        f"vector_reduction = {_list(tiles.reduction)}>"
     )
 
 

@@ -23,6 +23,7 @@ what is left is fused by IREE alone, which is right on SPIR-V without reductions
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
+from smartmem.passes.analysis.joint_sums import adds_contractions
 from smartmem.passes.analysis.kernel_limits import (
     must_stand_alone,
     reduces_alone,
@@ -86,9 +88,11 @@ class FormRegions(Pass):
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
         block = function.regions[0].blocks[0]
         copy_lookups(block)
-        plan = fusion_plan(block, refuse_fusion)
-        self._remark(plan, context)
         spirv = self.spirv or context.shared_memory is not None
+        # SPIR-V kernels have one configuration: two contractions would not be tiled alike.
+        joint = None if spirv else functools.partial(adds_contractions, lanes=context.lanes)
+        plan = fusion_plan(block, refuse_fusion, joint)
+        self._remark(plan, context)
         for group in plan.groups:
             refusal = refuse_region(group)
             if refusal is not None:

@@ -141,6 +141,14 @@ def is_contracted(value: ir.Value) -> bool:
     return False
 
 
+def is_contraction(value: ir.Value) -> bool:
+    """Whether a contraction makes ``value``, as it is, for one reader."""
+    if isinstance(value.owner, ir.Block) or len(list(value.uses)) != 1:
+        return False
+    nest = loop_nest(value.owner.operation)
+    return nest is not None and nest.is_contraction
+
+
 def is_row_wise(op: ir.Operation) -> bool:
     """Whether ``op`` is a reduction, or an elementwise operation that reads one's result."""
     return sums(op) or any(

@@ -17,7 +17,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import MANY_TO_MANY, ONE_TO_ONE, SHUFFLE
 from smartmem.passes.analysis.classification import classify
-from smartmem.passes.analysis.fusion_table import TABLE
+from smartmem.passes.analysis.fusion_table import TABLE, Cell
 from smartmem.passes.analysis.lookups import is_lookup
 from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.rows import is_made_by, origin, readers, row_operators
@@ -75,15 +75,28 @@ class Plan:
 Legality = Callable[[Group, Group], Refusal | None]
 """What a target's code generator cannot make one kernel of: producer, consumer."""
 
+RedException = Callable[[Group, Group], str | None]
+"""Why a producer and a consumer are one kernel in spite of a red cell, if they are."""
 
-def fusion_plan(block: ir.Block, legality: Legality) -> Plan:
-    """The plan for the operations of ``block``."""
-    return _Planner(block, legality).plan()
+
+def fusion_plan(
+    block: ir.Block, legality: Legality, exception: RedException | None = None
+) -> Plan:
+    """The plan for the operations of ``block``.
+
+    Args:
+        legality: asked for every pair that the table would fuse.
+        exception: asked for the pairs of red cells; by default these stay apart.
+    """
+    return _Planner(block, legality, exception).plan()
 
 
 class _Planner:
-    def __init__(self, block: ir.Block, legality: Legality) -> None:
+    def __init__(
+        self, block: ir.Block, legality: Legality, exception: RedException | None
+    ) -> None:
         self._legality = legality
+        self._exception = exception
         operations = [op.operation for op in block.operations]
         self._position = {op: number for number, op in enumerate(operations)}
         self._group: dict[ir.Operation, Group] = {}
@@ -158,7 +171,10 @@ class _Planner:
     def _try(self, producer: Group, consumer: Group) -> bool:
         """Fuses two groups if the table and the target allow it."""
         cell = TABLE[producer.mapping, consumer.mapping]
-        refusal = self._refusal(producer, consumer)
+        if cell.color == "red" and self._exception is not None:
+            reason = self._exception(producer, consumer)
+            cell = cell if reason is None else Cell(MANY_TO_MANY, "green", reason)
+        refusal = self._refusal(producer, consumer, cell)
         if refusal is not None:
             pair = (producer.operations[-1], consumer.operations[0])
             self._refused[pair] = refusal.reason
@@ -171,8 +187,7 @@ class _Planner:
         self._group |= dict.fromkeys(operations, fused)
         return True
 
-    def _refusal(self, producer: Group, consumer: Group) -> Refusal | None:
-        cell = TABLE[producer.mapping, consumer.mapping]
+    def _refusal(self, producer: Group, consumer: Group, cell: Cell) -> Refusal | None:
         if cell.color == "red":
             return Refusal(cell.reason)
         if len(_inputs([*producer.operations, *consumer.operations])) > MAX_OPERANDS:

@@ -26,6 +26,7 @@ from smartmem.passes.analysis.accesses import (
     Access,
     access_through,
     ends_contraction,
+    is_contraction,
     is_reshape_view,
     is_row_wise,
     plain_nest,
@@ -142,14 +143,26 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
     """How the contraction, or its end, behind ``view`` runs over the dims of ``view``.
 
     For a free reshape of what is written into a part of a larger tensor, a padded one:
-    a part is a box only in the dims of that tensor.
+    a part is a box only in the dims of that tensor. And for what is added to the result
+    of a contraction that has these dims: both can be one kernel over the same loops.
     """
     if _long(view.operands[0]) == _long(view.results[0]):
         return Refusal("it splits no dim")
     readers = view_readers(view.results[0])
-    if not any(map(_needs_dims, readers)) and not _reads_padded(view.operands[0]):
+    padded = any(map(_needs_dims, readers)) or _reads_padded(view.operands[0])
+    if not padded and not _is_added_to_contraction(view):
         return Refusal("nothing pads it, nor what it is added to")
     return _in_write(view, may_split=True)
+
+
+def _is_added_to_contraction(view: ir.Operation) -> bool:
+    """Whether the only reader, elementwise, reads such a result in the dims of ``view``."""
+    uses = list(view.results[0].uses)
+    nest = loop_nest(uses[0].owner.operation) if len(uses) == 1 else None
+    if nest is None or nest.reductions or not is_contraction(view.operands[0]):
+        return False
+    beside = [v for v in list(uses[0].owner.operands)[:-1] if v != view.results[0]]
+    return any(v.type == view.results[0].type and is_contraction(v) for v in beside)
 
 
 def split_read(view: ir.Operation) -> Access | Refusal:

@@ -54,8 +54,12 @@ class TileSizes:
     reduction: tuple[int, ...]
 
 
-def tile_sizes(op: ir.Operation, lanes: int) -> TileSizes | Refusal:
-    """The tile sizes of ``op``, the operation of a kernel that does most of its work."""
+def tile_sizes(op: ir.Operation, lanes: int, beside: int = 0) -> TileSizes | Refusal:
+    """The tile sizes of ``op``, the operation of a kernel that does most of its work.
+
+    Args:
+        beside: elements of each row that the kernel reads for other sums.
+    """
     nest = loop_nest(op)
     if nest is None:
         return Refusal("it has no loops")
@@ -66,7 +70,32 @@ def tile_sizes(op: ir.Operation, lanes: int) -> TileSizes | Refusal:
         return Refusal("its result is narrower than a vector")
     if not _loads_vectors(nest, written[-1]):
         return Refusal("its innermost loop is not innermost in what it reads")
-    return _tiles(nest, written, lanes)
+    return _tiles(nest, written, lanes, beside)
+
+
+def joint_tiles(
+    roots: Sequence[ir.Operation], lanes: int
+) -> dict[ir.Operation, TileSizes] | Refusal:
+    """The tile sizes of operations whose sums one kernel takes up in turn.
+
+    All keep the same block of results; the workgroup is that of the last one.
+    """
+    found: dict[ir.Operation, TileSizes] = {}
+    blocks = set()
+    for op in roots:
+        beside = sum(_summed(other) for other in roots if other != op)
+        tiles, nest = tile_sizes(op, lanes, beside), loop_nest(op)
+        if isinstance(tiles, Refusal) or nest is None:
+            return tiles if isinstance(tiles, Refusal) else Refusal("it has no loops")
+        found[op] = tiles
+        blocks.add(tuple(tiles.vector[d] for d in nest.loops_of(len(nest.accesses) - 1)))
+    return found if len(blocks) == 1 else Refusal("its sums want different blocks of results")
+
+
+def _summed(op: ir.Operation) -> int:
+    """Elements that ``op`` sums up for one of the result."""
+    nest = loop_nest(op)
+    return 0 if nest is None else math.prod(nest.domain[d] for d in nest.reductions)
 
 
 def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Refusal:
@@ -96,7 +125,7 @@ def _loads_vectors(nest: LoopNest, column: int) -> bool:
     return bool(indexed) and all(loops[-1] == column for loops in indexed)
 
 
-def _tiles(nest: LoopNest, written: Sequence[int], lanes: int) -> TileSizes:
+def _tiles(nest: LoopNest, written: Sequence[int], lanes: int, beside: int) -> TileSizes:
     *rows, column = written
     extent = nest.domain
     vector = [0] * len(extent)
@@ -110,7 +139,7 @@ def _tiles(nest: LoopNest, written: Sequence[int], lanes: int) -> TileSizes:
     if not nest.reductions:
         vector[column] = min(vector[column], lanes)
     reduction = [int(loop in nest.reductions) for loop in range(len(extent))]
-    workgroup = _workgroup(nest, written, vector)
+    workgroup = _workgroup(nest, written, vector, beside)
     return TileSizes(tuple(workgroup), tuple(vector), tuple(reduction))
 
 
@@ -143,7 +172,9 @@ def block_rows(extent: int, most: int) -> int:
     return max(d for d in range(1, most + 1) if extent % d == 0)
 
 
-def _workgroup(nest: LoopNest, written: Sequence[int], vector: Sequence[int]) -> list[int]:
+def _workgroup(
+    nest: LoopNest, written: Sequence[int], vector: Sequence[int], beside: int
+) -> list[int]:
     """What one workgroup computes: whole rows at first, then fewer."""
     *rows, column = written
     extent = nest.domain
@@ -160,7 +191,7 @@ def _workgroup(nest: LoopNest, written: Sequence[int], vector: Sequence[int]) ->
         for loop in rows:
             if loop not in scalars:
                 sizes[loop] = 1  # a block of packed channels
-    row = 4 * math.prod(extent[d] for d in nest.reductions)
+    row = 4 * (math.prod(extent[d] for d in nest.reductions) + beside)
     most = max(CACHED // row, 1)
     for loop in rows:
         if loop in scalars or not scalars:

@@ -1,0 +1,54 @@
+"""Many-to-many operators that are one kernel in spite of the table's red cell.
+
+    contraction(a, u) + contraction(b, v)
+
+The table keeps two reductions apart since each wants its own loops, tiles and registers.
+These want the same: a block of results takes up one sum after the other, and only the
+reduction loops differ. Such are the last convolution of a residual block and the one of
+its shortcut.
+"""
+
+from __future__ import annotations
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.fusion_plan import Group
+from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.tile_sizes import joint_tiles
+
+ADDED = "both sums are added up: one block of results takes up one after the other"
+
+
+def adds_contractions(producer: Group, consumer: Group, lanes: int) -> str | None:
+    """``ADDED`` if ``consumer`` ends with adding a contraction's result to its own."""
+    *ends, contraction = reversed(producer.operations)
+    others = [op for op in consumer.operations if _is_contraction(op)]
+    if ends or not _is_contraction(contraction) or len(others) != 1:
+        return None
+    (other,) = others
+    if contraction.results[0].type != other.results[0].type:
+        return None
+    if isinstance(joint_tiles((contraction, other), lanes), Refusal):
+        return None
+    uses = list(contraction.results[0].uses)
+    reader = uses[0].owner.operation
+    if len(uses) != 1 or not _reads_as_written(reader, uses[0].operand_number):
+        return None
+    # The other sum is read at the same places, or they would lie in other blocks.
+    own = [k for k, v in enumerate(reader.operands) if v == other.results[0]]
+    joined = bool(own) and all(_reads_as_written(reader, k) for k in own)
+    return ADDED if joined else None
+
+
+def _is_contraction(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and nest.is_contraction
+
+
+def _reads_as_written(op: ir.Operation, operand: int) -> bool:
+    """Whether ``op``, elementwise, reads an operand where it writes its result."""
+    nest = loop_nest(op)
+    if nest is None or nest.reductions or nest.uses_index or operand == len(op.operands) - 1:
+        return False
+    return nest.accesses[operand].exprs == nest.accesses[-1].exprs
