@@ -25,7 +25,7 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import TileSizes, joint_tiles, row_tiles
+from smartmem.passes.analysis.tile_sizes import TileSizes, joint_tiles, pooled_tiles, row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 
@@ -78,7 +78,8 @@ def _tiles(
     if not any(nest.reductions for nest in nests) and not all(n.keeps_order for n in nests):
         # iree-compile 3.13 fails: it distributes by the last operation.
         return Refusal("what is behind it writes in another order")
-    return joint_tiles(roots, lanes)
+    pooled = pooled_tiles(computing, lanes)
+    return joint_tiles(roots, lanes) if isinstance(pooled, Refusal) else pooled
 
 
 def _multiplies_or_slides(op: ir.Operation) -> bool:

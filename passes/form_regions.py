@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
-from smartmem.passes.analysis.joint_sums import adds_contractions
+from smartmem.passes.analysis.joint_sums import share_results
 from smartmem.passes.analysis.kernel_limits import (
     must_stand_alone,
     reduces_alone,
@@ -90,11 +90,11 @@ class FormRegions(Pass):
         copy_lookups(block)
         spirv = self.spirv or context.shared_memory is not None
         # SPIR-V kernels have one configuration: two contractions would not be tiled alike.
-        joint = None if spirv else functools.partial(adds_contractions, lanes=context.lanes)
+        joint = None if spirv else functools.partial(share_results, lanes=context.lanes)
         plan = fusion_plan(block, refuse_fusion, joint)
         self._remark(plan, context)
         for group in plan.groups:
-            refusal = refuse_region(group)
+            refusal = refuse_region(group, spirv)
             if refusal is not None:
                 context.remark(self.argument, group.operations[-1], False, refusal.reason)
                 yield from _around_sums(group) if spirv else ()

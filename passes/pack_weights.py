@@ -39,7 +39,8 @@ class PackWeights(Pass):
         """Packs each layer for CPUs; what it keeps gets a remark."""
         if context.shared_memory is None:
             self._pack(module, context)
-        for op in [op for op in operations(module) if isinstance(windows_of(op), Windows)]:
+        windows = [op for op in operations(module) if isinstance(windows_of(op), Windows)]
+        for op in reversed(windows):  # what is behind is replaced, another window maybe
             split_end(op.results[0])
 
     def _pack(self, module: ir.Operation, context: PassContext) -> None:

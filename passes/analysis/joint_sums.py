@@ -1,26 +1,54 @@
 """Many-to-many operators that are one kernel in spite of the table's red cell.
 
     contraction(a, u) + contraction(b, v)
+    sum over all rows of contraction(a, u)
 
 The table keeps two reductions apart since each wants its own loops, tiles and registers.
-These want the same: a block of results takes up one sum after the other, and only the
-reduction loops differ. Such are the last convolution of a residual block and the one of
-its shortcut.
+These want the same. A block of results takes up one sum after the other, and only the
+reduction loops differ: the last convolution of a residual block and that of its shortcut.
+Or a workgroup has all the rows that are summed up: the pooling behind the last convolution.
 """
 
 from __future__ import annotations
+
+import math
 
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import joint_tiles
+from smartmem.passes.analysis.tile_sizes import joint_tiles, pooled_tiles
 
 ADDED = "both sums are added up: one block of results takes up one after the other"
 
 
-def adds_contractions(producer: Group, consumer: Group, lanes: int) -> str | None:
+POOLED = "a workgroup has all the rows that are summed up: it need not store them"
+
+# More rows than this are computed by several workgroups.
+_MOST_ROWS = 256
+
+
+def share_results(producer: Group, consumer: Group, lanes: int) -> str | None:
+    """Why two many-to-many operators are one kernel nevertheless; None: they are not."""
+    return _adds_contractions(producer, consumer, lanes) or _pools(producer, consumer, lanes)
+
+
+def _pools(producer: Group, consumer: Group, lanes: int) -> str | None:
+    """``POOLED`` if ``consumer`` ends with a sum over all rows of a contraction."""
+    total = consumer.operations[-1]
+    nest = loop_nest(total)
+    if nest is None or not nest.is_plain or nest.uses_index or not nest.reductions:
+        return None
+    if math.prod(nest.domain[d] for d in nest.reductions) > _MOST_ROWS:
+        return None
+    kernel = [*producer.operations, *consumer.operations]
+    if len(list(producer.result.uses)) != 1 or producer.result not in list(total.operands):
+        return None  # a reshape lies between: the loops differ
+    return None if isinstance(pooled_tiles(kernel, lanes), Refusal) else POOLED
+
+
+def _adds_contractions(producer: Group, consumer: Group, lanes: int) -> str | None:
     """``ADDED`` if ``consumer`` ends with adding a contraction's result to its own."""
     *ends, contraction = reversed(producer.operations)
     others = [op for op in consumer.operations if _is_contraction(op)]

@@ -26,7 +26,7 @@ def refuse_fusion(producer: Group, consumer: Group) -> Refusal | None:
     return None
 
 
-def refuse_region(group: Group) -> Refusal | None:
+def refuse_region(group: Group, spirv: bool) -> Refusal | None:
     """Why a group must not become a region, but be left to IREE's own fusion."""
     if len(group.operations) == 1 and not _reduces(group) and not _reads_slices(group):
         return Refusal("alone, IREE may still fuse it with what is in no region")
@@ -34,7 +34,8 @@ def refuse_region(group: Group) -> Refusal | None:
         if is_convolution(op):
             # IREE drops its dims of size 1, and pads and fuses it, before code generation.
             return Refusal("convolutions are prepared by IREE outside of regions")
-        if sums_several_dims(op):
+        pools = not spirv and any(map(_multiplies_and_adds, group.operations))
+        if sums_several_dims(op) and not pools:
             # Seen on lavapipe: the sum over three dims of a region is wrong by a factor;
             # outside of regions IREE first collapses what it can, and is right.
             return Refusal("in a region, sums over several dims become wrong SPIR-V")

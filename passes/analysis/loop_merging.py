@@ -1,4 +1,4 @@
-"""Whether an elementwise operation can run over the loops of what it reads.
+"""Whether an elementwise operation or a sum can run over the loops of what it reads.
 
 The counterpart of splitting loops: a contraction keeps its loops whole, so the
 elementwise operations behind it are collapsed to the same loops. Then both have one
@@ -19,7 +19,7 @@ from smartmem.passes.analysis.movement import Refusal, shape_of
 
 @dataclass(frozen=True)
 class MergedLoops:
-    """An elementwise operation over fewer loops.
+    """An elementwise operation or a sum over fewer loops.
 
     Attributes:
         op: the operation.
@@ -39,13 +39,15 @@ def merged_loops(view: ir.Operation) -> MergedLoops | Refusal:
         return Refusal("several operations read it")
     op, operand = uses[0].owner.operation, uses[0].operand_number
     nest = loop_nest(op)
-    if nest is None or not nest.is_elementwise or nest.uses_index:
-        return Refusal("no elementwise operation reads it")
+    if nest is None or nest.is_contraction or nest.uses_index:
+        return Refusal("neither an elementwise operation nor a sum reads it")
     if not nest.is_plain:
         return Refusal("it is read at sums of loops")
     groups = _groups(view, nest, operand)
     if groups is None or len(groups) == len(nest.domain):
         return Refusal("it does not split dims into loops")
+    if any(len({loop in nest.reductions for loop in group}) > 1 for group in groups):
+        return Refusal("a sum over a part of a dim reads it")
     for group in groups:
         if not all(_keeps_together(nest, op, k, group) for k in range(len(nest.accesses))):
             return Refusal("another operand is read in another order")
@@ -68,8 +70,8 @@ def _groups(
     named = {loop for group in groups for loop in group}
     # Loops of one iteration index nothing and go.
     groups += [(d,) for d, n in enumerate(nest.domain) if d not in named and n > 1]
-    written = nest.loops_of(len(nest.accesses) - 1)
-    return tuple(sorted((g for g in groups if g), key=lambda g: written.index(g[0])))
+    order = [*nest.loops_of(len(nest.accesses) - 1), *sorted(nest.reductions)]
+    return tuple(sorted((g for g in groups if g), key=lambda g: order.index(g[0])))
 
 
 def _keeps_together(

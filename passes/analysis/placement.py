@@ -156,17 +156,17 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
 
 
 def _is_added_to_contraction(view: ir.Operation) -> bool:
-    """Whether the only reader, elementwise, reads such a result in the dims of ``view``."""
+    """Whether the only reader, no contraction, reads such a result in the view's dims."""
     uses = list(view.results[0].uses)
     nest = loop_nest(uses[0].owner.operation) if len(uses) == 1 else None
-    if nest is None or nest.reductions or not is_contraction(view.operands[0]):
+    if nest is None or nest.is_contraction or not is_contraction(view.operands[0]):
         return False
     beside = [v for v in list(uses[0].owner.operands)[:-1] if v != view.results[0]]
     return any(v.type == view.results[0].type and is_contraction(v) for v in beside)
 
 
 def split_read(view: ir.Operation) -> Access | Refusal:
-    """How the only reader of ``view``, elementwise, can run over the dims of its source."""
+    """How the only reader of ``view``, no contraction, can run over the dims of its source."""
     uses = list(view.results[0].uses)
     if len(uses) != 1:
         return Refusal("several operations read it")
@@ -174,8 +174,8 @@ def split_read(view: ir.Operation) -> Access | Refusal:
     nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
-    if not nest.is_elementwise or operand == len(op.operands) - 1:
-        return Refusal("no elementwise operation reads it")
+    if nest.is_contraction or operand == len(op.operands) - 1:
+        return Refusal("neither an elementwise operation nor a sum reads it")
     through = compose(nest.accesses[operand], view_map(view))
     return access_through(
         op, operand, nest, through, shape_of(view.operands[0]), may_split=True

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.movement import Refusal, shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
 
 # Rows of a block of results, with one or two vectors each: 28 of 32 registers are results,
@@ -37,6 +37,9 @@ _ROWS_OF_ROWS = 64
 # Workgroups that a kernel has at least, where its loops give as many: threads that end
 # early take over those that are left.
 WORKGROUPS = 8
+
+# Workgroups below which it is better to store rows and add them up in a kernel of its own.
+_FEWEST_WORKGROUPS = 4
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,56 @@ def joint_tiles(
         found[op] = tiles
         blocks.add(tuple(tiles.vector[d] for d in nest.loops_of(len(nest.accesses) - 1)))
     return found if len(blocks) == 1 else Refusal("its sums want different blocks of results")
+
+
+def pooled_tiles(
+    kernel: Sequence[ir.Operation], lanes: int
+) -> dict[ir.Operation, TileSizes] | Refusal:
+    """The tile sizes of contractions and of the sum over their rows that ends the kernel.
+
+    A workgroup has all rows of some columns; their blocks are added up as they are made.
+    """
+    *inside, total = kernel
+    roots = [op for op in inside if _contracts(op)]
+    tiles = joint_tiles(roots, lanes) if roots else Refusal("it contracts nothing")
+    if isinstance(tiles, Refusal):
+        return tiles
+    nest = loop_nest(total)
+    loops = None if nest is None or _contracts(total) else _read_of(inside, total, nest)
+    root = loop_nest(roots[-1])
+    if nest is None or root is None or loops is None or loops[-1] in nest.reductions:
+        return Refusal("it does not end with a sum over rows")
+    block, part, workgroup = ([0] * len(nest.domain) for _ in range(3))
+    for loop, made in zip(loops, root.loops_of(len(root.accesses) - 1), strict=True):
+        size = tiles[roots[-1]].vector[made]
+        (part if loop in nest.reductions else block)[loop] = size
+        if loop not in nest.reductions:
+            workgroup[loop] = tiles[roots[-1]].workgroup[made]
+    if _count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
+        return Refusal("too few workgroups would have all rows of some columns")
+    return {**tiles, total: TileSizes(tuple(workgroup), tuple(block), tuple(part))}
+
+
+def _read_of(
+    inside: Sequence[ir.Operation], total: ir.Operation, nest: LoopNest
+) -> list[int] | None:
+    """The loops of ``total`` that index what it sums up of the kernel's own, one each dim."""
+    shapes = {shape_of(op.results[0]) for op in inside if _contracts(op)}
+    for number, value in enumerate(list(total.operands)[:-1]):
+        made = not isinstance(value.owner, ir.Block) and value.owner.operation in inside
+        loops = nest.loops_of(number)
+        if (
+            made
+            and {shape_of(value)} == shapes
+            and sorted(loops) == list(range(len(nest.domain)))
+        ):
+            return loops if nest.reductions else None
+    return None
+
+
+def _contracts(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and nest.is_contraction
 
 
 def _summed(op: ir.Operation) -> int:

@@ -1,4 +1,4 @@
-"""Rebuild an elementwise operation over merged loops; the body stays as it is."""
+"""Rebuild an elementwise operation or a sum over merged loops; the body stays as it is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def merge_loops(found: MergedLoops) -> None:
             operands.append((reshaped(value, shape), exprs))
         shape, exprs = _merged(found, len(operands), shape_of(op.results[0]))
         operands.append((new_init(op.operands[len(operands)], shape), exprs))
-        over = LoopNest(domain, (), frozenset(), False, False)
+        sums = (k for k, group in enumerate(found.groups) if group[0] in nest.reductions)
+        over = LoopNest(domain, (), frozenset(sums), False, False)
         new = rebuild(op, over, [(n,) for n in domain], operands)
         op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
     op.erase()
