@@ -2,8 +2,8 @@
 
 Seeds are one-to-one operators, the smallest result first. From a seed the plan goes to
 the readers, then to the producers, asks the table for each pair, then what the code
-generator can do with it. At last many-to-many operators take in producers that no seed
-has reached. What remains alone is a kernel of its own. The plan changes no IR; ``Plan``
+generator can do with it. At last one-to-many and many-to-many operators take in producers
+that no seed has reached. What remains alone is a kernel of its own. The plan changes no IR; ``Plan``
 can be printed.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from torch_mlir import ir
 
-from smartmem.dialect import MANY_TO_MANY, ONE_TO_ONE, SHUFFLE
+from smartmem.dialect import MANY_TO_MANY, ONE_TO_MANY, ONE_TO_ONE, SHUFFLE
 from smartmem.passes.analysis.classification import classify
 from smartmem.passes.analysis.fusion_table import TABLE, Cell
 from smartmem.passes.analysis.lookups import is_lookup
@@ -116,7 +116,11 @@ class _Planner:
             self._fuse_readers(self._group[seed.operations[0]])
             self._fuse_producers(self._group[seed.operations[0]])
         for group in self._groups():
-            # What no seed has reached: a gather before a normalization.
+            # What no seed has reached: the scale by one row that ends a contraction.
+            if group.mapping == ONE_TO_MANY:
+                self._fuse_producers(self._group[group.operations[-1]], MANY_TO_MANY)
+        for group in self._groups():
+            # A gather before a normalization.
             if group.mapping == MANY_TO_MANY:
                 self._fuse_producers(self._group[group.operations[-1]])
         refused = (Refused(p, c, reason) for (p, c), reason in self._refused.items())

@@ -160,10 +160,12 @@ def _refuse_epilogue(producer: Group, consumer: Group) -> Refusal | None:
         nest = loop_nest(op)
         if nest is None or nest.uses_index:
             return Refusal("it is read at computed indices, element by element")
-        for value in list(op.operands)[:-1]:
+        for number, value in enumerate(list(op.operands)[:-1]):
             source = origin(value)
             if source is None or source not in inside:
                 continue
+            if len(set(nest.loops_of(number))) < sum(n > 1 for n in nest.domain):
+                return Refusal("it would be computed again for all that it is repeated to")
             if value.owner.operation != source:
                 return Refusal("a reshape lies between: the loops differ")
     return None

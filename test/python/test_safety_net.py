@@ -196,10 +196,10 @@ def test_a_kernel_without_end_is_found_and_given_up() -> None:
     text = program((matmul(ENDLESS), 0), (matmul(GOOD_TILES), 1))
     compiled = compile_lowered(text, timeout_s=20)
     ((action, groups),) = steps(compiled)
-    # On a busy machine the other one may seem endless, too.
+    # On a busy machine the other one may seem endless, too: then both are one kernel.
     assert action == "default_configuration" and 0 in groups
     assert "its kernel alone takes more than" in compiled.report.fallbacks[0].reason
-    assert compiled.statistics.kernels == 2
+    assert compiled.statistics.kernels == (1 if 1 in groups else 2)
     for result in compiled(X, W):
         np.testing.assert_allclose(result, X.reshape(448, 96) @ W, rtol=1e-4, atol=1e-4)
 
