@@ -1,0 +1,119 @@
+"""Blocks whose parts are joined in one kernel, or written into padded tensors.
+
+Residual blocks with a shortcut and squeeze-excite, a pooling behind a convolution, and
+attention whose queries, keys and values are padded for a convolution and read by element.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import smartmem
+from smartmem.backend.devices import probe_vulkan, usable_devices
+
+torch = pytest.importorskip("torch")
+
+needs_vulkan = pytest.mark.skipif(
+    not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
+)
+TARGETS = ["cpu", pytest.param("vulkan", marks=needs_vulkan)]
+
+
+class SqueezeExcite(torch.nn.Module):
+    """Channels scaled by what their means say."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down = torch.nn.Conv2d(channels, channels // 4, 1)
+        self.up = torch.nn.Conv2d(channels // 4, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean((2, 3), keepdim=True)
+        return x * torch.sigmoid(self.up(torch.relu(self.down(mean))))
+
+
+class ResidualBlock(torch.nn.Module):
+    """A bottleneck of RegNetY: the shortcut is a convolution where the stride is 2."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(inputs, outputs, 1)
+        self.conv2 = torch.nn.Conv2d(outputs, outputs, 3, stride, 1, groups=outputs // 16)
+        self.excite = SqueezeExcite(outputs)
+        self.conv3 = torch.nn.Conv2d(outputs, outputs, 1)
+        self.shortcut = torch.nn.Conv2d(inputs, outputs, 1, stride) if stride > 1 else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.conv2(torch.relu(self.conv1(x))))
+        y = self.conv3(self.excite(y))
+        return torch.relu(y + (x if self.shortcut is None else self.shortcut(x)))
+
+
+class Classifier(torch.nn.Module):
+    """Residual blocks, the mean over the image, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = torch.nn.Sequential(
+            ResidualBlock(32, 128, 2), ResidualBlock(128, 128, 1), ResidualBlock(128, 256, 2)
+        )
+        self.head = torch.nn.Linear(256, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(x).mean((2, 3)))
+
+
+class LinearAttention(torch.nn.Module):
+    """EfficientViT's attention: relu(q) (relu(k)^T v), also of an aggregated qkv."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.qkv = torch.nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.near = torch.nn.Conv2d(
+            3 * channels, 3 * channels, 5, padding=2, groups=3 * channels, bias=False
+        )
+        self.mix = torch.nn.Conv2d(3 * channels, 3 * channels, 1, groups=6, bias=False)
+        self.out = torch.nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, _, h, w = x.shape
+        qkv = self.qkv(x)
+        both = torch.cat([qkv, self.mix(self.near(qkv))], 1)
+        q, k, v = both.reshape(n, -1, 48, h * w).transpose(-1, -2).chunk(3, -1)
+        v = torch.nn.functional.pad(v, (0, 1), value=1.0)
+        attended = torch.relu(q) @ (torch.relu(k).transpose(-1, -2) @ v)
+        attended = attended[..., :-1] / (attended[..., -1:] + 1e-4)
+        return x + self.out(attended.transpose(-1, -2).reshape(n, -1, h, w))
+
+
+def check(module: Any, shape: tuple[int, ...], target: str) -> smartmem.CompiledModel:
+    torch.manual_seed(0)
+    x = torch.randn(shape)
+    module = module.eval()
+    compiled = smartmem.compile(module, inputs=(x,), target=target)
+    assert not compiled.report.fallbacks
+    with torch.no_grad():
+        expected = module(x).numpy()
+    result = compiled(x.numpy())
+    assert np.abs(result - expected).max() <= 1e-4 * np.abs(expected).max()
+    return compiled
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_residual_blocks_with_shortcuts(target: str) -> None:
+    compiled = check(Classifier(), (1, 32, 28, 28), target)
+    if target == "cpu":
+        # Each block: two convolutions, mean, two layers, scale, and the last convolution
+        # with its shortcut; the pooling is in the last one, so that only the head follows.
+        assert compiled.statistics.kernels == 3 * 7 + 1
+        assert compiled.statistics.copies == 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_padded_queries_that_are_read_by_element(target: str) -> None:
+    compiled = check(LinearAttention(32), (1, 32, 14, 14), target)
+    if target == "cpu":
+        assert compiled.statistics.copies == 0
