@@ -10,6 +10,7 @@ from __future__ import annotations
 from smartmem.passes.base import Pass, PassContext, Remark
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
+from smartmem.passes.compute_once import ComputeOnce
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
@@ -48,6 +49,7 @@ PASSES: tuple[type[Pass], ...] = (
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
+    ComputeOnce,
     FormRegions,
     ConfigureKernels,
 )
@@ -72,7 +74,13 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         ),
     ),
     ("packed", (PackWeights,)),
-    ("lowered", (LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, FormRegions, ConfigureKernels)),
+    (
+        "lowered",
+        (
+            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, ComputeOnce),
+            *(FormRegions, ConfigureKernels),
+        ),
+    ),
 )
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -105,10 +106,13 @@ def _iterator_types(output: ir.AffineMap) -> ir.ArrayAttr:
 
 def _constant(node: Node, before: ir.Operation) -> ir.Value:
     with ir.InsertionPoint(before):
-        is_float = isinstance(node.type, ir.FloatType)
-        kind = ir.FloatAttr if is_float else ir.IntegerAttr
-        attribute = kind.get(node.type, node.payload)
-        op = ir.Operation.create("arith.constant", [node.type], [], {"value": attribute})
+        return _scalar(node)
+
+
+def _scalar(node: Node) -> ir.Value:
+    kind = ir.FloatAttr if isinstance(node.type, ir.FloatType) else ir.IntegerAttr
+    attribute = kind.get(node.type, node.payload)
+    op = ir.Operation.create("arith.constant", [node.type], [], {"value": attribute})
     return op.results[0]
 
 
@@ -129,6 +133,25 @@ def _write(
         elif node.kind == CAPTURED:
             values[node] = node.payload
         elif node.kind != CONSTANT:
+            values[node] = _operation(node, [values[a] for a in node.args])
+    return values[root]
+
+
+def build_expression(root: Node, elements: Mapping[int, ir.Value]) -> ir.Value:
+    """The value of ``root`` at the current insertion point, without the output.
+
+    Args:
+        elements: of each operand that ``root`` reads.
+    """
+    values: dict[Node, ir.Value] = {}
+    for node in reachable([root]):
+        if node.kind == ARGUMENT:
+            values[node] = elements[node.number]
+        elif node.kind == CONSTANT:
+            values[node] = _scalar(node)
+        elif node.kind == CAPTURED:
+            values[node] = node.payload
+        else:
             values[node] = _operation(node, [values[a] for a in node.args])
     return values[root]
 

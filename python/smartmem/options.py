@@ -43,7 +43,7 @@ class CompileOptions:
     of its control group's. Watched on Linux only."""
 
     # Looking inside
-    save_temps: Path | None = None
+    save_temps: str | Path | None = None
     """Folder for the bytecode of every stage; ``compile`` can start from such a file."""
 
     keep_ir: bool = True

@@ -68,7 +68,7 @@ class StageRecorder:
         if self._options.keep_ir:
             self.ir[record.name] = module_text(module)
         if self._options.save_temps is not None:
-            folder = self._options.save_temps
+            folder = Path(self._options.save_temps)
             file = f"{self._stages.index(record.name):02}-{record.name}.mlirbc"
             save_bytecode(module, make_folder(folder) / file)
 

@@ -1,0 +1,50 @@
+"""Compute once, behind its producer, what an elementwise operation computes again and again.
+
+Rewrites:
+  f(x[h, w, c], g(y[c]))  ->  z = g(y); f(x[h, w, c], z[c])
+
+  %r = linalg.generic over (h, w, c): %x[h, w, c] * sigmoid(%y[c])
+    ->
+  %z = linalg.generic over (c): sigmoid(%y[c])
+  %r = linalg.generic over (h, w, c): %x[h, w, c] * %z[c]
+
+For functions and divisions, where an operand is the result of an operation that nothing
+else reads: the new operation becomes part of that one's kernel. Upstream fusion had put
+it where it is.
+
+Keeps, with a remark, what would be a kernel of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.bodies import body_of
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.repeated_parts import repeated_part
+from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering.compute_part import compute_part
+
+
+@dataclass(frozen=True)
+class ComputeOnce(Pass):
+    """Moves repeated parts of elementwise operations to what makes their operands."""
+
+    argument = "smartmem-compute-once"
+    summary = "Compute repeated parts of elementwise operations once"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Moves the largest repeated part of each operation."""
+        for op in [op for op in operations(module) if op.name == "linalg.generic"]:
+            body = body_of(op, context.parameters)
+            if isinstance(body, Refusal):
+                continue
+            part = repeated_part(body)
+            if isinstance(part, Refusal):
+                context.remark(self.argument, op, False, part.reason)
+            elif part is not None:
+                reason = "a part of it is computed once, where its operand is made"
+                context.remark(self.argument, op, True, reason)
+                compute_part(body, part)
