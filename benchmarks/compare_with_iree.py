@@ -3,11 +3,13 @@
 Each network is imported from PyTorch, and with --onnx a second time through ONNX.
 Stock IREE compiles the unmodified import with the same flags. Both are run on the same
 inputs and compared with PyTorch; their runs alternate, so that a drift of the machine's
-speed meets both, and the latency ratio is the median of the ratios of neighbours.
+speed meets both, and the latency ratio is the median of the ratios of neighbours. With
+--onnxruntime, ONNX Runtime takes part in the turns, on the network's export to ONNX.
 
     python benchmarks/compare_with_iree.py                      # all full-size networks
     python benchmarks/compare_with_iree.py small_swin --target vulkan
     python benchmarks/compare_with_iree.py --onnx swin_tiny_patch4_window7_224
+    python benchmarks/compare_with_iree.py --onnxruntime        # pip install onnxruntime
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import json
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +53,8 @@ class Row:
         kernels: kernel launches of one inference; stock_kernels likewise.
         latency_ms: median of single inferences; stock_latency_ms likewise.
         ratio: median of latency / stock latency over pairs of neighbouring runs.
+        onnxruntime_ms: median of single inferences, if ONNX Runtime took part;
+            onnxruntime_ratio: as ``ratio``, against it.
         import_s: seconds in the frontend.
         passes_s: seconds in SmartMem's own passes.
         iree_s: seconds in iree-compile.
@@ -69,6 +74,8 @@ class Row:
     import_s: float
     passes_s: float
     iree_s: float
+    onnxruntime_ms: float | None = None
+    onnxruntime_ratio: float | None = None
 
     @property
     def is_within_limits(self) -> bool:
@@ -89,9 +96,11 @@ def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Na
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         given: object = model
+        exported = path / f"{case.name}.onnx"
+        if source == "onnx" or arguments.onnxruntime:
+            torch.onnx.export(model, inputs, exported, dynamo=True, verbose=False)
         if source == "onnx":
-            given = path / f"{case.name}.onnx"
-            torch.onnx.export(model, inputs, given, dynamo=True, verbose=False)
+            given = exported
         example = inputs if source == "torch" else None
         stock_file = path / "stock.vmfb"
         stock_kernels = compile_stock(given, target, stock_file, inputs=example).kernels
@@ -101,7 +110,10 @@ def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Na
         compiled.save(ours_file)
         stock = LoadedModule(stock_file, target.kind, threads=_threads(target), unchecked=True)
         ours = LoadedModule(ours_file, target.kind, threads=_threads(target))
-        times = _paired(ours, stock, arrays, arguments.pairs, arguments.runs)
+        timed = [ours, stock]
+        if arguments.onnxruntime:
+            timed.append(OnnxRuntime(exported, _threads(target)))
+        times = _in_turn(timed, arrays, arguments.pairs, arguments.runs)
         report = compiled.report
         return Row(
             name=case.name,
@@ -112,12 +124,13 @@ def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Na
             stock_error=_error(stock(*arrays), expected),
             kernels=report.kernels.kernels,
             stock_kernels=stock_kernels,
-            latency_ms=1e3 * statistics.median(a for a, _ in times),
-            stock_latency_ms=1e3 * statistics.median(b for _, b in times),
-            ratio=statistics.median(a / b for a, b in times),
+            latency_ms=1e3 * statistics.median(t[0] for t in times),
+            stock_latency_ms=1e3 * statistics.median(t[1] for t in times),
+            ratio=statistics.median(t[0] / t[1] for t in times),
             import_s=report.seconds("import"),
             passes_s=report.seconds("smartmem"),
             iree_s=report.seconds("iree-compile"),
+            **_beside_onnxruntime(times),
         )
 
 
@@ -125,17 +138,56 @@ def _threads(target: Target) -> int | None:
     return 2 if target.kind == "cpu" else None
 
 
-def _paired(
-    ours: LoadedModule, stock: LoadedModule, arrays: Sequence[Array], pairs: int, runs: int
-) -> list[tuple[float, float]]:
-    """Median seconds of ``runs`` inferences of each, in turn, ``pairs`` times."""
-    times = []
-    for number in range(pairs + 1):
-        a = ours.benchmark(arrays, warmup=1, repetitions=runs).median
-        b = stock.benchmark(arrays, warmup=1, repetitions=runs).median
-        if number:  # the first pair warms both up
-            times.append((a, b))
-    return times
+class OnnxRuntime:
+    """ONNX Runtime's CPU provider on an exported network."""
+
+    def __init__(self, file: Path, threads: int | None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            file, options, providers=["CPUExecutionProvider"]
+        )
+        self._names = [given.name for given in self._session.get_inputs()]
+
+    def median(self, arrays: Sequence[Array], runs: int) -> float:
+        """Median seconds of ``runs`` inferences, after one that warms up."""
+        feeds = dict(zip(self._names, arrays, strict=True))
+        self._session.run(None, feeds)
+        seconds = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            self._session.run(None, feeds)
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds)
+
+
+def _in_turn(
+    timed: Sequence[LoadedModule | OnnxRuntime],
+    arrays: Sequence[Array],
+    rounds: int,
+    runs: int,
+) -> list[tuple[float, ...]]:
+    """Median seconds of ``runs`` inferences of each, in turn, ``rounds`` times."""
+    times = [tuple(_median(one, arrays, runs) for one in timed) for _ in range(rounds + 1)]
+    return times[1:]  # the first round warms all up
+
+
+def _median(one: LoadedModule | OnnxRuntime, arrays: Sequence[Array], runs: int) -> float:
+    if isinstance(one, OnnxRuntime):
+        return one.median(arrays, runs)
+    return one.benchmark(arrays, warmup=1, repetitions=runs).median
+
+
+def _beside_onnxruntime(times: Sequence[tuple[float, ...]]) -> dict[str, float]:
+    if len(times[0]) < 3:
+        return {}
+    return {
+        "onnxruntime_ms": 1e3 * statistics.median(t[2] for t in times),
+        "onnxruntime_ratio": statistics.median(t[0] / t[2] for t in times),
+    }
 
 
 def _arrays(output: object) -> list[Array]:
@@ -160,7 +212,7 @@ def print_table(rows: Sequence[Row]) -> None:
     table = Table(title=f"SmartMem {smartmem.__version__} beside stock IREE")
     for column in (
         "network", "from", "target", "error", "kernels", "stock", "ms", "stock ms",
-        "ratio", "import s", "passes s", "iree s", "within limits",
+        "ratio", "ort ms", "ratio", "import s", "passes s", "iree s", "within limits",
     ):  # fmt: skip
         table.add_column(column, justify="left" if column == "network" else "right")
     for row in rows:
@@ -168,10 +220,15 @@ def print_table(rows: Sequence[Row]) -> None:
             row.name, row.source, row.target, f"{row.error:.1e}",
             str(row.kernels), str(row.stock_kernels),
             f"{row.latency_ms:.2f}", f"{row.stock_latency_ms:.2f}", f"{row.ratio:.3f}",
+            _text(row.onnxruntime_ms, 2), _text(row.onnxruntime_ratio, 3),
             f"{row.import_s:.1f}", f"{row.passes_s:.2f}", f"{row.iree_s:.1f}",
             "yes" if row.is_within_limits else "NO",
         )  # fmt: skip
     Console(width=160).print(table)
+
+
+def _text(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def main() -> int:
@@ -185,6 +242,9 @@ def main() -> int:
     parser.add_argument("models", nargs="*", default=full, help="names of benchmarks/models.py")
     parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")
     parser.add_argument("--onnx", action="store_true", help="through ONNX, not from PyTorch")
+    parser.add_argument(
+        "--onnxruntime", action="store_true", help="time ONNX Runtime, too (CPU only)"
+    )
     parser.add_argument("--pairs", type=int, default=10, help="pairs of runs")
     parser.add_argument("--runs", type=int, default=5, help="inferences in one run")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
