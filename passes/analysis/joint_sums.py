@@ -1,11 +1,12 @@
 """Many-to-many operators that are one kernel in spite of the table's red cell.
 
-    contraction(a, u) + contraction(b, v)
+    f(contraction(a, u), contraction(b, v))
     sum over all rows of contraction(a, u)
 
 The table keeps two reductions apart since each wants its own loops, tiles and registers.
 These want the same. A block of results takes up one sum after the other, and only the
-reduction loops differ: the last convolution of a residual block and that of its shortcut.
+reduction loops differ: the last convolution of a residual block and that of its shortcut,
+the gate of a feed-forward network and what it lets through.
 Or a workgroup has all the rows that are summed up: the pooling behind the last convolution.
 """
 
@@ -20,7 +21,7 @@ from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import joint_tiles, pooled_tiles
 
-ADDED = "both sums are added up: one block of results takes up one after the other"
+COMBINED = "both sums are combined at once: a block of results takes up one after the other"
 
 
 POOLED = "a workgroup has all the rows that are summed up: it need not store them"
@@ -31,7 +32,9 @@ _MOST_ROWS = 256
 
 def share_results(producer: Group, consumer: Group, lanes: int) -> str | None:
     """Why two many-to-many operators are one kernel nevertheless; None: they are not."""
-    return _adds_contractions(producer, consumer, lanes) or _pools(producer, consumer, lanes)
+    return _combines_contractions(producer, consumer, lanes) or _pools(
+        producer, consumer, lanes
+    )
 
 
 def _pools(producer: Group, consumer: Group, lanes: int) -> str | None:
@@ -48,8 +51,8 @@ def _pools(producer: Group, consumer: Group, lanes: int) -> str | None:
     return None if isinstance(pooled_tiles(kernel, lanes), Refusal) else POOLED
 
 
-def _adds_contractions(producer: Group, consumer: Group, lanes: int) -> str | None:
-    """``ADDED`` if ``consumer`` ends with adding a contraction's result to its own."""
+def _combines_contractions(producer: Group, consumer: Group, lanes: int) -> str | None:
+    """``COMBINED`` if the end of ``consumer`` reads a contraction's result beside its own."""
     *ends, contraction = reversed(producer.operations)
     others = [op for op in consumer.operations if _is_contraction(op)]
     if ends or not _is_contraction(contraction) or len(others) != 1:
@@ -66,7 +69,7 @@ def _adds_contractions(producer: Group, consumer: Group, lanes: int) -> str | No
     # The other sum is read at the same places, or they would lie in other blocks.
     own = [k for k, v in enumerate(reader.operands) if v == other.results[0]]
     joined = bool(own) and all(_reads_as_written(reader, k) for k in own)
-    return ADDED if joined else None
+    return COMBINED if joined else None
 
 
 def _is_contraction(op: ir.Operation) -> bool:

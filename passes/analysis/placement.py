@@ -143,19 +143,19 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
     """How the contraction, or its end, behind ``view`` runs over the dims of ``view``.
 
     For a free reshape of what is written into a part of a larger tensor, a padded one:
-    a part is a box only in the dims of that tensor. And for what is added to the result
-    of a contraction that has these dims: both can be one kernel over the same loops.
+    a part is a box only in the dims of that tensor. And for what is combined with the
+    result of a contraction that has these dims: both can be one kernel over the same loops.
     """
     if _long(view.operands[0]) == _long(view.results[0]):
         return Refusal("it splits no dim")
     readers = view_readers(view.results[0])
     padded = any(map(_needs_dims, readers)) or _reads_padded(view.operands[0])
-    if not padded and not _is_added_to_contraction(view):
-        return Refusal("nothing pads it, nor what it is added to")
+    if not padded and not _is_combined_with_contraction(view):
+        return Refusal("nothing pads it, nor what it is combined with")
     return _in_write(view, may_split=True)
 
 
-def _is_added_to_contraction(view: ir.Operation) -> bool:
+def _is_combined_with_contraction(view: ir.Operation) -> bool:
     """Whether the only reader, no contraction, reads such a result in the view's dims."""
     uses = list(view.results[0].uses)
     nest = loop_nest(uses[0].owner.operation) if len(uses) == 1 else None

@@ -1,7 +1,8 @@
 """Blocks whose parts are joined in one kernel, or written into padded tensors.
 
-Residual blocks with a shortcut and squeeze-excite, a pooling behind a convolution, and
-attention whose queries, keys and values are padded for a convolution and read by element.
+Residual blocks with a shortcut and squeeze-excite, a pooling behind a convolution, a gated
+feed-forward network, and attention whose queries, keys and values are padded for a
+convolution and read by element.
 """
 
 from __future__ import annotations
@@ -89,6 +90,21 @@ class LinearAttention(torch.nn.Module):
         return x + self.out(attended.transpose(-1, -2).reshape(n, -1, h, w))
 
 
+class GatedFeedForward(torch.nn.Module):
+    """The feed-forward part of Llama and its like: a gate lets a projection through."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.norm = torch.nn.RMSNorm(width)
+        self.gate = torch.nn.Linear(width, inner, bias=False)
+        self.up = torch.nn.Linear(width, inner, bias=False)
+        self.down = torch.nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm(x)
+        return x + self.down(torch.nn.functional.silu(self.gate(y)) * self.up(y))
+
+
 def check(module: Any, shape: tuple[int, ...], target: str) -> smartmem.CompiledModel:
     torch.manual_seed(0)
     x = torch.randn(shape)
@@ -117,3 +133,10 @@ def test_padded_queries_that_are_read_by_element(target: str) -> None:
     compiled = check(LinearAttention(32), (1, 32, 14, 14), target)
     if target == "cpu":
         assert compiled.statistics.copies == 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_gate_and_projection(target: str) -> None:
+    compiled = check(GatedFeedForward(64, 192), (1, 28, 64), target)
+    if target == "cpu":
+        assert compiled.statistics.kernels == 3  # the norm, gate with projection, the rest

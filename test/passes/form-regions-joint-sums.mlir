@@ -12,7 +12,7 @@
 // CHECK: "flow.return"
 // SPIRV-LABEL: func @contractions_that_are_added_up
 // SPIRV-COUNT-2: flow.dispatch.region
-// REMARK: applied: both sums are added up: one block of results takes up one after the other
+// REMARK: applied: both sums are combined at once: a block of results takes up one after the other
 #rows = affine_map<(m, n, l, k) -> (m, k)>
 #weights = affine_map<(m, n, l, k) -> (n, k, l)>
 #result = affine_map<(m, n, l, k) -> (m, n, l)>
