@@ -134,7 +134,8 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
     """Elementwise operations before a reduction, or beside one: before its end."""
     if all(map(is_lookup, producer.operations)):
         return _refuse_lookup(producer)
-    if sum(map(_is_reduction, consumer.operations)) < 2:
+    rows = sum(map(_is_reduction, consumer.operations)) > 1
+    if not rows or any(map(_contracts, readers(producer.result))):
         return Refusal("a reduction loads its operands as vectors: it reads stored ones")
     # A row-wise operator keeps the row that it computes, if it is computed as it lies.
     for op in producer.operations:
@@ -144,11 +145,15 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
     return None
 
 
+def _contracts(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and nest.is_contraction
+
+
 def _refuse_lookup(lookup: Group) -> Refusal | None:
     """Row-wise operators, and the ends of contractions, look up element by element."""
     for op in readers(lookup.result):
-        nest = loop_nest(op) if op.name == "linalg.generic" else None
-        if nest is None or nest.is_contraction:
+        if op.name != "linalg.generic" or _contracts(op):
             return Refusal("a contraction loads its operands as vectors: it reads stored ones")
     return None
 

@@ -27,13 +27,13 @@ from smartmem.passes.analysis.accesses import (
     access_through,
     ends_contraction,
     is_contraction,
-    is_reshape_view,
     is_row_wise,
     plain_nest,
     reads_in_order,
     sums,
     view_readers,
 )
+from smartmem.passes.analysis.affine_ends import is_whole_view
 from smartmem.passes.analysis.channel_order import channels, permutes_channels
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
@@ -187,12 +187,14 @@ def _long(value: ir.Value) -> list[int]:
 
 
 def _needs_dims(op: ir.Operation) -> bool:
-    """Whether ``op``, elementwise, reads or makes what is padded as it is."""
+    """Whether ``op``, no contraction, reads or makes what is padded as it is."""
     nest = loop_nest(op)
-    if nest is None or nest.reductions:
+    if nest is None or nest.is_contraction:
         return False
     if any(map(_is_padded, list(op.operands)[:-1])):
         return True
+    if nest.reductions:
+        return False
     return _is_padded(op.results[0]) or any(map(_needs_dims, view_readers(op.results[0])))
 
 
@@ -203,7 +205,7 @@ def _reads_padded(value: ir.Value) -> bool:
 
 
 def _is_padded(value: ir.Value) -> bool:
-    while not isinstance(value.owner, ir.Block) and is_reshape_view(value.owner.operation):
+    while not isinstance(value.owner, ir.Block) and is_whole_view(value.owner.operation):
         value = value.owner.operands[0]
     return any("domain" in op.attributes for op in view_readers(value))
 
