@@ -209,6 +209,7 @@ _CASES = (
     _timm("resnext50_32x4d"),
     _timm("regnety_032"),
     _timm("efficientvit_b1"),
+    _timm("mobilenetv2_100"),
     ModelCase(
         "clip_text",
         "CLIP text encoder, 77 tokens",

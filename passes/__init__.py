@@ -8,10 +8,12 @@ can be looked at and restarted.
 from __future__ import annotations
 
 from smartmem.passes.base import Pass, PassContext, Remark
+from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.compute_once import ComputeOnce
 from smartmem.passes.configure_kernels import ConfigureKernels
+from smartmem.passes.configure_shaders import ConfigureShaders
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.fold_constants import FoldConstants
@@ -51,7 +53,9 @@ PASSES: tuple[type[Pass], ...] = (
     UnrollWindows,
     ComputeOnce,
     FormRegions,
+    ChainWindows,
     ConfigureKernels,
+    ConfigureShaders,
 )
 
 # Upstream fuses elementwise operations while contractions are named operations, into
@@ -77,8 +81,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     (
         "lowered",
         (
-            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, ComputeOnce),
-            *(FormRegions, ConfigureKernels),
+            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, ComputeOnce, FormRegions),
+            *(ChainWindows, ConfigureKernels, ConfigureShaders),
         ),
     ),
 )

@@ -33,6 +33,21 @@ class Remark:
     reason: str
 
 
+@dataclass(frozen=True)
+class Workgroups:
+    """What bounds the workgroups of a GPU.
+
+    Attributes:
+        subgroup: threads that run in step.
+        threads: of a workgroup, at most.
+        sizes: of a workgroup in x, y and z, at most.
+    """
+
+    subgroup: int
+    threads: int
+    sizes: tuple[int, int, int]
+
+
 @dataclass
 class PassContext:
     """What passes share beside the module.
@@ -42,11 +57,13 @@ class PassContext:
         remarks: decisions, for the report.
         shared_memory: bytes that a workgroup of the target can share; None: it has none,
             as a CPU, or no target was named.
+        workgroups: what bounds the workgroups of a GPU; None: the target is none.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
     remarks: list[Remark] = field(default_factory=list)
     shared_memory: int | None = None
+    workgroups: Workgroups | None = None
 
     @property
     def lanes(self) -> int:

@@ -34,9 +34,7 @@ class PadRows(Pass):
     summary = "Pad rows whose number no block of a kernel divides"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Pads the rows of each layer for CPUs; what it keeps gets a remark."""
-        if context.shared_memory is not None:
-            return
+        """Pads the rows of each layer; what it keeps gets a remark."""
         while (decided := self._decided(module, context)) and self._pad(decided, context):
             erase_unused(module)
         for op, found in decided:

@@ -8,8 +8,8 @@ Rewrites:
   %o[h, w, c] = 0 + %x00[h, w, c] * %k00[c] + %x01[h, w, c] * %k01[c] + ...
   %x01 = tensor.extract_slice %x[0, 1, 0] [H, W, C] [1, 1, 1]
 
-and so of contractions over several loops all but the longest loop, such as a convolution
-whose windows do not overlap.
+and so, for CPUs, of contractions over several loops all but the longest loop, such as a
+convolution whose windows do not overlap.
 
 Every access becomes a projected permutation: code generators make vectors of that, and
 scalar code of sums of loops. A slice in a kernel is an offset. What a window adds up to
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.windows import many_reductions_of, windows_of
+from smartmem.passes.analysis.windows import Windows, many_reductions_of, windows_of
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering.unroll_window import combination, unroll_window
 
@@ -44,7 +44,7 @@ class UnrollWindows(Pass):
         """Unrolls each window; what it keeps gets a remark."""
         # All first: a body goes with its operation.
         generics = [op for op in operations(module) if op.name == "linalg.generic"]
-        decided = [(op, windows_of(op) or many_reductions_of(op)) for op in generics]
+        decided = [(op, _windows(op, context)) for op in generics]
         for op, found in [(op, found) for op, found in decided if found is not None]:
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
@@ -58,3 +58,9 @@ class UnrollWindows(Pass):
                 taps = found.extent("window")
                 context.remark(self.argument, op, True, f"a sum of {taps} slices")
                 unroll_window(found, combined)
+
+
+def _windows(op: ir.Operation, context: PassContext) -> Windows | Refusal | None:
+    """The window of ``op``; on a GPU, tiles of 1 serve for reductions that do not slide."""
+    found = windows_of(op)
+    return found if found is not None or context.workgroups else many_reductions_of(op)

@@ -11,10 +11,14 @@ from typing import Any
 
 from torch_mlir import ir
 
+from smartmem.backend.requirements import DeviceRequirements
+from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
 from smartmem.frontend import ImportedModel, import_model
 from smartmem.options import CompileOptions
+from smartmem.parameters import Parameters
 from smartmem.passes import PIPELINE, PassContext
+from smartmem.passes.base import Workgroups
 from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder
 
@@ -42,6 +46,25 @@ def read_model(model: Any, inputs: Any, options: CompileOptions) -> ImportedMode
         input_format=options.input_format,
         input_shapes=options.input_shapes,
     )
+
+
+def pass_context(parameters: Parameters, target: Target) -> PassContext:
+    """What the passes are given to compile for ``target``."""
+    asked = target.requirements
+    if asked is None:
+        return PassContext(parameters)
+    return PassContext(
+        parameters,
+        shared_memory=asked.max_workgroup_memory_bytes,
+        workgroups=_workgroups(asked),
+    )
+
+
+def _workgroups(asked: DeviceRequirements) -> Workgroups | None:
+    sizes, threads = asked.max_workgroup_size, asked.max_workgroup_invocations
+    if sizes is None or threads is None:
+        return None
+    return Workgroups(asked.subgroup_size or 1, threads, sizes)
 
 
 def refuse_module(model: Any) -> None:

@@ -1,4 +1,5 @@
 // RUN: smartmem-opt --smartmem-pad-rows --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-rows --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-pad-rows --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // 37 rows are a prime number; 39 are three blocks of 13. The concat makes them, what sums over

@@ -1,4 +1,5 @@
 // RUN: smartmem-opt --smartmem-unroll-windows --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-unroll-windows --split-input-file %s | FileCheck %s --check-prefix=GPU
 // RUN: smartmem-opt --smartmem-unroll-windows --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // CHECK-LABEL: func @a_window_is_a_sum_of_slices
@@ -61,7 +62,9 @@ func.func @a_pooling_reads_no_window(%x: tensor<7x8xf32>, %window: tensor<3xf32>
 }
 
 // -----
-// Of several reductions the longest stays a loop.
+// Of several reductions the longest stays a loop; on a GPU, tiles of 1 do for the others.
+// GPU-LABEL: func @patches
+// GPU: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%arg0, %arg1
 // CHECK-LABEL: func @patches
 // REMARK: linalg.generic applied: a sum of 2 slices
 func.func @patches(%x: tensor<4x2x6xf32>, %w: tensor<2x6x5xf32>, %o: tensor<4x5xf32>) -> tensor<4x5xf32> {

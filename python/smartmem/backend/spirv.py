@@ -69,7 +69,7 @@ class ShaderUse:
 
 def shader_use(data: bytes | memoryview) -> ShaderUse:
     """Finds the SPIR-V shaders in a ``.vmfb`` and sums up what they use."""
-    uses = [_use(list(_instructions(shader))) for shader in _shaders(data)]
+    uses = [_use(list(_instructions(shader))) for shader in shaders(data)]
     return ShaderUse(
         shaders=len(uses),
         features=frozenset(name for use in uses for name in use.features),
@@ -93,7 +93,7 @@ def narrowed(requirements: DeviceRequirements, use: ShaderUse) -> DeviceRequirem
     )
 
 
-def _shaders(data: bytes | memoryview) -> Iterator[Words]:
+def shaders(data: bytes | memoryview) -> Iterator[Words]:
     words = np.frombuffer(data, dtype="<u4", count=len(data) // 4)
     # IREE aligns executables, and FlatBuffers the code in them, to at least 4 bytes.
     for start in np.flatnonzero(words == _MAGIC):

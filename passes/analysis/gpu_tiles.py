@@ -1,0 +1,205 @@
+"""Tile sizes of a contraction's loops on a GPU: the analytic choice for SPIR-V.
+
+A thread keeps a block of results in registers: some rows, one or two vectors of four
+columns each. Per step of the reduction it loads one element for each row and for each
+column, and multiplies and adds once for each result; what that costs, and how well the
+threads of a workgroup fill subgroups, decides. All choices are few: every one is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from smartmem.passes.analysis.loops import LoopNest
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.base import Workgroups
+
+VECTOR = 4
+"""Elements of 32 bits that SPIR-V loads at once."""
+
+# Results of one thread. IREE's own choices have as many; more are spilled.
+_RESULTS = 64
+
+# Threads of a workgroup at most: more share nothing here, and need larger tiles.
+_THREADS = 64
+
+# What loading an element costs, with a multiply-add as one: measured on Mesa's llvmpipe.
+_LOAD = 2.4
+
+# Threads along x at least: they load what lies side by side. (llvmpipe, whose subgroups
+# are 8, fills them along x alone.)
+_SIDE_BY_SIDE = 16
+
+# Fewer workgroups than this leave cores without work.
+_WORKGROUPS = 8
+
+
+@dataclass(frozen=True)
+class GpuTiles:
+    """Sizes for each loop; 0 leaves a loop whole.
+
+    Attributes:
+        workgroup: of what one workgroup computes.
+        thread: of the block of results of one thread.
+        reduction: of the reduction loops, steps that are unrolled.
+        threads: of a workgroup in x, y and z.
+    """
+
+    workgroup: tuple[int, ...]
+    thread: tuple[int, ...]
+    reduction: tuple[int, ...]
+    threads: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class _Loops:
+    """The loops of a contraction by what a thread does with them.
+
+    Attributes:
+        column: innermost in the result; vectors are of it.
+        row: the innermost that only one operand has; None if there is none.
+        group: what threads along x can share out where the columns are few; lies between
+            rows and columns in the result.
+    """
+
+    column: int
+    row: int | None
+    group: int | None
+
+
+def gpu_tiles(nest: LoopNest, bounds: Workgroups) -> GpuTiles | Refusal:
+    """The tile sizes of the loops of a contraction of two operands."""
+    if not nest.is_contraction or not nest.is_plain:
+        return Refusal("it is no contraction over single loops")
+    written = nest.loops_of(2)
+    if written != sorted(written) or len(written) < 2 or max(written) > min(nest.reductions):
+        return Refusal("its result is not written in the order of its loops")
+    if refusal := _refuse_loads(nest, written[-1]):
+        return refusal
+    loops = _loops(nest, written)
+    choices = sorted(_choices(nest, loops, bounds), key=lambda choice: choice[0])
+    return choices[0][1] if choices else Refusal("no block of results fits")
+
+
+def is_special(nest: LoopNest) -> bool:
+    """Whether a contraction has a batch, or sums over several loops.
+
+    IREE tiles plain matrix multiplications as well as this does, and of others gives each
+    thread one element.
+    """
+    shared = set(nest.loops_of(0)) & set(nest.loops_of(1)) & set(nest.loops_of(2))
+    return len(nest.reductions) > 1 or any(nest.domain[d] > 1 for d in shared)
+
+
+def _refuse_loads(nest: LoopNest, column: int) -> Refusal | None:
+    """Why the operands cannot be loaded along columns or the reduction."""
+    inner = [nest.loops_of(operand)[-1] for operand in range(3)]
+    for operand in (0, 1):
+        if inner[operand] == column or inner[operand] in nest.reductions:
+            continue
+        # Scalars beside vectors of columns are those of a picture of three channels.
+        if column in nest.loops_of(operand) or inner[1 - operand] != column:
+            return Refusal("an operand has neither columns nor a reduction innermost")
+    return None
+
+
+def _widths(columns: int) -> list[int]:
+    """Columns of a thread's block: vectors, or what divides them where no vector does."""
+    vectors = [n for n in (2 * VECTOR, VECTOR) if columns % n == 0]
+    return vectors or [n for n in divisors(columns) if n <= 2 * VECTOR]
+
+
+def _loops(nest: LoopNest, written: Sequence[int]) -> _Loops:
+    shared = set(nest.loops_of(0)) & set(nest.loops_of(1))
+    rows = [d for d in written[:-1] if d not in shared]
+    inner = [d for d in written[:-1] if d in shared and (not rows or d > rows[-1])]
+    return _Loops(written[-1], rows[-1] if rows else None, inner[-1] if inner else None)
+
+
+def _choices(
+    nest: LoopNest, loops: _Loops, bounds: Workgroups
+) -> Iterator[tuple[tuple[float, ...], GpuTiles]]:
+    extent = nest.domain
+    for width in _widths(extent[loops.column]):
+        rows = divisors(extent[loops.row]) if loops.row is not None else [1]
+        for height in (n for n in rows if n * width <= _RESULTS):
+            for tiles in _workgroups(nest, loops, width, height, bounds):
+                yield _cost(nest, tiles, width, height, bounds), tiles
+
+
+def _workgroups(
+    nest: LoopNest, loops: _Loops, width: int, height: int, bounds: Workgroups
+) -> Iterator[GpuTiles]:
+    """The ways to share blocks of ``height`` rows and ``width`` columns out to threads."""
+    extent = nest.domain
+    shared = [(loops.column, width), *([] if loops.group is None else [(loops.group, 1)])]
+    most = min(_THREADS, bounds.threads)
+    for loop, size in shared:
+        for x in _up_to(extent[loop] // size, min(most, bounds.sizes[0])):
+            if x == 1 and loop != loops.column:
+                continue  # nothing is shared out
+            down = extent[loops.row] // height if loops.row is not None else 1
+            for y in _up_to(down, min(most // x, bounds.sizes[1])):
+                yield _tiles(nest, loops, (loop, size, x), (height, y), width)
+
+
+def _tiles(
+    nest: LoopNest,
+    loops: _Loops,
+    across: tuple[int, int, int],
+    down: tuple[int, int],
+    width: int,
+) -> GpuTiles:
+    written = nest.loops_of(2)
+    workgroup = [int(d in written) for d in range(len(nest.domain))]
+    thread = list(workgroup)
+    workgroup[loops.column], thread[loops.column] = width, 0
+    loop, size, x = across
+    workgroup[loop], thread[loop] = size * x, size
+    if loops.row is not None:
+        workgroup[loops.row], thread[loops.row] = down[0] * down[1], down[0]
+    inner = {nest.loops_of(operand)[-1] for operand in (0, 1)}
+    reduction = [0] * len(nest.domain)
+    for d in nest.reductions:
+        alone = len(nest.reductions) == 1
+        vectors = nest.domain[d] % VECTOR == 0 and (alone or d in inner)
+        reduction[d] = VECTOR if vectors else 1
+    threads = _by_dim(
+        thread, {loop: x, **({loops.row: down[1]} if loops.row is not None else {})}
+    )
+    return GpuTiles(tuple(workgroup), tuple(thread), tuple(reduction), threads)
+
+
+def _by_dim(thread: Sequence[int], counts: dict[int, int]) -> tuple[int, int, int]:
+    """Threads in x, y and z: the innermost loops that are shared out, in this order."""
+    shared = [d for d, size in enumerate(thread) if size]
+    x, y, z = ([counts.get(d, 1) for d in reversed(shared)] + [1, 1, 1])[:3]
+    return x, y, z
+
+
+def _cost(
+    nest: LoopNest, tiles: GpuTiles, width: int, height: int, bounds: Workgroups
+) -> tuple[float, ...]:
+    """Time of one multiply-add, relative; then what decides between equals."""
+    work = 1 + _LOAD * (width + height) / (width * height)
+    idle = _idle(tiles.threads[0], min(bounds.subgroup, _SIDE_BY_SIDE))
+    idle *= _idle(math.prod(tiles.threads), bounds.subgroup)
+    count = math.prod(nest.domain[d] // size for d, size in enumerate(tiles.workgroup) if size)
+    alone = max(_WORKGROUPS / count, 1)
+    return work * idle * alone, -math.prod(tiles.threads), -height
+
+
+def _idle(threads: int, step: int) -> float:
+    """Threads that run for each that has work, where ``step`` of them run at a time."""
+    return math.ceil(threads / step) * step / threads
+
+
+def divisors(extent: int) -> list[int]:
+    """The divisors of ``extent``, largest first."""
+    return [n for n in range(extent, 0, -1) if extent % n == 0]
+
+
+def _up_to(count: int, most: int) -> list[int]:
+    return [n for n in divisors(count) if n <= most]

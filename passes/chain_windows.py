@@ -1,0 +1,61 @@
+"""Compute the window of a convolution slice by slice, for GPUs.
+
+Rewrites, in a kernel:
+  %r[h, w, o] += %x00[h, w, c] * %k00[c, o] + %x01[h, w, c] * %k01[c, o] + ...
+    ->
+  %0[h, w, o] += %x00[h, w, c] * %k00[c, o]
+  %1[h, w, o] += %x01[h, w, c] * %k01[c, o]      and so on, from %0 to %1 to %r
+
+A contraction of two operands becomes multiplications of vectors in SPIR-V; a sum of several
+products stays scalar code there: on a software device, a convolution of 32 groups of 16
+channels and 14 x 14 points takes a tenth of the time. For CPUs it is the other way round.
+
+Keeps, with a remark, sums whose contractions no tiles suit: as many of them would be long
+code of scalars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.gpu_tiles import gpu_tiles
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.products import Product, contraction_of, products_of
+from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
+from smartmem.passes.lowering.chain_products import chain_products
+
+
+@dataclass(frozen=True)
+class ChainWindows(Pass):
+    """Makes contractions, each added to the one before, of sums of products."""
+
+    argument = "smartmem-chain-windows"
+    summary = "Compute the window of a convolution slice by slice, for GPUs"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rewrites each sum of products of a kernel for a GPU."""
+        if context.workgroups is None:
+            return
+        for region in (op for op in operations(module) if op.name == REGION):
+            for op in [inner.operation for inner in region.regions[0].blocks[0].operations]:
+                found = products_of(op)
+                if len(found) > 1:
+                    self._chain(op, found, context, context.workgroups)
+
+    def _chain(
+        self,
+        op: ir.Operation,
+        found: Sequence[Product],
+        context: PassContext,
+        bounds: Workgroups,
+    ) -> None:
+        tiles = gpu_tiles(contraction_of(op, found[0]), bounds)
+        if isinstance(tiles, Refusal):
+            context.remark(self.argument, op, False, tiles.reason)
+            return
+        reason = f"{len(found)} contractions, each added to the one before"
+        context.remark(self.argument, op, True, reason)
+        chain_products(op, found)

@@ -1,0 +1,97 @@
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
+// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-shaders --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+
+// A batch of products: each thread has 4 columns and 16 rows, four steps at a time.
+// CHECK-LABEL: func @batch_of_contractions
+// CHECK: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1, 64, 64, 0], [1, 16, 4, 0], [0, 0, 0, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [16, 4, 1]>>
+// REMARK: linalg.generic applied: tiles: (1, 64, 64, 0)
+func.func @batch_of_contractions(%x: tensor<128x4x16xf32>, %w: tensor<64x4x16xf32>) -> tensor<4x128x64xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x128x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<4x128x64xf32>) -> tensor<4x128x64xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, m, n, k) -> (m, h, k)>, affine_map<(h, m, n, k) -> (n, h, k)>, affine_map<(h, m, n, k) -> (h, m, n)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<128x4x16xf32>, tensor<64x4x16xf32>) outs(%z : tensor<4x128x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<4x128x64xf32>
+  return %0 : tensor<4x128x64xf32>
+}
+
+// -----
+// Groups of four channels: threads lie side by side along the groups, not the channels.
+// CHECK-LABEL: func @window_of_a_grouped_convolution
+// CHECK-NOT: compilation_info
+// CHECK: linalg.generic
+// CHECK: linalg.generic {{.*}} attrs = {compilation_info
+// CHECK-SAME: tile_sizes = {{\[\[}}1, 7, 32, 4, 0], [1, 7, 1, 0, 0], [0, 0, 0, 0, 4]]>
+// CHECK-SAME: workgroup_size = [32, 1, 1]
+func.func @window_of_a_grouped_convolution(%x: tensor<8x8x32x4xf32>, %w: tensor<2x32x4x4xf32>) -> tensor<8x7x32x4xf32> {
+  %x0 = tensor.extract_slice %x[0, 0, 0, 0] [8, 7, 32, 4] [1, 1, 1, 1] : tensor<8x8x32x4xf32> to tensor<8x7x32x4xf32>
+  %x1 = tensor.extract_slice %x[0, 1, 0, 0] [8, 7, 32, 4] [1, 1, 1, 1] : tensor<8x8x32x4xf32> to tensor<8x7x32x4xf32>
+  %w0 = tensor.extract_slice %w[0, 0, 0, 0] [1, 32, 4, 4] [1, 1, 1, 1] : tensor<2x32x4x4xf32> to tensor<32x4x4xf32>
+  %w1 = tensor.extract_slice %w[1, 0, 0, 0] [1, 32, 4, 4] [1, 1, 1, 1] : tensor<2x32x4x4xf32> to tensor<32x4x4xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x7x32x4xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x7x32x4xf32>) -> tensor<8x7x32x4xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, w, g, o, i) -> (h, w, g, i)>, affine_map<(h, w, g, o, i) -> (g, i, o)>, affine_map<(h, w, g, o, i) -> (h, w, g, i)>, affine_map<(h, w, g, o, i) -> (g, i, o)>, affine_map<(h, w, g, o, i) -> (h, w, g, o)>], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]} ins(%x0, %w0, %x1, %w1 : tensor<8x7x32x4xf32>, tensor<32x4x4xf32>, tensor<8x7x32x4xf32>, tensor<32x4x4xf32>) outs(%z : tensor<8x7x32x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %a1: f32, %b1: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %m1 = arith.mulf %a1, %b1 : f32
+    %s = arith.addf %m, %m1 : f32
+    %t = arith.addf %o, %s : f32
+    linalg.yield %t : f32
+  } -> tensor<8x7x32x4xf32>
+  return %0 : tensor<8x7x32x4xf32>
+}
+
+// -----
+// Patches of a picture: of three sums, the one along the rows of the picture is vectors.
+// Adreno has 64 threads in step, Valhall 16.
+// CHECK-LABEL: func @sums_over_several_loops
+// ADRENO: tile_sizes = {{\[\[}}1, 14, 64, 0, 0, 0], [1, 7, 4, 0, 0, 0], [0, 0, 0, 1, 1, 4]]>
+// ADRENO-SAME: workgroup_size = [16, 2, 1]
+// VALHALL: tile_sizes = {{\[\[}}1, 14, 64, 0, 0, 0], [1, 14, 4, 0, 0, 0], [0, 0, 0, 1, 1, 4]]>
+// VALHALL-SAME: workgroup_size = [16, 1, 1]
+func.func @sums_over_several_loops(%x: tensor<3x14x16x14x16xf32>, %w: tensor<3x16x16x64xf32>) -> tensor<14x14x64xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<14x14x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<14x14x64xf32>) -> tensor<14x14x64xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, w, o, c, p, q) -> (c, h, p, w, q)>, affine_map<(h, w, o, c, p, q) -> (c, p, q, o)>, affine_map<(h, w, o, c, p, q) -> (h, w, o)>], iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]} ins(%x, %w : tensor<3x14x16x14x16xf32>, tensor<3x16x16x64xf32>) outs(%z : tensor<14x14x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<14x14x64xf32>
+  return %0 : tensor<14x14x64xf32>
+}
+
+// -----
+// CHECK-LABEL: func @keeps_plain_multiplications
+// CHECK-NOT: compilation_info
+func.func @keeps_plain_multiplications(%x: tensor<64x16xf32>, %w: tensor<16x64xf32>) -> tensor<64x64xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<64x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<64x64xf32>) -> tensor<64x64xf32>
+  %0 = linalg.matmul ins(%x, %w : tensor<64x16xf32>, tensor<16x64xf32>) outs(%z : tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %0 : tensor<64x64xf32>
+}
+
+// -----
+// Rows innermost in one operand, the reduction in the other: no vectors of columns.
+// CHECK-LABEL: func @keeps_operands_without_vectors
+// CHECK-NOT: compilation_info
+// REMARK: linalg.generic kept: an operand has neither columns nor a reduction innermost
+func.func @keeps_operands_without_vectors(%x: tensor<4x16x64xf32>, %w: tensor<4x64x16xf32>) -> tensor<4x64x64xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x64x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<4x64x64xf32>) -> tensor<4x64x64xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, m, n, k) -> (h, k, m)>, affine_map<(h, m, n, k) -> (h, n, k)>, affine_map<(h, m, n, k) -> (h, m, n)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<4x16x64xf32>, tensor<4x64x16xf32>) outs(%z : tensor<4x64x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<4x64x64xf32>
+  return %0 : tensor<4x64x64xf32>
+}
