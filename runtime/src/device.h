@@ -45,6 +45,7 @@ struct Device {
   HandleMap<VkDescriptorSet, DescriptorSet> descriptor_sets;
 
   std::atomic<bool> has_2d_pipelines{false};  // whether there ever was one
+  std::atomic<VkDeviceSize> memory_padding{0};  // what their images need behind buffers
   ViewCache views;
   Transitions transitions;
 };

@@ -9,9 +9,7 @@
 namespace smartmem {
 namespace {
 
-// Ranges of bytes that a buffer or an allocation gets more than asked for.
 constexpr VkDeviceSize kLargestTexel = 16;
-constexpr VkDeviceSize kImagePadding = 2 * VkDeviceSize{kDefaultRow} * kLargestTexel;
 
 constexpr VkBufferUsageFlags kTexelUsage =
     VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT;
@@ -51,14 +49,14 @@ VkBufferCreateInfo with_texels(const VkBufferCreateInfo& create) {
   return changed;
 }
 
-// An image's last row may end behind the buffer it shows.
+// An image may end behind the buffer it shows.
 VkDeviceSize padded(const Device& device, const VkMemoryAllocateInfo& allocate) {
   const VkDeviceSize bytes = allocate.allocationSize;
+  const VkDeviceSize padding = device.memory_padding;
   const VkDeviceSize most =
       device.limits.allocation_bytes ? device.limits.allocation_bytes : UINT64_MAX;
-  const bool fits = bytes <= most && kImagePadding <= most - bytes;
-  return device.has_2d_pipelines && is_shareable(allocate) && fits ? bytes + kImagePadding
-                                                                   : bytes;
+  const bool fits = bytes <= most && padding <= most - bytes;
+  return is_shareable(allocate) && fits ? bytes + padding : bytes;
 }
 
 }  // namespace

@@ -182,6 +182,21 @@ VkResult make_variant(Device& device, const Pipeline& pipeline, SlotMask mask,
   return VK_SUCCESS;
 }
 
+// Lets what is allocated from now on hold the images of a pipeline.
+void prepare_images(Device& device, const Pipeline& pipeline) {
+  for (size_t i = 0; i < pipeline.slots.size(); ++i) {
+    const BoundVariable& kind = pipeline.slots[i].kind;
+    if (!kind.is_2d || pipeline.always_buffers >> i & 1) continue;
+    device.has_2d_pipelines = true;
+    // Wider rows need more; an equal width has been measured.
+    VkDeviceSize known = device.memory_padding;
+    if (known > VkDeviceSize{kind.row} * kind.format->bytes()) continue;
+    const VkDeviceSize padding = ViewCache::overhang(device, kind);
+    while (known < padding && !device.memory_padding.compare_exchange_weak(known, padding)) {
+    }
+  }
+}
+
 }  // namespace
 
 VkResult make_pipeline(Device& device, VkPipelineCache cache,
@@ -209,9 +224,7 @@ VkResult make_pipeline(Device& device, VkPipelineCache cache,
   if (result != VK_SUCCESS) return result;
   pipeline->variants[mask] = variant;
   *handle = variant->pipeline;
-  for (const Slot& slot : pipeline->slots) {
-    if (slot.kind.is_2d) device.has_2d_pipelines = true;
-  }
+  prepare_images(device, *pipeline);
   device.pipelines.insert(*handle, pipeline);
   return VK_SUCCESS;
 }

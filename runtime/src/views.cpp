@@ -95,7 +95,8 @@ std::string placement_obstacle(Device& device, VkImage image, VkExtent2D extent,
            number(needs.alignment);
   }
   if (needs.size > memory.bytes || address > memory.bytes - needs.size) {
-    return "the image would end behind its memory";
+    return "it takes " + number(needs.size) + " bytes from " + number(address) +
+           ", and its memory has " + number(memory.bytes);
   }
   return "";
 }
@@ -210,6 +211,23 @@ std::shared_ptr<View> ViewCache::get(Device& device, const Range& range,
   ++counters().live_views;
   if (view->image) ++counters().live_images;
   return view;
+}
+
+VkDeviceSize ViewCache::overhang(Device& device, const BoundVariable& variable) {
+  // Drivers round heights up; to more than this many rows none is known to.
+  constexpr uint32_t kRows = 16;
+  const VkDeviceSize pitch = VkDeviceSize{variable.row} * variable.format->bytes();
+  VkDeviceSize added = 0;
+  for (uint32_t rows = 2; rows <= kRows; ++rows) {
+    const VkImageCreateInfo create = image_info(device, {variable.row, rows}, variable);
+    VkImage image = VK_NULL_HANDLE;
+    if (device.table.CreateImage(device.handle, &create, nullptr, &image) != VK_SUCCESS) break;
+    VkMemoryRequirements needs = {};
+    device.table.GetImageMemoryRequirements(device.handle, image, &needs);
+    device.table.DestroyImage(device.handle, image, nullptr);
+    added = std::max(added, needs.size - std::min(needs.size, rows * pitch));
+  }
+  return pitch + added;
 }
 
 template <typename Condition>

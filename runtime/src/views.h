@@ -52,6 +52,10 @@ class ViewCache {
 
   static constexpr size_t kMost = 4096;
 
+  // Bytes behind a range that an image of it may take, at most: the rest of its last row,
+  // and what the driver adds.
+  static VkDeviceSize overhang(Device& device, const BoundVariable& variable);
+
  private:
   struct Key {
     VkBuffer buffer;
