@@ -154,9 +154,21 @@ VkResult AllocateDescriptorSets(VkDevice device, const VkDescriptorSetAllocateIn
   return BELOW(AllocateDescriptorSets)(device, info, sets);
 }
 
+// The second queue's handle is a place of its own, which is never looked into.
+std::atomic<VkQueue> g_first_queue{VK_NULL_HANDLE};
+char g_second_queue;
+
+void GetDeviceQueue(VkDevice device, uint32_t family, uint32_t index, VkQueue* queue) {
+  BELOW(GetDeviceQueue)(device, family, 0, queue);
+  g_first_queue = *queue;
+  if (index == 1) *queue = reinterpret_cast<VkQueue>(&g_second_queue);
+}
+
 VkResult QueueSubmit2(VkQueue queue, uint32_t count, const VkSubmitInfo2* submits,
                       VkFence fence) {
   if (const VkResult error = g_fakes->next("vkQueueSubmit2")) return error;
+  g_fakes->waits = count ? submits[0].waitSemaphoreInfoCount : 0;
+  if (queue == reinterpret_cast<VkQueue>(&g_second_queue)) queue = g_first_queue;
   return BELOW(QueueSubmit2)(queue, count, submits, fence);
 }
 
@@ -202,6 +214,7 @@ PFN_vkVoidFunction find(const char* name) {
   ENTRY(DestroyDescriptorPool)
   ENTRY(DestroyImage)
   ENTRY(DestroyPipeline)
+  ENTRY(GetDeviceQueue)
   ENTRY(QueueSubmit2)
 #undef ENTRY
   if (std::strcmp(name, "vkGetDeviceProcAddr") == 0) {

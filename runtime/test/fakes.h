@@ -35,6 +35,7 @@ struct Fakes {
 
   std::atomic<int> live_views{0}, live_images{0}, live_pools{0}, live_pipelines{0};
   std::atomic<uint64_t> allocated{0};  // bytes of the last vkAllocateMemory
+  std::atomic<uint32_t> waits{0};      // semaphores that the last vkQueueSubmit2 waits for
 
  private:
   struct Failure {
@@ -45,6 +46,8 @@ struct Fakes {
   std::map<std::string, Failure> failures_;
   std::map<std::string, int> calls_;
 };
+
+// Queue 1 of family 0 is a queue for the library, and queue 0 below it.
 
 // Sets the library's loader; the fakes hold until the next call.
 Fakes& install_fakes();

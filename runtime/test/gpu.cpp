@@ -120,11 +120,12 @@ HostBuffer::~HostBuffer() {
   gpu_.FreeMemory(gpu_.device, memory_, nullptr);
 }
 
-Kernel::Kernel(Gpu& gpu, const std::string& assembly, uint32_t binding_count, bool use_push)
+Kernel::Kernel(Gpu& gpu, const std::string& assembly, uint32_t binding_count, bool use_push,
+               VkPipelineCreateFlags flags, VkDescriptorType type)
     : bindings(binding_count), push(use_push), gpu_(gpu) {
   std::vector<VkDescriptorSetLayoutBinding> slots(binding_count);
   for (uint32_t i = 0; i < binding_count; ++i) {
-    slots[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
+    slots[i] = {i, type, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
   }
   VkDescriptorSetLayoutCreateInfo set = {};
   set.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;
@@ -150,6 +151,7 @@ Kernel::Kernel(Gpu& gpu, const std::string& assembly, uint32_t binding_count, bo
   if (result != VK_SUCCESS) return;
   VkComputePipelineCreateInfo pipeline_info = {};
   pipeline_info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+  pipeline_info.flags = flags;
   pipeline_info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
   pipeline_info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
   pipeline_info.stage.module = module;

@@ -16,11 +16,12 @@ namespace smartmem::test {
 
 #define SMARTMEM_TEST_FUNCTIONS(X)                                                            \
   X(AllocateCommandBuffers) X(AllocateDescriptorSets) X(AllocateMemory) X(BeginCommandBuffer) \
-  X(BindBufferMemory) X(CmdBindDescriptorSets) X(CmdBindPipeline) X(CmdDispatch)              \
+  X(BindBufferMemory) X(BindBufferMemory2) X(CmdBindDescriptorSets) X(CmdBindPipeline) X(CmdDispatch)              \
   X(CmdDispatchBase) X(CmdDispatchIndirect) X(CmdPipelineBarrier2)                            \
   X(CmdPushConstants) X(CmdPushDescriptorSetKHR) X(CreateBuffer) X(CreateCommandPool)         \
   X(CreateComputePipelines) X(CreateDescriptorPool) X(CreateDescriptorSetLayout)              \
-  X(CreateFence) X(CreatePipelineLayout) X(CreateShaderModule) X(DestroyBuffer)               \
+  X(CreateFence) X(CreatePipelineLayout) X(CreateSemaphore) X(CreateShaderModule)             \
+  X(DestroyBuffer) X(DestroySemaphore) X(FreeDescriptorSets) X(SignalSemaphore)               \
   X(DestroyCommandPool) X(DestroyDescriptorPool) X(DestroyDescriptorSetLayout)                \
   X(DestroyDevice) X(DestroyFence) X(DestroyPipeline) X(DestroyPipelineLayout)                \
   X(DestroyShaderModule) X(EndCommandBuffer) X(FreeCommandBuffers) X(FreeMemory)              \
@@ -69,6 +70,7 @@ class HostBuffer {
   T* data() {
     return static_cast<T*>(mapped_);
   }
+  VkDeviceMemory memory() const { return memory_; }
   VkBuffer handle = VK_NULL_HANDLE;
 
  private:
@@ -80,7 +82,9 @@ class HostBuffer {
 // A compute pipeline with storage buffers as bindings of set 0, as IREE makes them.
 class Kernel {
  public:
-  Kernel(Gpu& gpu, const std::string& assembly, uint32_t bindings, bool push);
+  Kernel(Gpu& gpu, const std::string& assembly, uint32_t bindings, bool push,
+         VkPipelineCreateFlags flags = 0,
+         VkDescriptorType type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER);
   ~Kernel();
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
@@ -118,6 +122,7 @@ class Recording {
   VkResult end();
   // Runs to the end.
   VkResult submit(bool old_form = false);
+  VkCommandPool pool() const { return pool_; }
 
   VkCommandBuffer handle = VK_NULL_HANDLE;
 

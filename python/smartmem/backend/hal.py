@@ -35,9 +35,7 @@ def vm_instance() -> Any:
 
 
 @functools.cache
-def open_device(
-    uri: str, threads: int | None = None, image_library: Path | None = None
-) -> Any:
+def open_device(uri: str, threads: int | None = None, image_library: Path | None = None) -> Any:
     """An IREE device, opened once per process, number of threads and library.
 
     Args:

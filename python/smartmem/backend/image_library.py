@@ -76,7 +76,7 @@ class ImageStatistics(ctypes.Structure):
     a 2D image, or as a buffer where the device could not do otherwise.
     """
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         (name, ctypes.c_uint64)
         for name in (
             "image_dispatches",
@@ -93,7 +93,5 @@ class ImageStatistics(ctypes.Structure):
 def image_statistics(path: Path) -> ImageStatistics:
     """What the library has done in this process."""
     statistics = ImageStatistics()
-    _load(path).smartmem_vulkan_statistics(
-        ctypes.byref(statistics), ctypes.sizeof(statistics)
-    )
+    _load(path).smartmem_vulkan_statistics(ctypes.byref(statistics), ctypes.sizeof(statistics))
     return statistics

@@ -165,9 +165,7 @@ def _has_images(instructions: list[Words]) -> bool:
         if i[0] & 0xFFFF == _OP_TYPE_POINTER and int(i[3]) in images
     }
     return any(
-        i[0] & 0xFFFF == _OP_VARIABLE
-        and i[3] == _STORAGE_CLASS_IMAGE
-        and int(i[1]) in pointers
+        i[0] & 0xFFFF == _OP_VARIABLE and i[3] == _STORAGE_CLASS_IMAGE and int(i[1]) in pointers
         for i in instructions
     )
 
