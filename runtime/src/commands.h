@@ -44,9 +44,9 @@ struct CommandBuffer {
   VkCommandPool pool = VK_NULL_HANDLE;
   std::shared_ptr<Device> device;
 
-  VkResult error = VK_SUCCESS;          // for vkEndCommandBuffer
-  std::shared_ptr<Pipeline> pipeline;   // bound by the application, if image-backed
-  VkPipeline bound = VK_NULL_HANDLE;    // bound below
+  VkResult error = VK_SUCCESS;         // for vkEndCommandBuffer
+  std::shared_ptr<Pipeline> pipeline;  // bound by the application, if image-backed
+  VkPipeline bound = VK_NULL_HANDLE;   // bound below
   std::vector<SetState> sets;
   DescriptorArena arena;
   // What the recorded commands use.

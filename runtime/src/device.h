@@ -40,11 +40,11 @@ struct Device {
   HandleMap<VkDeviceMemory, Memory> memories;
   HandleMap<VkDescriptorSetLayout, SetLayout> set_layouts;
   HandleMap<VkPipelineLayout, PipelineLayout> pipeline_layouts;
-  HandleMap<VkShaderModule, Shader> shaders;    // those with image-backed bindings
-  HandleMap<VkPipeline, Pipeline> pipelines;    // made of them
+  HandleMap<VkShaderModule, Shader> shaders;  // those with image-backed bindings
+  HandleMap<VkPipeline, Pipeline> pipelines;  // made of them
   HandleMap<VkDescriptorSet, DescriptorSet> descriptor_sets;
 
-  std::atomic<bool> has_2d_pipelines{false};  // whether there ever was one
+  std::atomic<bool> has_2d_pipelines{false};    // whether there ever was one
   std::atomic<VkDeviceSize> memory_padding{0};  // what their images need behind buffers
   ViewCache views;
   Transitions transitions;

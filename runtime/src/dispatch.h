@@ -6,17 +6,17 @@
 
 namespace smartmem {
 
-#define SMARTMEM_INSTANCE_FUNCTIONS(X) \
-  X(CreateDevice)                      \
-  X(DestroyInstance)                   \
-  X(EnumeratePhysicalDeviceGroups)     \
-  X(EnumeratePhysicalDevices)          \
-  X(GetDeviceProcAddr)                 \
-  X(GetPhysicalDeviceFeatures)         \
-  X(GetPhysicalDeviceFormatProperties) \
+#define SMARTMEM_INSTANCE_FUNCTIONS(X)      \
+  X(CreateDevice)                           \
+  X(DestroyInstance)                        \
+  X(EnumeratePhysicalDeviceGroups)          \
+  X(EnumeratePhysicalDevices)               \
+  X(GetDeviceProcAddr)                      \
+  X(GetPhysicalDeviceFeatures)              \
+  X(GetPhysicalDeviceFormatProperties)      \
   X(GetPhysicalDeviceImageFormatProperties) \
-  X(GetPhysicalDeviceMemoryProperties) \
-  X(GetPhysicalDeviceProperties)       \
+  X(GetPhysicalDeviceMemoryProperties)      \
+  X(GetPhysicalDeviceProperties)            \
   X(GetPhysicalDeviceProperties2)
 
 #define SMARTMEM_DEVICE_FUNCTIONS(X) \

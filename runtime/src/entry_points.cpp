@@ -17,7 +17,8 @@ struct Hook {
 const std::unordered_map<std::string, Hook>& table() {
   static const auto* hooks = [] {
     auto* made = new std::unordered_map<std::string, Hook>;
-#define X(name) (*made)["vk" #name] = {reinterpret_cast<PFN_vkVoidFunction>(hooks::name), false};
+#define X(name) \
+  (*made)["vk" #name] = {reinterpret_cast<PFN_vkVoidFunction>(hooks::name), false};
     SMARTMEM_INSTANCE_HOOKS(X)
 #undef X
 #define X(name) (*made)["vk" #name] = {reinterpret_cast<PFN_vkVoidFunction>(hooks::name), true};
@@ -54,12 +55,10 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL GetInstanceProcAddr(VkInstance instance
   return hook ? hook : below;
 }
 
-VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL GetDeviceProcAddr(VkDevice device,
-                                                           const char* name) {
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL GetDeviceProcAddr(VkDevice device, const char* name) {
   const auto record = registry().devices.find(device);
   if (!record) return nullptr;
-  const PFN_vkVoidFunction below =
-      record->instance->table.GetDeviceProcAddr(device, name);
+  const PFN_vkVoidFunction below = record->instance->table.GetDeviceProcAddr(device, name);
   if (std::strcmp(name, "vkGetDeviceProcAddr") == 0 && below) {
     return reinterpret_cast<PFN_vkVoidFunction>(GetDeviceProcAddr);
   }

@@ -17,6 +17,7 @@ struct Bound {
 
 struct Dispatch {
   SlotMask buffers = 0;
+  std::string why;  // of the first that the pipeline did not ask for
   std::vector<Bound> slots;
   std::shared_ptr<Variant> variant;
 };
@@ -71,10 +72,11 @@ bool find_range(CommandBuffer& commands, const Pipeline& pipeline, const BoundVa
   }
   range = range_of(*commands.device, *state, *descriptor);
   if (complete_last_texel(*commands.device, kind, range)) return true;
-  SMARTMEM_ERROR("kernel %s: the %llu bytes of binding (%u, %u) end within a texel of %u bytes, "
-                 "where their buffer ends",
-                 name, static_cast<unsigned long long>(range.bytes), kind.set, kind.binding,
-                 kind.format->bytes());
+  SMARTMEM_ERROR(
+      "kernel %s: the %llu bytes of binding (%u, %u) end within a texel of %u bytes, "
+      "where their buffer ends",
+      name, static_cast<unsigned long long>(range.bytes), kind.set, kind.binding,
+      kind.format->bytes());
   return false;
 }
 
@@ -92,10 +94,13 @@ bool find_views(CommandBuffer& commands, const Pipeline& pipeline, Dispatch& dis
       bound.view = device.views.get(device, bound.range, kind, why, result);
       if (!bound.view) dispatch.buffers |= SlotMask{1} << i;
     }
-    if (result != VK_SUCCESS) why = "the view cannot be made: VkResult " + std::to_string(result);
+    if (result != VK_SUCCESS)
+      why = "the view cannot be made: VkResult " + std::to_string(result);
     if (!why.empty()) {
-      SMARTMEM_INFO("kernel %s: binding (%u, %u) is a storage buffer: %s",
-                    pipeline.stage.entry_point.c_str(), kind.set, kind.binding, why.c_str());
+      why = "binding (" + std::to_string(kind.set) + ", " + std::to_string(kind.binding) +
+            "): " + why;
+      SMARTMEM_INFO("kernel %s: %s", pipeline.stage.entry_point.c_str(), why.c_str());
+      if (dispatch.why.empty()) dispatch.why = why;
     }
     dispatch.slots.push_back(std::move(bound));
   }
@@ -110,10 +115,11 @@ bool check_buffers(Device& device, const Pipeline& pipeline, const Dispatch& dis
     const auto buffer = device.buffers.find(dispatch.slots[i].range.buffer);
     const bool fits = dispatch.slots[i].range.bytes <= device.limits.storage_range;
     if (buffer && buffer->usage & VK_BUFFER_USAGE_STORAGE_BUFFER_BIT && fits) continue;
-    SMARTMEM_ERROR("kernel %s: binding (%u, %u) can be shown neither as an image nor as a "
-                   "storage buffer",
-                   pipeline.stage.entry_point.c_str(), pipeline.slots[i].kind.set,
-                   pipeline.slots[i].kind.binding);
+    SMARTMEM_ERROR(
+        "kernel %s: binding (%u, %u) can be shown neither as an image nor as a "
+        "storage buffer",
+        pipeline.stage.entry_point.c_str(), pipeline.slots[i].kind.set,
+        pipeline.slots[i].kind.binding);
     return false;
   }
   return true;
@@ -151,8 +157,7 @@ void write_plain(Device& device, const Pipeline& pipeline, const SetState& state
     const auto is_slot = [&](const Slot& slot) {
       return slot.kind.set == index && slot.binding == descriptor.binding;
     };
-    const bool is_replaced =
-        std::any_of(pipeline.slots.begin(), pipeline.slots.end(), is_slot);
+    const bool is_replaced = std::any_of(pipeline.slots.begin(), pipeline.slots.end(), is_slot);
     const auto* binding = layout->find(descriptor.binding);
     if (is_replaced || !binding || !holds_buffer(descriptor.type)) continue;
     writes.add_buffer(descriptor.binding, descriptor.element, static_type(descriptor.type),
@@ -238,7 +243,8 @@ VkResult flush_images(CommandBuffer& commands) {
   if (!find_views(commands, pipeline, dispatch) || !check_buffers(device, pipeline, dispatch)) {
     return VK_ERROR_FEATURE_NOT_PRESENT;
   }
-  VkResult result = find_variant(device, pipeline, dispatch.buffers, dispatch.variant);
+  VkResult result =
+      find_variant(device, pipeline, dispatch.buffers, dispatch.why, dispatch.variant);
   if (result == VK_SUCCESS) result = bind_sets(commands, pipeline, dispatch);
   if (result != VK_SUCCESS) return result;
   if (commands.bound != dispatch.variant->pipeline) {

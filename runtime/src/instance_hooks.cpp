@@ -87,9 +87,9 @@ VKAPI_ATTR VkResult VKAPI_CALL CreateInstance(const VkInstanceCreateInfo* create
                                               VkInstance* instance) {
   return guarded([&] {
     const PFN_vkGetInstanceProcAddr get = real_loader();
-    const auto below = get ? reinterpret_cast<PFN_vkCreateInstance>(
-                                 get(VK_NULL_HANDLE, "vkCreateInstance"))
-                           : nullptr;
+    const auto below =
+        get ? reinterpret_cast<PFN_vkCreateInstance>(get(VK_NULL_HANDLE, "vkCreateInstance"))
+            : nullptr;
     if (!below) return VK_ERROR_INITIALIZATION_FAILED;
     auto record = std::make_shared<Instance>();
     const VkResult result = below(create, allocator, instance);
@@ -122,9 +122,8 @@ VKAPI_ATTR VkResult VKAPI_CALL EnumeratePhysicalDevices(VkInstance instance, uin
   });
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL
-EnumeratePhysicalDeviceGroups(VkInstance instance, uint32_t* count,
-                              VkPhysicalDeviceGroupProperties* groups) {
+VKAPI_ATTR VkResult VKAPI_CALL EnumeratePhysicalDeviceGroups(
+    VkInstance instance, uint32_t* count, VkPhysicalDeviceGroupProperties* groups) {
   return guarded([&] {
     const auto record = registry().instances.find(instance);
     if (!record) return VK_ERROR_INITIALIZATION_FAILED;
@@ -147,8 +146,9 @@ VKAPI_ATTR VkResult VKAPI_CALL CreateDevice(VkPhysicalDevice physical,
   return guarded([&] {
     const auto instance = registry().physical_devices.find(physical);
     if (!instance) {
-      SMARTMEM_ERROR("vkCreateDevice: the physical device was not enumerated through "
-                     "this library");
+      SMARTMEM_ERROR(
+          "vkCreateDevice: the physical device was not enumerated through "
+          "this library");
       return VK_ERROR_INITIALIZATION_FAILED;
     }
     const Enabled enabled(instance->table, physical, *create);

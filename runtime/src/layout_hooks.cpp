@@ -23,8 +23,8 @@ std::shared_ptr<SetLayout> copy_set_layout(const VkDescriptorSetLayoutCreateInfo
   return layout;
 }
 
-std::shared_ptr<PipelineLayout> copy_pipeline_layout(
-    const Device& device, const VkPipelineLayoutCreateInfo& create) {
+std::shared_ptr<PipelineLayout> copy_pipeline_layout(const Device& device,
+                                                     const VkPipelineLayoutCreateInfo& create) {
   auto layout = std::make_shared<PipelineLayout>();
   for (uint32_t i = 0; i < create.setLayoutCount; ++i) {
     layout->sets.push_back(device.set_layouts.find(create.pSetLayouts[i]));
@@ -38,14 +38,12 @@ void forget_sets_of(Device& device, VkDescriptorPool pool) {
   device.descriptor_sets.erase_if([&](const DescriptorSet& set) { return set.pool == pool; });
 }
 
-// The record of a shader that a pipeline uses, if it has image-backed bindings. `inlined`
-// tells of one that is not a module of its own.
+// The record of a pipeline's shader, if it has image-backed bindings.
 std::shared_ptr<Shader> shader_of(const Device& device,
-                                  const VkComputePipelineCreateInfo& create, bool& inlined) {
+                                  const VkComputePipelineCreateInfo& create) {
   if (create.stage.module) return device.shaders.find(create.stage.module);
   const auto* code = find_structure<VkShaderModuleCreateInfo>(
       create.stage.pNext, VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
-  inlined = code != nullptr;
   return code ? reflect(code->pCode, code->codeSize) : nullptr;
 }
 
@@ -53,8 +51,7 @@ VkResult create_pipeline(Device& device, VkPipelineCache cache,
                          const VkComputePipelineCreateInfo& create,
                          const VkAllocationCallbacks* allocator, VkPipeline* pipeline) {
   *pipeline = VK_NULL_HANDLE;
-  bool inlined = false;
-  auto shader = shader_of(device, create, inlined);
+  auto shader = shader_of(device, create);
   if (shader) {
     return make_pipeline(device, cache, create, std::move(shader), allocator, pipeline);
   }
@@ -134,8 +131,7 @@ VKAPI_ATTR VkResult VKAPI_CALL AllocateDescriptorSets(
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL FreeDescriptorSets(VkDevice handle, VkDescriptorPool pool,
-                                                  uint32_t count,
-                                                  const VkDescriptorSet* sets) {
+                                                  uint32_t count, const VkDescriptorSet* sets) {
   const auto device = registry().devices.find(handle);
   if (!device) return VK_ERROR_UNKNOWN;
   for (uint32_t i = 0; i < count; ++i) {
@@ -193,8 +189,7 @@ VKAPI_ATTR VkResult VKAPI_CALL CreateShaderModule(VkDevice handle,
     const auto device = registry().devices.find(handle);
     if (!device) return VK_ERROR_UNKNOWN;
     auto record = reflect(create->pCode, create->codeSize);
-    const VkResult result =
-        device->table.CreateShaderModule(handle, create, allocator, module);
+    const VkResult result = device->table.CreateShaderModule(handle, create, allocator, module);
     if (result == VK_SUCCESS && record) device->shaders.insert(*module, record);
     return result;
   });
@@ -208,10 +203,10 @@ VKAPI_ATTR void VKAPI_CALL DestroyShaderModule(VkDevice handle, VkShaderModule m
   device->table.DestroyShaderModule(handle, module, allocator);
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL CreateComputePipelines(
-    VkDevice handle, VkPipelineCache cache, uint32_t count,
-    const VkComputePipelineCreateInfo* creates, const VkAllocationCallbacks* allocator,
-    VkPipeline* pipelines) {
+VKAPI_ATTR VkResult VKAPI_CALL
+CreateComputePipelines(VkDevice handle, VkPipelineCache cache, uint32_t count,
+                       const VkComputePipelineCreateInfo* creates,
+                       const VkAllocationCallbacks* allocator, VkPipeline* pipelines) {
   return guarded([&] {
     const auto device = registry().devices.find(handle);
     if (!device) return VK_ERROR_UNKNOWN;

@@ -28,12 +28,12 @@ FormatLimits query_format(const InstanceTable& table, VkPhysicalDevice device,
   limits.storage_texel = buffer & VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT;
   const auto linear = properties.linearTilingFeatures;
   if (linear & VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT) {
-    limits.sampled = linear_extent(table, device, format, VK_IMAGE_USAGE_SAMPLED_BIT,
-                                   limits.image_bytes);
+    limits.sampled =
+        linear_extent(table, device, format, VK_IMAGE_USAGE_SAMPLED_BIT, limits.image_bytes);
   }
   if (linear & VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT) {
-    limits.storage = linear_extent(table, device, format, VK_IMAGE_USAGE_STORAGE_BIT,
-                                   limits.image_bytes);
+    limits.storage =
+        linear_extent(table, device, format, VK_IMAGE_USAGE_STORAGE_BIT, limits.image_bytes);
   }
   return limits;
 }

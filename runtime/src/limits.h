@@ -21,12 +21,12 @@ struct Limits {
   VkDeviceSize texel_elements = 0;
   VkDeviceSize texel_alignment = 1;
   VkDeviceSize storage_range = 0;
-  uint32_t sampled_per_stage = 0;   // uniform texel buffers count as sampled images,
-  uint32_t storage_per_stage = 0;   // storage texel buffers as storage images
+  uint32_t sampled_per_stage = 0;  // uniform texel buffers count as sampled images,
+  uint32_t storage_per_stage = 0;  // storage texel buffers as storage images
   uint32_t push_descriptors = 0;
   VkDeviceSize allocation_bytes = 0;
-  bool extended_formats = false;    // shaderStorageImageExtendedFormats is enabled
-  bool layout_changes = false;      // timelineSemaphore and synchronization2 are enabled
+  bool extended_formats = false;  // shaderStorageImageExtendedFormats is enabled
+  bool layout_changes = false;    // timelineSemaphore and synchronization2 are enabled
   std::array<FormatLimits, kTexelFormats.size()> formats;
 
   const FormatLimits& of(const TexelFormat& format) const {

@@ -31,9 +31,9 @@ std::vector<std::string> candidates() {
   return {"libvulkan.1.dylib", "libvulkan.dylib", "libMoltenVK.dylib"};
 #else
   std::vector<std::string> paths = {"libvulkan.so.1", "libvulkan.so"};
-  for (const char* folder : {"/usr/local/lib/", "/usr/lib/x86_64-linux-gnu/",
-                             "/usr/lib/aarch64-linux-gnu/", "/usr/lib64/", "/usr/lib/",
-                             "/lib/x86_64-linux-gnu/", "/lib64/", "/lib/"}) {
+  for (const char* folder :
+       {"/usr/local/lib/", "/usr/lib/x86_64-linux-gnu/", "/usr/lib/aarch64-linux-gnu/",
+        "/usr/lib64/", "/usr/lib/", "/lib/x86_64-linux-gnu/", "/lib64/", "/lib/"}) {
     paths.push_back(std::string(folder) + "libvulkan.so.1");
   }
   return paths;
@@ -61,8 +61,10 @@ PFN_vkGetInstanceProcAddr real_loader() {
     if ((g_loader = load(path))) return g_loader;
     tried += (tried.empty() ? "" : ", ") + path;
   }
-  SMARTMEM_ERROR("there is no Vulkan loader; tried %s; install libvulkan1, or set "
-                 "SMARTMEM_VULKAN_LOADER to its path", tried.c_str());
+  SMARTMEM_ERROR(
+      "there is no Vulkan loader; tried %s; install libvulkan1, or set "
+      "SMARTMEM_VULKAN_LOADER to its path",
+      tried.c_str());
   return nullptr;
 }
 

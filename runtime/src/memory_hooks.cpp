@@ -81,7 +81,8 @@ VKAPI_ATTR VkResult VKAPI_CALL CreateBuffer(VkDevice handle, const VkBufferCreat
     // VkBufferUsageFlags2 takes the place of the plain flags.
     const bool has_flags2 =
         has_structure(create->pNext, static_cast<VkStructureType>(1000470006));
-    record->usage = has_flags2 ? VkBufferUsageFlags{VK_BUFFER_USAGE_STORAGE_BUFFER_BIT} : used.usage;
+    record->usage =
+        has_flags2 ? VkBufferUsageFlags{VK_BUFFER_USAGE_STORAGE_BUFFER_BIT} : used.usage;
     record->sparse = create->flags & VK_BUFFER_CREATE_SPARSE_BINDING_BIT;
     device->buffers.insert(*buffer, record);
     return result;

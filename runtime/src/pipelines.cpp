@@ -12,7 +12,8 @@ namespace smartmem {
 
 VkDescriptorType slot_type(const BoundVariable& kind) {
   if (kind.is_2d) {
-    return kind.is_storage ? VK_DESCRIPTOR_TYPE_STORAGE_IMAGE : VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE;
+    return kind.is_storage ? VK_DESCRIPTOR_TYPE_STORAGE_IMAGE
+                           : VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE;
   }
   return kind.is_storage ? VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER
                          : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
@@ -45,7 +46,8 @@ SetLayout own_set(const Device& device, const Pipeline& pipeline, SlotMask mask,
   const auto& set = pipeline.layout->sets[index];
   if (!set) return own;
   own = *set;
-  for (auto& binding : own.bindings) binding.descriptorType = static_type(binding.descriptorType);
+  for (auto& binding : own.bindings)
+    binding.descriptorType = static_type(binding.descriptorType);
   uint32_t descriptors = 0;
   for (size_t i = 0; i < pipeline.slots.size(); ++i) {
     const Slot& slot = pipeline.slots[i];
@@ -200,8 +202,9 @@ void prepare_images(Device& device, const Pipeline& pipeline) {
 }  // namespace
 
 VkResult make_pipeline(Device& device, VkPipelineCache cache,
-                       const VkComputePipelineCreateInfo& create, std::shared_ptr<Shader> shader,
-                       const VkAllocationCallbacks* allocator, VkPipeline* handle) {
+                       const VkComputePipelineCreateInfo& create,
+                       std::shared_ptr<Shader> shader, const VkAllocationCallbacks* allocator,
+                       VkPipeline* handle) {
   auto pipeline = std::make_shared<Pipeline>();
   pipeline->shader = std::move(shader);
   pipeline->stage = copy_stage(create);
@@ -229,13 +232,16 @@ VkResult make_pipeline(Device& device, VkPipelineCache cache,
   return VK_SUCCESS;
 }
 
-VkResult find_variant(Device& device, Pipeline& pipeline, SlotMask mask,
+VkResult find_variant(Device& device, Pipeline& pipeline, SlotMask mask, const std::string& why,
                       std::shared_ptr<Variant>& variant) {
   const std::lock_guard<std::mutex> lock(pipeline.mutex);
   std::shared_ptr<Variant>& known = pipeline.variants[mask];
-  const VkResult result =
-      known ? VK_SUCCESS
-            : make_variant(device, pipeline, mask, VK_NULL_HANDLE, nullptr, known);
+  VkResult result = VK_SUCCESS;
+  if (!known) {
+    SMARTMEM_WARNING("kernel %s uses storage buffers in place of images; %s",
+                     pipeline.stage.entry_point.c_str(), why.c_str());
+    result = make_variant(device, pipeline, mask, VK_NULL_HANDLE, nullptr, known);
+  }
   variant = known;
   return result;
 }

@@ -58,11 +58,13 @@ struct Pipeline {
 // Plans the descriptors of a pipeline and makes the variant with `always_buffers`. The
 // error is in the log.
 VkResult make_pipeline(Device& device, VkPipelineCache cache,
-                       const VkComputePipelineCreateInfo& create, std::shared_ptr<Shader> shader,
-                       const VkAllocationCallbacks* allocator, VkPipeline* handle);
+                       const VkComputePipelineCreateInfo& create,
+                       std::shared_ptr<Shader> shader, const VkAllocationCallbacks* allocator,
+                       VkPipeline* handle);
 
 // The variant in which the slots of `mask` are storage buffers; made when first asked for.
-VkResult find_variant(Device& device, Pipeline& pipeline, SlotMask mask,
+// `why` is what to warn of then.
+VkResult find_variant(Device& device, Pipeline& pipeline, SlotMask mask, const std::string& why,
                       std::shared_ptr<Variant>& variant);
 
 // Destroys all that was made for a pipeline.

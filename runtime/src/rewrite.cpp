@@ -270,8 +270,8 @@ class Rewriter {
   void assemble(Words& out) {
     out.assign(words_.begin(), words_.begin() + spirv::kHeaderWords);
     out[spirv::kBoundWord] = bound_;
-    for (const Words* part : {&head_, &annotations_, &globals_out_, &new_globals_,
-                              &functions_}) {
+    for (const Words* part :
+         {&head_, &annotations_, &globals_out_, &new_globals_, &functions_}) {
       out.insert(out.end(), part->begin(), part->end());
     }
   }

@@ -47,7 +47,7 @@ struct Declarations {
   std::map<uint32_t, Scalar> scalars;
   std::map<uint32_t, ImageType> images;
   std::map<uint32_t, uint32_t> pointees;
-  std::map<uint32_t, uint32_t> elements;  // array type -> element type
+  std::map<uint32_t, uint32_t> elements;                 // array type -> element type
   std::vector<std::pair<uint32_t, uint32_t>> variables;  // id, pointer type
   struct EntryPoint {
     uint32_t function;

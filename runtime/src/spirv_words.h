@@ -81,9 +81,7 @@ struct Instruction {
   uint16_t opcode() const { return static_cast<uint16_t>(words[0] & 0xFFFF); }
   uint32_t length() const { return words[0] >> 16; }
   uint32_t operator[](uint32_t index) const { return words[index]; }
-  bool is_type() const {
-    return opcode() >= kOpTypeVoid && opcode() <= kOpTypeForwardPointer;
-  }
+  bool is_type() const { return opcode() >= kOpTypeVoid && opcode() <= kOpTypeForwardPointer; }
 };
 
 // Whether `words` is a sequence of whole instructions in this machine's byte order.

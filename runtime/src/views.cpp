@@ -185,8 +185,9 @@ std::shared_ptr<View> ViewCache::get(Device& device, const Range& range,
                                      const BoundVariable& variable, std::string& why,
                                      VkResult& result) {
   result = VK_SUCCESS;
-  const Key key = {range.buffer,          range.offset, range.bytes, variable.format->vulkan,
-                   variable.row,          variable.is_2d && variable.is_storage};
+  const Key key = {range.buffer, range.offset,
+                   range.bytes,  variable.format->vulkan,
+                   variable.row, variable.is_2d && variable.is_storage};
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = entries_.find(key);
   if (found != entries_.end()) {

@@ -246,10 +246,12 @@ TEST(Api, KnowsPhysicalDevicesOfGroups) {
   const auto make_device =
       reinterpret_cast<PFN_vkCreateDevice>(get(instance, "vkCreateDevice"));
   if (count && group.physicalDeviceCount) {
-    EXPECT_EQ(make_device(group.physicalDevices[0], &device_info, nullptr, &device), VK_SUCCESS);
+    EXPECT_EQ(make_device(group.physicalDevices[0], &device_info, nullptr, &device),
+              VK_SUCCESS);
     reinterpret_cast<PFN_vkDestroyDevice>(get(instance, "vkDestroyDevice"))(device, nullptr);
   }
-  reinterpret_cast<PFN_vkDestroyInstance>(get(instance, "vkDestroyInstance"))(instance, nullptr);
+  reinterpret_cast<PFN_vkDestroyInstance>(get(instance, "vkDestroyInstance"))(instance,
+                                                                              nullptr);
 }
 
 // Two queues that use one image: the second waits until the first has changed its layout.
@@ -366,8 +368,9 @@ TEST(Api, MakesSeveralPipelinesAtOnce) {
               VK_SUCCESS);
   }
   VkPipeline pipelines[2] = {};
-  EXPECT_EQ(gpu.CreateComputePipelines(gpu.device, VK_NULL_HANDLE, 2, infos, nullptr, pipelines),
-            VK_SUCCESS);
+  EXPECT_EQ(
+      gpu.CreateComputePipelines(gpu.device, VK_NULL_HANDLE, 2, infos, nullptr, pipelines),
+      VK_SUCCESS);
   for (int i = 0; i < 2; ++i) {
     EXPECT_NE(pipelines[i], VkPipeline{VK_NULL_HANDLE});
     gpu.DestroyPipeline(gpu.device, pipelines[i], nullptr);

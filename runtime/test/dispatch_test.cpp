@@ -57,8 +57,12 @@ TEST_P(Ways, Computes) {
 std::vector<Way> ways() {
   std::vector<Way> all;
   const Side buffer, texels = {Shown::kTexels}, image = {Shown::kImage};
-  for (const auto& [in, out] : {std::pair{texels, buffer}, {buffer, texels}, {texels, texels},
-                                {image, buffer}, {buffer, image}, {image, image},
+  for (const auto& [in, out] : {std::pair{texels, buffer},
+                                {buffer, texels},
+                                {texels, texels},
+                                {image, buffer},
+                                {buffer, image},
+                                {image, image},
                                 {texels, image}}) {
     for (uint32_t components : {1u, 2u, 4u}) {
       all.push_back({in, out, {components, 'f'}});

@@ -83,8 +83,8 @@ VkResult GetPhysicalDeviceImageFormatProperties(VkPhysicalDevice device, VkForma
                                                 VkImageUsageFlags usage,
                                                 VkImageCreateFlags flags,
                                                 VkImageFormatProperties* p) {
-  const VkResult result = BELOW(GetPhysicalDeviceImageFormatProperties)(device, format, type,
-                                                                        tiling, usage, flags, p);
+  const VkResult result = BELOW(GetPhysicalDeviceImageFormatProperties)(
+      device, format, type, tiling, usage, flags, p);
   if (g_fakes->images) g_fakes->images(*p);
   return result;
 }
@@ -172,10 +172,10 @@ VkResult QueueSubmit2(VkQueue queue, uint32_t count, const VkSubmitInfo2* submit
   return BELOW(QueueSubmit2)(queue, count, submits, fence);
 }
 
-#define DESTROYER(name, Handle, live)                                                \
+#define DESTROYER(name, Handle, live)                                                  \
   void Destroy##name(VkDevice device, Handle handle, const VkAllocationCallbacks* a) { \
-    if (handle) --g_fakes->live;                                                     \
-    BELOW(Destroy##name)(device, handle, a);                                         \
+    if (handle) --g_fakes->live;                                                       \
+    BELOW(Destroy##name)(device, handle, a);                                           \
   }
 DESTROYER(BufferView, VkBufferView, live_views)
 DESTROYER(Image, VkImage, live_images)
@@ -185,8 +185,9 @@ DESTROYER(Pipeline, VkPipeline, live_pipelines)
 PFN_vkVoidFunction get_device(VkDevice device, const char* name);
 
 PFN_vkVoidFunction find(const char* name) {
-#define ENTRY(function) \
-  if (std::strcmp(name, "vk" #function) == 0) return reinterpret_cast<PFN_vkVoidFunction>(function);
+#define ENTRY(function)                       \
+  if (std::strcmp(name, "vk" #function) == 0) \
+    return reinterpret_cast<PFN_vkVoidFunction>(function);
   ENTRY(CreateInstance)
   ENTRY(DestroyInstance)
   ENTRY(GetPhysicalDeviceProperties)

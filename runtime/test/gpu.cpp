@@ -27,8 +27,8 @@ VkInstance make_instance() {
 }
 
 VkPhysicalDevice first_device(VkInstance instance) {
-  const auto enumerate = instance_function<PFN_vkEnumeratePhysicalDevices>(
-      instance, "vkEnumeratePhysicalDevices");
+  const auto enumerate =
+      instance_function<PFN_vkEnumeratePhysicalDevices>(instance, "vkEnumeratePhysicalDevices");
   uint32_t count = 1;
   VkPhysicalDevice physical = VK_NULL_HANDLE;
   const VkResult result = enumerate(instance, &count, &physical);
@@ -84,8 +84,7 @@ Gpu::Gpu(Features features) {
   device = make_device(instance, physical, features);
   if (!device) return;
   memory_type = host_memory_type(instance, physical);
-  const auto get =
-      instance_function<PFN_vkGetDeviceProcAddr>(instance, "vkGetDeviceProcAddr");
+  const auto get = instance_function<PFN_vkGetDeviceProcAddr>(instance, "vkGetDeviceProcAddr");
 #define X(name) name = reinterpret_cast<PFN_vk##name>(get(device, "vk" #name));
   SMARTMEM_TEST_FUNCTIONS(X)
 #undef X
@@ -224,12 +223,12 @@ void Recording::bind(const Kernel& kernel, const std::vector<Binding>& bindings)
   }
   const auto count = static_cast<uint32_t>(writes.size());
   if (kernel.push) {
-    gpu_.CmdPushDescriptorSetKHR(handle, VK_PIPELINE_BIND_POINT_COMPUTE, kernel.layout, 0, count,
-                                 writes.data());
+    gpu_.CmdPushDescriptorSetKHR(handle, VK_PIPELINE_BIND_POINT_COMPUTE, kernel.layout, 0,
+                                 count, writes.data());
   } else {
     gpu_.UpdateDescriptorSets(gpu_.device, count, writes.data(), 0, nullptr);
-    gpu_.CmdBindDescriptorSets(handle, VK_PIPELINE_BIND_POINT_COMPUTE, kernel.layout, 0, 1, &set,
-                               0, nullptr);
+    gpu_.CmdBindDescriptorSets(handle, VK_PIPELINE_BIND_POINT_COMPUTE, kernel.layout, 0, 1,
+                               &set, 0, nullptr);
   }
 }
 
@@ -298,8 +297,8 @@ testing::AssertionResult doubled(HostBuffer& in, HostBuffer& out, size_t words, 
     }
     const uint32_t actual = out.data<uint32_t>()[out_start + i];
     if (actual != expected) {
-      return testing::AssertionFailure() << "word " << i << " is " << actual << ", not "
-                                         << expected;
+      return testing::AssertionFailure()
+             << "word " << i << " is " << actual << ", not " << expected;
     }
   }
   return testing::AssertionSuccess();

@@ -89,13 +89,13 @@ class Builder {
     const std::string at = coordinate(side, index);
     body_ << image << " = OpLoad %" << name << "_t %" << name << "\n"
           << texel << " = " << (storage ? "OpImageRead " : "OpImageFetch ") << texel_ << " "
-          << image << " " << at
-          << (side.shown == Shown::kImage && !storage ? " Lod %zero" : "") << "\n";
+          << image << " " << at << (side.shown == Shown::kImage && !storage ? " Lod %zero" : "")
+          << "\n";
     if (element_.components == 4) return texel;
     body_ << value << " = "
-          << (element_.components == 1 ? "OpCompositeExtract " + type_ + " " + texel + " 0"
-                                       : "OpVectorShuffle " + type_ + " " + texel + " " +
-                                             texel + " 0 1")
+          << (element_.components == 1
+                  ? "OpCompositeExtract " + type_ + " " + texel + " 0"
+                  : "OpVectorShuffle " + type_ + " " + texel + " " + texel + " 0 1")
           << "\n";
     return value;
   }
@@ -133,8 +133,8 @@ class Builder {
   void line(const std::string& text) { body_ << text << "\n"; }
 
   std::string module() const {
-    return std::string(kHead) + "OpEntryPoint GLCompute %main \"main\" %gid %push" + interface_ +
-           "\nOpExecutionMode %main LocalSize 1 1 1\n" + names_.str() +
+    return std::string(kHead) + "OpEntryPoint GLCompute %main \"main\" %gid %push" +
+           interface_ + "\nOpExecutionMode %main LocalSize 1 1 1\n" + names_.str() +
            "OpDecorate %gid BuiltIn WorkgroupId\nOpDecorate %push_struct Block\n"
            "OpMemberDecorate %push_struct 0 Offset 0\n" +
            decorations_.str() + kTypes + types_.str() + kStart + body_.str() + kEnd;
@@ -239,10 +239,10 @@ std::string shared_binding_kernel(Shown a) {
 std::vector<uint32_t> assemble(const std::string& text) {
   spvtools::SpirvTools tools(SPV_ENV_UNIVERSAL_1_4);
   std::string message;
-  tools.SetMessageConsumer([&](spv_message_level_t, const char*, const spv_position_t& at,
-                               const char* what) {
-    message += std::to_string(at.line) + ": " + what + "\n";
-  });
+  tools.SetMessageConsumer(
+      [&](spv_message_level_t, const char*, const spv_position_t& at, const char* what) {
+        message += std::to_string(at.line) + ": " + what + "\n";
+      });
   std::vector<uint32_t> words;
   EXPECT_TRUE(tools.Assemble(text, &words)) << message << text;
   return words;

@@ -60,8 +60,7 @@ TEST(Shader, TakesNamesThatOnlyLookLikeRowsForOthers) {
 
 TEST(Shader, TakesUnknownFormatsForFourComponents) {
   for (char scalar : {'f', 'u', 'i'}) {
-    const auto shader =
-        reflected(doubling_kernel({Shown::kTexels, 0, true}, {}, {4, scalar}));
+    const auto shader = reflected(doubling_kernel({Shown::kTexels, 0, true}, {}, {4, scalar}));
     ASSERT_NE(shader, nullptr);
     ASSERT_NE(variable(*shader, 0).format, nullptr);
     EXPECT_EQ(variable(*shader, 0).format->components, 4u);
@@ -71,9 +70,9 @@ TEST(Shader, TakesUnknownFormatsForFourComponents) {
 TEST(Shader, RefusesOtherFormatsAndKinds) {
   const auto text = doubling_kernel({Shown::kTexels}, {});
   const std::string type = "Buffer 2 0 0 1 Rgba32f";
-  for (const char* other : {"Buffer 2 0 0 1 Rgba16f", "Buffer 2 0 0 1 Rgba32ui",
-                            "3D 2 0 0 1 Rgba32f", "2D 2 1 0 1 Rgba32f", "2D 1 0 0 1 Rgba32f",
-                            "2D 2 0 1 1 Rgba32f"}) {
+  for (const char* other :
+       {"Buffer 2 0 0 1 Rgba16f", "Buffer 2 0 0 1 Rgba32ui", "3D 2 0 0 1 Rgba32f",
+        "2D 2 1 0 1 Rgba32f", "2D 1 0 0 1 Rgba32f", "2D 2 0 1 1 Rgba32f"}) {
     const auto shader = reflected(replaced(text, type, other));
     ASSERT_NE(shader, nullptr) << other;
     EXPECT_NE(shader->refusal, "") << other;
@@ -98,8 +97,9 @@ TEST(Shader, KnowsWhatEachEntryPointUses) {
   text = replaced(text, "OpExecutionMode",
                   "OpEntryPoint GLCompute %other \"other\"\n"
                   "OpExecutionMode %other LocalSize 1 1 1\nOpExecutionMode");
-  text += "%other = OpFunction %void None %function\n%other_label = OpLabel\n"
-          "OpReturn\nOpFunctionEnd\n";
+  text +=
+      "%other = OpFunction %void None %function\n%other_label = OpLabel\n"
+      "OpReturn\nOpFunctionEnd\n";
   const auto shader = reflected(text);
   ASSERT_NE(shader, nullptr);
   EXPECT_EQ(shader->used_by("main").size(), 2u);
@@ -113,8 +113,9 @@ TEST(Shader, FollowsCalls) {
   text = replaced(text, "OpExecutionMode",
                   "OpEntryPoint GLCompute %other \"other\"\n"
                   "OpExecutionMode %other LocalSize 1 1 1\nOpExecutionMode");
-  text += "%other = OpFunction %void None %function\n%other_label = OpLabel\n"
-          "%called = OpFunctionCall %void %main\nOpReturn\nOpFunctionEnd\n";
+  text +=
+      "%other = OpFunction %void None %function\n%other_label = OpLabel\n"
+      "%called = OpFunctionCall %void %main\nOpReturn\nOpFunctionEnd\n";
   EXPECT_EQ(reflected(text)->used_by("other").size(), 2u);
 }
 
