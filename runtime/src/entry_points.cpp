@@ -25,8 +25,9 @@ const std::unordered_map<std::string, Hook>& table() {
     SMARTMEM_DEVICE_HOOKS(X)
 #undef X
     // Functions of extensions that entered the core unchanged.
-    for (const char* name : {"vkBindBufferMemory2", "vkCmdDispatchBase", "vkQueueSubmit2",
-                             "vkEnumeratePhysicalDeviceGroups"}) {
+    for (const char* name :
+         {"vkBindBufferMemory2", "vkCmdDispatchBase", "vkGetDeviceBufferMemoryRequirements",
+          "vkQueueSubmit2", "vkEnumeratePhysicalDeviceGroups"}) {
       (*made)[std::string(name) + "KHR"] = made->at(name);
     }
     return made;

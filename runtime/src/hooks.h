@@ -23,7 +23,8 @@ namespace smartmem {
   X(CreateShaderModule) X(DestroyBuffer) X(DestroyCommandPool) X(DestroyDescriptorPool) \
   X(DestroyDescriptorSetLayout) X(DestroyDevice) X(DestroyPipeline)                    \
   X(DestroyPipelineLayout) X(DestroyShaderModule) X(EndCommandBuffer)                  \
-  X(FreeCommandBuffers) X(FreeDescriptorSets) X(FreeMemory) X(GetDeviceQueue)          \
+  X(FreeCommandBuffers) X(FreeDescriptorSets) X(FreeMemory)                            \
+  X(GetDeviceBufferMemoryRequirements) X(GetDeviceQueue)                               \
   X(GetDeviceQueue2) X(QueueSubmit) X(QueueSubmit2) X(ResetCommandBuffer)              \
   X(ResetCommandPool) X(ResetDescriptorPool) X(UpdateDescriptorSets)
 // clang-format on

@@ -89,6 +89,17 @@ VKAPI_ATTR VkResult VKAPI_CALL CreateBuffer(VkDevice handle, const VkBufferCreat
   });
 }
 
+VKAPI_ATTR void VKAPI_CALL
+GetDeviceBufferMemoryRequirements(VkDevice handle, const VkDeviceBufferMemoryRequirements* info,
+                                  VkMemoryRequirements2* requirements) {
+  const auto device = registry().devices.find(handle);
+  if (!device) return;
+  const VkBufferCreateInfo create = with_texels(*info->pCreateInfo);
+  VkDeviceBufferMemoryRequirements changed = *info;
+  changed.pCreateInfo = &create;
+  device->table.GetDeviceBufferMemoryRequirements(handle, &changed, requirements);
+}
+
 VKAPI_ATTR void VKAPI_CALL DestroyBuffer(VkDevice handle, VkBuffer buffer,
                                          const VkAllocationCallbacks* allocator) {
   const auto device = registry().devices.find(handle);

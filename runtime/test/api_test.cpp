@@ -58,6 +58,29 @@ TEST(Api, BindsMemoryInTheNewerForm) {
   }
 }
 
+TEST(Api, TellsTheMemoryOfBuffersAsTheyWillBeMade) {
+  NEED_GPU(gpu);
+  VkBufferCreateInfo create = {};
+  create.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+  create.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
+  for (VkDeviceSize bytes : {4, 64, 68, 4100}) {
+    create.size = bytes;
+    VkDeviceBufferMemoryRequirements info = {};
+    info.sType = VK_STRUCTURE_TYPE_DEVICE_BUFFER_MEMORY_REQUIREMENTS;
+    info.pCreateInfo = &create;
+    VkMemoryRequirements2 told = {};
+    told.sType = VK_STRUCTURE_TYPE_MEMORY_REQUIREMENTS_2;
+    gpu.GetDeviceBufferMemoryRequirements(gpu.device, &info, &told);
+    VkBuffer buffer = VK_NULL_HANDLE;
+    ASSERT_EQ(gpu.CreateBuffer(gpu.device, &create, nullptr, &buffer), VK_SUCCESS);
+    VkMemoryRequirements needs = {};
+    gpu.GetBufferMemoryRequirements(gpu.device, buffer, &needs);
+    EXPECT_GE(told.memoryRequirements.size, needs.size);
+    EXPECT_GE(told.memoryRequirements.size, (bytes + 15) / 16 * 16);
+    gpu.DestroyBuffer(gpu.device, buffer, nullptr);
+  }
+}
+
 TEST(Api, DispatchesFromABase) {
   NEED_GPU(gpu);
   Kernel kernel(gpu, doubling_kernel(kTexels, kTexels), 2, true,

@@ -16,23 +16,23 @@ namespace smartmem::test {
 
 #define SMARTMEM_TEST_FUNCTIONS(X)                                                             \
   X(AllocateCommandBuffers)                                                                    \
-  X(AllocateDescriptorSets) X(AllocateMemory) X(BeginCommandBuffer) X(BindBufferMemory) X(     \
-      BindBufferMemory2) X(CmdBindDescriptorSets) X(CmdBindPipeline) X(CmdDispatch)            \
-      X(CmdDispatchBase) X(CmdDispatchIndirect) X(CmdPipelineBarrier2) X(CmdPushConstants) X(  \
+  X(AllocateDescriptorSets)                                                                    \
+  X(AllocateMemory) X(BeginCommandBuffer) X(BindBufferMemory) X(BindBufferMemory2) X(          \
+      CmdBindDescriptorSets) X(CmdBindPipeline) X(CmdDispatch) X(CmdDispatchBase)              \
+      X(CmdDispatchIndirect) X(CmdPipelineBarrier2) X(CmdPushConstants) X(                     \
           CmdPushDescriptorSetKHR) X(CreateBuffer) X(CreateCommandPool)                        \
           X(CreateComputePipelines) X(CreateDescriptorPool) X(CreateDescriptorSetLayout) X(    \
               CreateFence) X(CreatePipelineLayout) X(CreateSemaphore) X(CreateShaderModule)    \
-              X(DestroyBuffer) X(DestroySemaphore) X(FreeDescriptorSets) X(SignalSemaphore)    \
-                  X(DestroyCommandPool) X(DestroyDescriptorPool) X(DestroyDescriptorSetLayout) \
-                      X(DestroyDevice) X(DestroyFence) X(DestroyPipeline)                      \
-                          X(DestroyPipelineLayout) X(DestroyShaderModule) X(EndCommandBuffer)  \
-                              X(FreeCommandBuffers) X(FreeMemory)                              \
-                                  X(GetBufferMemoryRequirements) X(GetDeviceQueue)             \
-                                      X(GetDeviceQueue2) X(MapMemory) X(QueueSubmit)           \
-                                          X(QueueSubmit2) X(QueueWaitIdle)                     \
-                                              X(ResetCommandBuffer) X(ResetCommandPool)        \
-                                                  X(ResetDescriptorPool)                       \
-                                                      X(UpdateDescriptorSets) X(WaitForFences)
+              X(DestroyBuffer) X(DestroySemaphore) X(FreeDescriptorSets) X(SignalSemaphore) X( \
+                  DestroyCommandPool) X(DestroyDescriptorPool) X(DestroyDescriptorSetLayout)   \
+                  X(DestroyDevice) X(DestroyFence) X(DestroyPipeline) X(DestroyPipelineLayout) \
+                      X(DestroyShaderModule) X(EndCommandBuffer) X(FreeCommandBuffers)         \
+                          X(FreeMemory) X(GetBufferMemoryRequirements)                         \
+                              X(GetDeviceBufferMemoryRequirements) X(GetDeviceQueue)           \
+                                  X(GetDeviceQueue2) X(MapMemory) X(QueueSubmit)               \
+                                      X(QueueSubmit2) X(QueueWaitIdle) X(ResetCommandBuffer)   \
+                                          X(ResetCommandPool) X(ResetDescriptorPool)           \
+                                              X(UpdateDescriptorSets) X(WaitForFences)
 
 struct Features {
   bool layout_changes = true;  // timelineSemaphore and synchronization2
