@@ -10,18 +10,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(TORCH),-torch)
 
-.PHONY: help demo test install vulkan lint typecheck lit pytest docs clean
+.PHONY: help demo test install vulkan lint typecheck ctest lit pytest docs clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: install vulkan ## compile a small Swin for CPU and Vulkan, run it, check it
 	$(BIN)/smartmem demo
 
-test: install vulkan lint typecheck lit pytest ## run all checks and tests
+test: install vulkan lint typecheck ctest lit pytest ## run all checks and tests
 
 install: $(STAMP) ## create .venv and install SmartMem with its test tools
 
-$(STAMP): pyproject.toml CMakeLists.txt
+$(STAMP): pyproject.toml CMakeLists.txt runtime/CMakeLists.txt $(wildcard runtime/src/*)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $(TORCH)
@@ -37,8 +37,11 @@ lint: install ## ruff: style and formatting
 # dialect/ and passes/ lie outside the package in the source tree: check as installed.
 typecheck: install ## mypy, on the installed package
 	@rm -rf build/typecheck
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck -C cmake.define.SMARTMEM_BUILD_RUNTIME=OFF .
 	$(BIN)/mypy
+
+ctest: vulkan ## C++ tests of the Vulkan library, where it can be built
+	@scripts/test-runtime.sh
 
 lit: install ## IR tests
 	$(BIN)/lit --quiet test

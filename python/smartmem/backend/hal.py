@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +21,9 @@ from smartmem.parameters import Array
 
 CPU_URI = "local-task"
 
+# Where IREE's runtime looks for the Vulkan loader. The flag for it can only be added to.
+_LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
+
 _FLAGS_LOCK = threading.Lock()
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
@@ -28,20 +35,22 @@ def vm_instance() -> Any:
 
 
 @functools.cache
-def open_device(uri: str, threads: int | None = None) -> Any:
-    """An IREE device, opened once per process and number of threads.
+def open_device(uri: str, threads: int | None = None, image_library: Path | None = None) -> Any:
+    """An IREE device, opened once per process, number of threads and library.
 
     Args:
         uri: ``CPU_URI`` or a ``VulkanDevice.runtime_uri``.
         threads: worker threads of a CPU device; None for one per physical core.
+        image_library: the library for modules with image-backed buffers, to put before a
+            Vulkan device.
 
     Raises:
         TargetError: the device does not open.
     """
     try:
-        if uri != CPU_URI:
-            return rt.get_device(uri)
-        return _open_cpu(threads)
+        if uri == CPU_URI:
+            return _open_cpu(threads)
+        return _open_with_images(uri, image_library) if image_library else rt.get_device(uri)
     except (RuntimeError, ValueError) as error:
         raise TargetError(f"device {uri} does not open: {short_status(error)}") from error
 
@@ -55,6 +64,27 @@ def _open_cpu(threads: int | None) -> Any:
             return _binding.create_hal_driver(CPU_URI).create_default_device()
         finally:
             rt.flags.parse_flags("--task_topology_group_count=0")
+
+
+def _open_with_images(uri: str, library: Path) -> Any:
+    # The driver behind rt.get_device is shared: this makes one of its own, so that modules
+    # without images go on without the library.
+    with _FLAGS_LOCK, _environment(_LOADER_VARIABLE, str(library)):
+        return _binding.create_hal_driver("vulkan").create_device_by_uri(uri)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Sets a variable for a while."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def upload(device: Any, array: Array) -> Any:

@@ -13,6 +13,7 @@ from iree import runtime as rt
 
 from smartmem.backend import hal
 from smartmem.backend.arrays import checked_inputs
+from smartmem.backend.image_library import require_image_library, take_error
 from smartmem.backend.module_file import ModuleFile
 from smartmem.backend.placement import place
 from smartmem.errors import InvalidInputError, TargetError
@@ -78,7 +79,10 @@ class LoadedModule:
         file = ModuleFile(source)
         self.metadata = file.metadata
         uri, self.device_name = place(file, device, unchecked=unchecked)
-        self._device = hal.open_device(uri, threads if uri == hal.CPU_URI else None)
+        self._library = require_image_library(file.name) if file.shader_use.images else None
+        self._device = hal.open_device(
+            uri, threads if uri == hal.CPU_URI else None, self._library
+        )
         self._function = file.function
         self._dtypes = (file.input_dtypes, file.output_dtypes)
         self._context = self._load(file)
@@ -90,7 +94,7 @@ class LoadedModule:
             return rt.VmContext(instance, [driver, file.vm_module])
         except (RuntimeError, ValueError) as error:
             raise TargetError(
-                f"{file.name} does not load on {self.device_name}: {hal.short_status(error)}"
+                f"{file.name} does not load on {self.device_name}: {self._reason(error)}"
             ) from error
 
     @property
@@ -140,6 +144,11 @@ class LoadedModule:
             self._invoke(views)
         return BenchmarkResult(tuple(self._timed(views) for _ in range(repetitions)))
 
+    def _reason(self, error: Exception) -> str:
+        """What IREE says, and what the library for images said to it."""
+        told = take_error(self._library) if self._library else ""
+        return "; ".join(filter(None, [hal.short_status(error), told]))
+
     def _timed(self, views: Sequence[Any]) -> float:
         start = time.perf_counter()
         self._invoke(views)
@@ -161,6 +170,6 @@ class LoadedModule:
             self._context.invoke(self._function, arguments, results)
         except (RuntimeError, ValueError) as error:
             raise TargetError(
-                f"the module failed on {self.device_name}: {hal.short_status(error)}"
+                f"the module failed on {self.device_name}: {self._reason(error)}"
             ) from error
         return [results.get_as_object(i, rt.HalBufferView) for i in range(len(results))]

@@ -24,10 +24,11 @@ _HEADER_WORDS = 5
 _OP_EXECUTION_MODE, _LOCAL_SIZE = 16, 17
 _OP_CAPABILITY = 17
 _OP_TYPE_BOOL, _OP_TYPE_INT, _OP_TYPE_FLOAT = 20, 21, 22
+_OP_TYPE_IMAGE = 25
 _OP_TYPE_VECTOR, _OP_TYPE_ARRAY, _OP_TYPE_STRUCT, _OP_TYPE_POINTER = 23, 28, 30, 32
 _OP_CONSTANT = 43
 _OP_FUNCTION = 54
-_OP_VARIABLE, _STORAGE_CLASS_WORKGROUP = 59, 4
+_OP_VARIABLE, _STORAGE_CLASS_IMAGE, _STORAGE_CLASS_WORKGROUP = 59, 0, 4
 
 _CAPABILITY_FEATURES = {
     9: "float16",
@@ -58,13 +59,18 @@ _CAPABILITY_FEATURES = {
 
 @dataclass(frozen=True)
 class ShaderUse:
-    """What a module's shaders use, the largest of each."""
+    """What a module's shaders use, the largest of each.
+
+    Attributes:
+        images: whether a buffer is read or written as a texel buffer or image.
+    """
 
     shaders: int
     features: frozenset[str]
     workgroup_size: tuple[int, int, int]
     workgroup_invocations: int
     workgroup_memory_bytes: int
+    images: bool
 
 
 def shader_use(data: bytes | memoryview) -> ShaderUse:
@@ -76,6 +82,7 @@ def shader_use(data: bytes | memoryview) -> ShaderUse:
         workgroup_size=_largest(use.workgroup_size for use in uses),
         workgroup_invocations=max((use.workgroup_invocations for use in uses), default=0),
         workgroup_memory_bytes=max((use.workgroup_memory_bytes for use in uses), default=0),
+        images=any(use.images for use in uses),
     )
 
 
@@ -140,12 +147,27 @@ def _use(instructions: list[Words]) -> ShaderUse:
         workgroup_size=_largest(sizes),
         workgroup_invocations=max((x * y * z for x, y, z in sizes), default=0),
         workgroup_memory_bytes=_workgroup_memory(instructions),
+        images=_has_images(instructions),
     )
 
 
 def _largest(sizes: Iterable[tuple[int, int, int]]) -> tuple[int, int, int]:
     rows = [*sizes, (0, 0, 0)]
     return (max(r[0] for r in rows), max(r[1] for r in rows), max(r[2] for r in rows))
+
+
+def _has_images(instructions: list[Words]) -> bool:
+    """Whether a variable is an image; IREE's own kernels have none."""
+    images = {int(i[1]) for i in instructions if i[0] & 0xFFFF == _OP_TYPE_IMAGE}
+    pointers = {
+        int(i[1])
+        for i in instructions
+        if i[0] & 0xFFFF == _OP_TYPE_POINTER and int(i[3]) in images
+    }
+    return any(
+        i[0] & 0xFFFF == _OP_VARIABLE and i[3] == _STORAGE_CLASS_IMAGE and int(i[1]) in pointers
+        for i in instructions
+    )
 
 
 def _workgroup_memory(instructions: list[Words]) -> int:
