@@ -45,6 +45,7 @@ class BindingRecord:
         writes: store instructions.
         texels: the most texels that are bound; 0 for a buffer.
         rows: the most rows of a 2D image; 0 for what is none.
+        columns: the most texels in a row of it.
         reason: why it is stored so.
     """
 
@@ -55,6 +56,7 @@ class BindingRecord:
     writes: int
     texels: int
     rows: int
+    columns: int
     reason: str
 
 

@@ -115,5 +115,6 @@ def _record(shader: Shader, binding: Binding, choice: ImageBinding | Refusal) ->
         writes=binding.writes,
         texels=image.texels if image else 0,
         rows=image.rows if image else 0,
+        columns=image.columns if image else 0,
         reason=choice.reason,
     )

@@ -104,6 +104,11 @@ class ImageBinding:
         return max(-(-count // row) if row else 0 for count, row in counts)
 
     @property
+    def columns(self) -> int:
+        """The most texels in a row; 0 for a texel buffer."""
+        return max(view.row or 0 for view in self.views)
+
+    @property
     def reason(self) -> str:
         """How the binding is accessed, for the report."""
         words = sorted({view.texel for view in self.views})
