@@ -14,7 +14,9 @@ from smartmem.backend.storage import image_pass
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
+from smartmem.files import scratch_folder
 from smartmem.inspection import compiled_kernels
+from smartmem.kernel_file import compile_kernels
 from smartmem.kernel_stage import KernelStage
 from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
@@ -98,6 +100,10 @@ def compile(
     chosen = as_target(target)  # what is unknown is reported before the long import
     kernel_stage(chosen, options)
     recorder = StageRecorder(ALL_STAGES, options)
+    if first_stage(model) == IMAGES:
+        folder = scratch_folder()
+        report = compile_kernels(Path(model), chosen, options, module_path(folder), recorder)
+        return CompiledModel(folder, chosen, report, {})
     job = Job(model, inputs, chosen, options)
     # The imported model, with all parameters, is garbage once it is lowered.
     lowered = lower(import_stage(model, inputs, options, recorder), job, recorder)
@@ -128,6 +134,8 @@ def module_at(
             f"there is no stage '{stage}'; use one of {', '.join(IR_STAGES)}"
         )
     after = first_stage(model)
+    if after == IMAGES:
+        raise InvalidInputError(f"{model} holds kernels, which come after {stage}")
     if IR_STAGES.index(stage) < IR_STAGES.index(after):
         raise InvalidInputError(f"{model} holds stage {after}, which comes after {stage}")
     options = options or CompileOptions()

@@ -23,7 +23,9 @@ from smartmem.pipelines import run_pipeline
 
 logger = logging.getLogger(__name__)
 
-_RESOURCES = b"\n{-#"
+RESOURCES = b"\n{-#"
+"""Where the constants begin in the text of a module."""
+
 _TEXT_ELEMENTS = 16
 
 
@@ -70,7 +72,7 @@ class KernelStage:
         start = time.perf_counter()
         self.context, self.failure = PassContext(), None
         content = source.read_bytes()
-        head, marker, resources = content.rpartition(_RESOURCES)
+        head, marker, resources = content.rpartition(RESOURCES)
         if not marker:
             head, resources = content, b""
         try:

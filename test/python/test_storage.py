@@ -162,6 +162,27 @@ def test_module_and_report_say_what_is_read_through(tmp_path):
     assert "ImageFetch" in compiled.ir["images"]
 
 
+def test_compiling_goes_on_from_saved_kernels(tmp_path):
+    options = CompileOptions(save_temps=tmp_path / "temps")
+    whole = smartmem.compile(model(tmp_path, CHAIN), target="adreno", options=options)
+    (saved,) = (tmp_path / "temps").glob("*-images.mlir")
+    again = smartmem.compile(saved, target="adreno")
+    assert (again.inputs, again.outputs) == (whole.inputs, whole.outputs)
+    ours, theirs = again.statistics, whole.statistics
+    assert (ours.kernels, ours.copies, ours.fills) == (
+        theirs.kernels,
+        theirs.copies,
+        theirs.fills,
+    )
+    assert ours.transient_bytes == theirs.transient_bytes
+    assert ours.constant_bytes == theirs.constant_bytes
+    assert ModuleFile(again.path).metadata == ModuleFile(whole.path).metadata
+    with pytest.raises(InvalidInputError, match="kernels for target adreno, not valhall4"):
+        smartmem.compile(saved, target="valhall4")
+    with pytest.raises(InvalidInputError, match="holds kernels, which come after views"):
+        smartmem.compiler.module_at(saved, "views")
+
+
 def test_a_module_with_buffers_says_nothing_of_images(tmp_path):
     options = CompileOptions(storage="buffer")
     compiled = smartmem.compile(model(tmp_path, CHAIN), target="adreno", options=options)

@@ -176,6 +176,33 @@ def compile_bytecode(
     return result
 
 
+def finish_kernels(
+    kernels: Path,
+    target: Target,
+    *,
+    opt_level: str = "O3",
+    extra_flags: Sequence[str] = (),
+    timeout_s: float = 600.0,
+    memory_limit: int | None = None,
+    output: Path,
+) -> ToolRun:
+    """Compiles a module whose kernels are generated to its end; as ``compile_bytecode``.
+
+    Args:
+        kernels: the file of the module, as it is behind the phase ``KERNELS``.
+    """
+    output = output.resolve()
+    flags = target_flags(target, opt_level, extra_flags)
+    with _scratch_folder(output) as scratch:
+        module = scratch / "module.vmfb"
+        end = [*flags, f"--compile-from={KERNELS}", "-o", str(module)]
+        run = _Limits(timeout_s, memory_limit).run(kernels, end)
+        _check_space(run, output)
+        _check(run, kernels, target, timeout_s)
+        _publish(module, output)
+    return run
+
+
 @dataclass
 class _Limits:
     """What is left of the limits of one compilation."""
