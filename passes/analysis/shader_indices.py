@@ -66,18 +66,15 @@ class Indices:
         Where its arithmetic is not understood, the index is a leaf itself.
         """
         try:
-            found = self._read(index)
-            low, high = bounds(found, self.shape)
+            return self._positive(self._read(index))
         except _Unknown:
             return self._leaf(index, count)
-        if low < 0 or high >= _LIMIT:  # might wrap around
-            return self._leaf(index, count)
-        return found
 
     def _leaf(self, value: ir.Value, size: int) -> Expr:
+        # One value can be an index of tensors of several sizes, each under a condition of
+        # its own: the sizes say nothing of each other.
         for number, leaf in enumerate(self.leaves):
-            if leaf == value:
-                self.sizes[number] = min(self.sizes[number], size)
+            if leaf == value and self.sizes[number] == size:
                 return dim(number)
         self.leaves.append(value)
         self.sizes.append(size)
@@ -85,7 +82,11 @@ class Indices:
 
     def _read(self, value: ir.Value) -> Expr:
         if value not in self._known:
-            self._known[value] = self._read_anew(value)
+            found = self._read_anew(value)
+            low, high = bounds(found, self.shape)
+            if low < -_LIMIT or high >= _LIMIT:  # wraps around
+                raise _Unknown
+            self._known[value] = found
         return self._known[value]
 
     def _read_anew(self, value: ir.Value) -> Expr:
@@ -110,7 +111,7 @@ class Indices:
         return rule(self._positive(left), right.const, self.shape)
 
     def _positive(self, expr: Expr) -> Expr:
-        if bounds(expr, self.shape)[0] < 0:  # signed and unsigned division differ
+        if bounds(expr, self.shape)[0] < 0:  # as an unsigned number it is a large one
             raise _Unknown
         return expr
 

@@ -268,3 +268,76 @@ util.func public @call_loop(%given: !hal.buffer_view, %dynamic: index) {
   } => !stream.timepoint
   util.return
 }
+
+// -----
+
+// One index of a small and a large tensor: that it lies in the small one says nothing of the
+// other access.
+
+// CHECK-LABEL: spirv.module
+//       CHECK: %[[I:.*]] = spirv.IMul %[[X:.*]], %[[X]] : i32
+//   CHECK-NOT: spirv.BitwiseAnd
+//       CHECK: %[[ZERO:.*]] = spirv.Constant 0 : i32
+//       CHECK: spirv.CompositeConstruct %[[I]], %[[ZERO]]
+//       CHECK: %[[COLUMN:.*]] = spirv.BitwiseAnd %[[I]]
+//       CHECK: %[[ROW:.*]] = spirv.ShiftRightLogical %[[I]]
+//       CHECK: spirv.CompositeConstruct %[[COLUMN]], %[[ROW]]
+
+hal.executable private @two_sizes {
+  hal.executable.variant public @vulkan target(<"vulkan-spirv", "vulkan-spirv-fb">) {
+    hal.executable.export public @two_sizes_kernel ordinal(0) layout(#hal.pipeline.layout<bindings = [#hal.pipeline.binding<storage_buffer>, #hal.pipeline.binding<storage_buffer>, #hal.pipeline.binding<storage_buffer>]>) count(%arg0: !hal.device) -> (index, index, index) {
+      %c64 = arith.constant 64 : index
+      %c1 = arith.constant 1 : index
+      hal.return %c64, %c1, %c1 : index, index, index
+    }
+    builtin.module {
+      spirv.module Logical GLSL450 requires #spirv.vce<v1.0, [Shader], [SPV_KHR_storage_buffer_storage_class]> {
+          spirv.GlobalVariable @__builtin__WorkgroupId__ built_in("WorkgroupId") : !spirv.ptr<vector<3xi32>, Input>
+          spirv.GlobalVariable @__builtin__LocalInvocationId__ built_in("LocalInvocationId") : !spirv.ptr<vector<3xi32>, Input>
+          spirv.GlobalVariable @small bind(0, 0) : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+          spirv.GlobalVariable @large bind(0, 1) : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+          spirv.GlobalVariable @out bind(0, 2) : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+          spirv.func @two_sizes_kernel() "None" {
+            %c0 = spirv.Constant 0 : i32
+            %small = spirv.mlir.addressof @small : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+            %large = spirv.mlir.addressof @large : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+            %out = spirv.mlir.addressof @out : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+            %wa = spirv.mlir.addressof @__builtin__WorkgroupId__ : !spirv.ptr<vector<3xi32>, Input>
+            %wv = spirv.Load "Input" %wa : vector<3xi32>
+            %w = spirv.CompositeExtract %wv[0 : i32] : vector<3xi32>
+            %ta = spirv.mlir.addressof @__builtin__LocalInvocationId__ : !spirv.ptr<vector<3xi32>, Input>
+            %tv = spirv.Load "Input" %ta : vector<3xi32>
+            %t = spirv.CompositeExtract %tv[0 : i32] : vector<3xi32>
+            %i = spirv.IMul %w, %w : i32
+            %ap = spirv.AccessChain %small[%c0, %i] : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>, i32, i32 -> !spirv.ptr<vector<4xf32>, StorageBuffer>
+            %a = spirv.Load "StorageBuffer" %ap : vector<4xf32>
+            %bp = spirv.AccessChain %large[%c0, %i] : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>, i32, i32 -> !spirv.ptr<vector<4xf32>, StorageBuffer>
+            %b = spirv.Load "StorageBuffer" %bp : vector<4xf32>
+            %v = spirv.FAdd %a, %b : vector<4xf32>
+            %vq = spirv.AccessChain %out[%c0, %t] : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>, i32, i32 -> !spirv.ptr<vector<4xf32>, StorageBuffer>
+            spirv.Store "StorageBuffer" %vq, %v : vector<4xf32>
+            spirv.Return
+          }
+          spirv.EntryPoint "GLCompute" @two_sizes_kernel, @small, @large, @out, @__builtin__LocalInvocationId__, @__builtin__WorkgroupId__
+          spirv.ExecutionMode @two_sizes_kernel "LocalSize", 4, 1, 1
+      }
+    }
+  }
+}
+util.func public @call_two_sizes(%given: !hal.buffer_view, %dynamic: index) {
+  %b0 = arith.constant 0 : index
+  %b64 = arith.constant 64 : index
+  %b65536 = arith.constant 65536 : index
+  %b131072 = arith.constant 131072 : index
+  %b1048576 = arith.constant 1048576 : index
+  %in = stream.tensor.import %given : !hal.buffer_view -> tensor<1048576xi8> in !stream.resource<external>{%b1048576}
+  %own, %ready = stream.resource.alloca uninitialized : !stream.resource<transient>{%b1048576} => !stream.timepoint
+  %done = stream.cmd.execute await(%ready) => with(%in as %given_in: !stream.resource<external>{%b1048576}, %own as %own_in: !stream.resource<transient>{%b1048576}) {
+    stream.cmd.dispatch @two_sizes::@vulkan::@two_sizes_kernel {
+      ro %given_in[%b0 for %b65536] : !stream.resource<external>{%b1048576},
+      ro %given_in[%b65536 for %b131072] : !stream.resource<external>{%b1048576},
+      wo %own_in[%b0 for %b64] : !stream.resource<transient>{%b1048576}
+    }
+  } => !stream.timepoint
+  util.return
+}

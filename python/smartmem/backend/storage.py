@@ -98,10 +98,12 @@ def image_pass(target: Target, reads: str, writes: str) -> BindImages | None:
     if (reads, writes) == ("buffer", "buffer"):
         return None
     limits = limits_of(target)
+    # IREE lays all out for one alignment, which buffers that stay buffers need, too.
+    buffers = target.device.min_storage_buffer_offset_alignment if target.device else 0
     return BindImages(
         reads=reads,
         writes=writes,
         max_texels=limits.texel_buffer_elements,
         max_size=limits.image_dimension,
-        alignment=limits.texel_buffer_alignment,
+        alignment=max(limits.texel_buffer_alignment, buffers),
     )
