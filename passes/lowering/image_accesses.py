@@ -28,11 +28,30 @@ _VERSION = (1, 4)
 
 def bind_as_images(shader: Shader, chosen: Sequence[ImageBinding], indices: Indices) -> None:
     """Makes the bindings of ``chosen`` images, in place."""
+    done = _Done({}, [])
     with shader.module.context, shader.module.location:
         for image in chosen:
             for view in image.views:
-                _Rewriter(shader, image, view, indices).run()
+                _Rewriter(shader, image, view, indices, done).run()
         _require(shader.module, chosen)
+    for op in done.dead:
+        op.erase()
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was rewritten in a kernel.
+
+    What is read can be an index of the next access, about which ``Indices`` knows only what
+    it was before. So nothing goes away until all is rewritten.
+
+    Attributes:
+        values: what was loaded, and what it is now.
+        dead: the operations to erase at the end, users first.
+    """
+
+    values: dict[ir.Value, ir.Value]
+    dead: list[ir.Operation]
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,7 @@ class _Rewriter:
     image: ImageBinding
     view: View
     indices: Indices
+    done: _Done
 
     def run(self) -> None:
         variable = self.view.variable
@@ -58,10 +78,9 @@ class _Rewriter:
             image = images[access.chain.operands[0].owner]
             with ir.InsertionPoint(access.op):
                 self._replace(access, image)
-        for chain in {access.chain for access in accesses}:
-            chain.erase()
-        for address in variable.addresses:
-            address.erase()
+        self.done.dead.extend(access.op for access in accesses)
+        self.done.dead.extend({access.chain for access in accesses})
+        self.done.dead.extend(variable.addresses)
 
     def _name(self) -> str:
         # How the runtime library learns the width of the rows.
@@ -84,8 +103,9 @@ class _Rewriter:
         else:
             texel = self._fetch(image, place)
             value = self._element(access, texel)
-            access.op.results[0].replace_all_uses_with(value)
-        access.op.erase()
+            loaded = access.op.results[0]
+            loaded.replace_all_uses_with(value)
+            self.done.values[loaded] = value
 
     def _fetch(self, image: ir.Value, place: ir.Value) -> ir.Value:
         operands, attributes = [image, place], {}
@@ -123,14 +143,19 @@ class _Rewriter:
         expr = mod(self._expression(index), divisor, self.indices.shape)
         if expr.is_constant:
             return expr.const
-        return _rest(index, divisor)
+        return _rest(self._now(index), divisor)
+
+    def _now(self, value: ir.Value) -> ir.Value:
+        """A value of the kernel as it was, in the kernel as it is."""
+        return self.done.values.get(value, value)
 
     def _expression(self, index: ir.Value) -> Expr:
         return self.indices.expression(index, self.image.length // self.view.variable.bytes)
 
     def _coordinate(self, access: Access) -> ir.Value:
         ratio = self.view.texel // self.view.variable.bytes
-        index = access.index if ratio == 1 else _divided(access.index, ratio)
+        index = self._now(access.index)
+        index = index if ratio == 1 else _divided(index, ratio)
         row = self.view.row
         if row is None:
             return index
@@ -155,7 +180,7 @@ class _Rewriter:
         total: ir.Value | None = None
         for atom, factor in expr.terms:
             if isinstance(atom, Dim):
-                value = self.indices.leaves[atom.index]
+                value = self._now(self.indices.leaves[atom.index])
             elif isinstance(atom, FloorDiv):
                 value = _divided(self._emit(atom.operand), atom.divisor)
             else:

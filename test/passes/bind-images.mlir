@@ -299,3 +299,75 @@ util.func public @call_widths(%given: !hal.buffer_view, %dynamic: index) {
   } => !stream.timepoint
   util.return
 }
+
+// -----
+
+// What is read is the index of what is read next.
+
+// CHECK-LABEL: spirv.module
+//       CHECK: %[[T:.*]] = spirv.ImageFetch {{.*}}R32ui>
+//       CHECK: %[[I:.*]] = spirv.CompositeExtract %[[T]][0 : i32]
+//       CHECK: %[[V:.*]] = spirv.ImageFetch %{{.*}}, %[[I]] : {{.*}}Rgba32ui>
+//       CHECK: %[[R:.*]] = spirv.Bitcast %[[V]]
+//   CHECK-NOT: spirv.Load "StorageBuffer"
+//       CHECK: spirv.Store "StorageBuffer" %{{.*}}, %[[R]]
+
+hal.executable private @gather {
+  hal.executable.variant public @vulkan target(<"vulkan-spirv", "vulkan-spirv-fb">) {
+    hal.executable.export public @gather_kernel ordinal(0) layout(#hal.pipeline.layout<bindings = [#hal.pipeline.binding<storage_buffer>, #hal.pipeline.binding<storage_buffer>, #hal.pipeline.binding<storage_buffer>]>) count(%arg0: !hal.device) -> (index, index, index) {
+      %c64 = arith.constant 64 : index
+      %c1 = arith.constant 1 : index
+      hal.return %c64, %c1, %c1 : index, index, index
+    }
+    builtin.module {
+      spirv.module Logical GLSL450 requires #spirv.vce<v1.0, [Shader], [SPV_KHR_storage_buffer_storage_class]> {
+          spirv.GlobalVariable @__builtin__WorkgroupId__ built_in("WorkgroupId") : !spirv.ptr<vector<3xi32>, Input>
+          spirv.GlobalVariable @__builtin__LocalInvocationId__ built_in("LocalInvocationId") : !spirv.ptr<vector<3xi32>, Input>
+          spirv.GlobalVariable @indices bind(0, 0) : !spirv.ptr<!spirv.struct<(!spirv.rtarray<i32, stride=4> [0])>, StorageBuffer>
+          spirv.GlobalVariable @table bind(0, 1) : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+          spirv.GlobalVariable @out bind(0, 2) : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+          spirv.func @gather_kernel() "None" {
+            %c0 = spirv.Constant 0 : i32
+            %indices = spirv.mlir.addressof @indices : !spirv.ptr<!spirv.struct<(!spirv.rtarray<i32, stride=4> [0])>, StorageBuffer>
+            %table = spirv.mlir.addressof @table : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+            %out = spirv.mlir.addressof @out : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>
+            %wa = spirv.mlir.addressof @__builtin__WorkgroupId__ : !spirv.ptr<vector<3xi32>, Input>
+            %wv = spirv.Load "Input" %wa : vector<3xi32>
+            %w = spirv.CompositeExtract %wv[0 : i32] : vector<3xi32>
+            %ta = spirv.mlir.addressof @__builtin__LocalInvocationId__ : !spirv.ptr<vector<3xi32>, Input>
+            %tv = spirv.Load "Input" %ta : vector<3xi32>
+            %t = spirv.CompositeExtract %tv[0 : i32] : vector<3xi32>
+            %c4 = spirv.Constant 4 : i32
+            %j = spirv.IMul %w, %c4 : i32
+            %i = spirv.IAdd %j, %t : i32
+            %xp = spirv.AccessChain %indices[%c0, %i] : !spirv.ptr<!spirv.struct<(!spirv.rtarray<i32, stride=4> [0])>, StorageBuffer>, i32, i32 -> !spirv.ptr<i32, StorageBuffer>
+            %x = spirv.Load "StorageBuffer" %xp : i32
+            %vp = spirv.AccessChain %table[%c0, %x] : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>, i32, i32 -> !spirv.ptr<vector<4xf32>, StorageBuffer>
+            %v = spirv.Load "StorageBuffer" %vp : vector<4xf32>
+            %vq = spirv.AccessChain %out[%c0, %i] : !spirv.ptr<!spirv.struct<(!spirv.rtarray<vector<4xf32>, stride=16> [0])>, StorageBuffer>, i32, i32 -> !spirv.ptr<vector<4xf32>, StorageBuffer>
+            spirv.Store "StorageBuffer" %vq, %v : vector<4xf32>
+            spirv.Return
+          }
+          spirv.EntryPoint "GLCompute" @gather_kernel, @indices, @table, @out, @__builtin__LocalInvocationId__, @__builtin__WorkgroupId__
+          spirv.ExecutionMode @gather_kernel "LocalSize", 4, 1, 1
+      }
+    }
+  }
+}
+util.func public @call_gather(%given: !hal.buffer_view, %dynamic: index) {
+  %b0 = arith.constant 0 : index
+  %b1024 = arith.constant 1024 : index
+  %b4096 = arith.constant 4096 : index
+  %b65536 = arith.constant 65536 : index
+  %b1048576 = arith.constant 1048576 : index
+  %in = stream.tensor.import %given : !hal.buffer_view -> tensor<1048576xi8> in !stream.resource<external>{%b1048576}
+  %own, %ready = stream.resource.alloca uninitialized : !stream.resource<transient>{%b1048576} => !stream.timepoint
+  %done = stream.cmd.execute await(%ready) => with(%in as %given_in: !stream.resource<external>{%b1048576}, %own as %own_in: !stream.resource<transient>{%b1048576}) {
+    stream.cmd.dispatch @gather::@vulkan::@gather_kernel {
+      ro %given_in[%b0 for %b1024] : !stream.resource<external>{%b1048576},
+      ro %own_in[%b0 for %b65536] : !stream.resource<transient>{%b1048576},
+      wo %own_in[%b65536 for %b4096] : !stream.resource<transient>{%b1048576}
+    }
+  } => !stream.timepoint
+  util.return
+}
