@@ -183,6 +183,20 @@ def test_compiling_goes_on_from_saved_kernels(tmp_path):
         smartmem.compiler.module_at(saved, "views")
 
 
+def test_emits_the_kernels(cli, tmp_path):
+    source = model(tmp_path, CHAIN)
+    done = cli("compile", str(source), "-t", "adreno", "--emit", "images")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "model.images.mlir").read_text()
+    assert "spirv.ImageFetch" in text
+    assert 'weights: "0x' in text
+    done = cli("compile", str(source), "-t", "adreno", "--emit", "images", "--elide", "-o", "-")
+    assert "spirv.ImageFetch" in done.stdout
+    done = cli("compile", str(source), "-t", "valhall4", "--emit", "images")
+    assert done.returncode == 1
+    assert "there is no stage 'images'; choose a storage" in done.stderr
+
+
 def test_a_module_with_buffers_says_nothing_of_images(tmp_path):
     options = CompileOptions(storage="buffer")
     compiled = smartmem.compile(model(tmp_path, CHAIN), target="adreno", options=options)
