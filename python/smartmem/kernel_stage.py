@@ -85,7 +85,7 @@ class KernelStage:
             rewritten = head
         self._write(output, rewritten, marker + resources)
         if self._options.save_temps is not None:
-            path = make_folder(self._options.save_temps) / self._file
+            path = make_folder(Path(self._options.save_temps)) / self._file
             self._write(path, rewritten, marker + resources)
         self.seconds += time.perf_counter() - start
 
