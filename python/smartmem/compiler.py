@@ -99,7 +99,8 @@ def compile(
     options = options or CompileOptions()
     chosen = as_target(target)  # what is unknown is reported before the long import
     kernel_stage(chosen, options)
-    recorder = StageRecorder(ALL_STAGES, options)
+    # What is done to kernels is a part of the last stage, for whoever watches.
+    recorder = StageRecorder((*IR_STAGES, BUILD), options)
     if first_stage(model) == IMAGES:
         folder = scratch_folder()
         report = compile_kernels(Path(model), chosen, options, module_path(folder), recorder)
