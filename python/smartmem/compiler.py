@@ -29,6 +29,8 @@ from smartmem.tensor_spec import TensorSpec
 BUILD = "vmfb"
 IMAGES = KERNEL_STAGE[0]
 ALL_STAGES = (*IR_STAGES, IMAGES, BUILD)
+TOLD_STAGES = (*IR_STAGES, BUILD)
+"""Those whose beginning is told: what is done to kernels is done within the last."""
 
 
 class CompiledModel(Executable):
@@ -99,8 +101,7 @@ def compile(
     options = options or CompileOptions()
     chosen = as_target(target)  # what is unknown is reported before the long import
     kernel_stage(chosen, options)
-    # What is done to kernels is a part of the last stage, for whoever watches.
-    recorder = StageRecorder((*IR_STAGES, BUILD), options)
+    recorder = StageRecorder(TOLD_STAGES, options)
     if first_stage(model) == IMAGES:
         folder = scratch_folder()
         report = compile_kernels(Path(model), chosen, options, module_path(folder), recorder)
