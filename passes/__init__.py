@@ -7,7 +7,8 @@ can be looked at and restarted.
 
 from __future__ import annotations
 
-from smartmem.passes.base import Pass, PassContext, Remark
+from smartmem.passes.base import BindingRecord, Pass, PassContext, Remark
+from smartmem.passes.bind_images import BindImages
 from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
@@ -31,7 +32,17 @@ from smartmem.passes.rewrite_convolutions import RewriteConvolutions
 from smartmem.passes.select_layouts import SelectLayouts
 from smartmem.passes.unroll_windows import UnrollWindows
 
-__all__ = ["PASSES", "PIPELINE", "PLAIN", "Pass", "PassContext", "Remark"]
+__all__ = [
+    "KERNEL_STAGE",
+    "PASSES",
+    "PIPELINE",
+    "PLAIN",
+    "BindImages",
+    "BindingRecord",
+    "Pass",
+    "PassContext",
+    "Remark",
+]
 
 PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
@@ -56,6 +67,7 @@ PASSES: tuple[type[Pass], ...] = (
     ChainWindows,
     ConfigureKernels,
     ConfigureShaders,
+    BindImages,
 )
 
 # Upstream fuses elementwise operations while contractions are named operations, into
@@ -86,6 +98,9 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         ),
     ),
 )
+
+# The stage behind iree-compile's code generation, and its pass. It takes the kernels.
+KERNEL_STAGE = ("images", BindImages)
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what
 # PIPELINE made of it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, get_type_hints
+from typing import ClassVar, Literal, get_type_hints
 
 from torch_mlir import ir
 
@@ -48,6 +48,33 @@ class Workgroups:
     sizes: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class BindingRecord:
+    """How a kernel accesses one of its buffers, for the report.
+
+    Attributes:
+        kernel: the kernel's symbol.
+        binding: the buffer's number.
+        storage: ``buffer``, ``texel_buffer`` or ``image2d``.
+        reads: load instructions in the kernel.
+        writes: store instructions.
+        texels: the most texels that are bound; 0 for a buffer.
+        rows: the most rows of a 2D image; 0 for what is none.
+        columns: the most texels in a row of it.
+        reason: why it is stored so.
+    """
+
+    kernel: str
+    binding: int
+    storage: str
+    reads: int
+    writes: int
+    texels: int
+    rows: int
+    columns: int
+    reason: str
+
+
 @dataclass
 class PassContext:
     """What passes share beside the module.
@@ -55,6 +82,7 @@ class PassContext:
     Attributes:
         parameters: the model's weights.
         remarks: decisions, for the report.
+        bindings: the buffers of all kernels, where a pass chose how to access them.
         shared_memory: bytes that a workgroup of the target can share; None: it has none,
             as a CPU, or no target was named.
         workgroups: what bounds the workgroups of a GPU; None: the target is none.
@@ -62,6 +90,7 @@ class PassContext:
 
     parameters: Parameters = field(default_factory=Parameters)
     remarks: list[Remark] = field(default_factory=list)
+    bindings: list[BindingRecord] = field(default_factory=list)
     shared_memory: int | None = None
     workgroups: Workgroups | None = None
 
@@ -87,6 +116,9 @@ class Pass:
 
     argument: ClassVar[str]
     summary: ClassVar[str]
+    works_on: ClassVar[Literal["model", "kernels"]] = "model"
+    """What the pass takes: a model on its way to iree-compile, or the kernels that
+    iree-compile has made (phase ``executable-targets``), in IREE's own build of MLIR."""
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Changes ``module`` in place.

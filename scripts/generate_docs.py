@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from smartmem import dialect
-from smartmem.passes import PASSES, PIPELINE, Pass
+from smartmem.passes import KERNEL_STAGE, PASSES, PIPELINE, Pass
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOTE = "<!-- Written by scripts/generate_docs.py; change the docstrings instead. -->\n"
@@ -29,7 +29,9 @@ def passes_page() -> str:
         f"{NOTE}# Passes\n\nIn the order of the pipeline. Each runs alone with its flag:\n"
         f"`smartmem-opt --{PASSES[0].argument} model.mlir`.\n\n"
         "| IR after them | passes |\n|---|---|\n| `input` | the import |\n"
-        f"{stages}\n\n{sections}"
+        f"{stages}\n"
+        f"| `{KERNEL_STAGE[0]}` | iree-compile up to code generation, "
+        f"{_step(KERNEL_STAGE[1])} |\n\n{sections}"
     )
 
 

@@ -26,6 +26,7 @@ from smartmem.backend.regions import Group, failed_groups, give_up, groups_in
 from smartmem.backend.targets import Target
 from smartmem.errors import UnsupportedError
 from smartmem.fallback import Attempt, Fallback, first_attempts, following, repaired, steps
+from smartmem.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Built:
         statistics: what iree-compile made of it.
         fallbacks: the steps that led to it; empty if the first attempt succeeded.
         is_plain: it is the model as it was imported.
+        kernels: what was done to its kernels; None if nothing was to be done.
     """
 
     bytecode: Path
@@ -57,6 +59,7 @@ class Built:
     statistics: CompileStatistics
     fallbacks: tuple[Fallback, ...]
     is_plain: bool
+    kernels: KernelStage | None
 
 
 def levels_of(options: CompileOptions) -> tuple[str, ...]:
@@ -70,6 +73,7 @@ def compile_with_fallbacks(
     target: Target,
     options: CompileOptions,
     output: Path,
+    kernels: KernelStage | None = None,
 ) -> Built:
     """Compiles a lowered module, or what is left of it after giving up what fails.
 
@@ -78,11 +82,12 @@ def compile_with_fallbacks(
             forms of it are written beside it.
         plain: writes the model as it was imported to a file.
         output: where the compiled module goes.
+        kernels: rewrites the kernels that iree-compile makes.
 
     Raises:
         CompileError: no attempt succeeded; tells of the last.
     """
-    return _Run(bytecode, plain, target, options, output).run()
+    return _Run(bytecode, plain, target, options, output, kernels).run()
 
 
 class _Run:
@@ -95,8 +100,10 @@ class _Run:
         target: Target,
         options: CompileOptions,
         output: Path,
+        kernels: KernelStage | None,
     ) -> None:
         self._bytecode, self._plain, self._output = bytecode, plain, output
+        self._kernels = kernels
         self._target, self._options = target, options
         self._levels = levels_of(options)
         self._reserve_s = options.timeout_s * _RESERVE
@@ -109,10 +116,19 @@ class _Run:
         while isinstance(outcome := self._compile(source, attempt), CompileError):
             attempt = self._next(attempt, source, outcome)
             source = self._source(attempt, outcome)
+        if self._kernels is not None and self._kernels.failure is not None:
+            reason = self._kernels.failure
+            self._fallbacks.append(Fallback("buffers_only", (), attempt.level, reason))
         for step in self._fallbacks:
             logger.warning("%s, because %s", step, step.reason)
-        is_plain = attempt.lowering == "plain"
-        return Built(source, attempt.level, outcome, tuple(self._fallbacks), is_plain)
+        return Built(
+            bytecode=source,
+            level=attempt.level,
+            statistics=outcome,
+            fallbacks=tuple(self._fallbacks),
+            is_plain=attempt.lowering == "plain",
+            kernels=self._kernels,
+        )
 
     @cached_property
     def _groups(self) -> dict[int, Group]:
@@ -129,6 +145,7 @@ class _Run:
                     timeout_s=self._limit_s(attempt),
                     memory_limit=self._options.memory_limit,
                     output=self._output,
+                    kernels=self._kernels,
                 )
         except CompileError as error:
             return error

@@ -11,7 +11,7 @@ from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.compare import CheckResult, compare
-from smartmem.compiler import ALL_STAGES, CompiledModel, as_target, build
+from smartmem.compiler import TOLD_STAGES, CompiledModel, as_target, build
 from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel, Reference
@@ -69,7 +69,7 @@ def check_model(
         raise InvalidInputError(f"the tolerance {tolerance} is not a number from 0 up")
     options = options or CompileOptions()
     chosen = as_target(target)
-    recorder = StageRecorder(ALL_STAGES, options)
+    recorder = StageRecorder(TOLD_STAGES, options)
     imported = import_stage(model, inputs, options, recorder)
     given = _arrays(imported, arrays if arrays is not None else inputs, seed)
     expected = _run_original(imported, given, options)

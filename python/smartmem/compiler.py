@@ -10,20 +10,27 @@ from torch_mlir import ir
 
 from smartmem.attempts import compile_with_fallbacks
 from smartmem.backend.iree import CompileStatistics
+from smartmem.backend.storage import image_pass
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
+from smartmem.files import scratch_folder
 from smartmem.inspection import compiled_kernels
+from smartmem.kernel_file import compile_kernels
+from smartmem.kernel_stage import KernelStage
 from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
-from smartmem.passes import PassContext
+from smartmem.passes import KERNEL_STAGE, PassContext
 from smartmem.recorder import StageRecorder, peak_memory
 from smartmem.report import Report
 from smartmem.stages import IR_STAGES, first_stage, import_stage, run_stages
 from smartmem.tensor_spec import TensorSpec
 
 BUILD = "vmfb"
-ALL_STAGES = (*IR_STAGES, BUILD)
+IMAGES = KERNEL_STAGE[0]
+ALL_STAGES = (*IR_STAGES, IMAGES, BUILD)
+TOLD_STAGES = (*IR_STAGES, BUILD)
+"""Those whose beginning is told: what is done to kernels is done within the last."""
 
 
 class CompiledModel(Executable):
@@ -92,8 +99,13 @@ def compile(
         ToolMissingError: an optional package is needed; the message says which.
     """
     options = options or CompileOptions()
-    chosen = as_target(target)  # an unknown target is reported before the long import
-    recorder = StageRecorder(ALL_STAGES, options)
+    chosen = as_target(target)  # what is unknown is reported before the long import
+    kernel_stage(chosen, options)
+    recorder = StageRecorder(TOLD_STAGES, options)
+    if first_stage(model) == IMAGES:
+        folder = scratch_folder()
+        report = compile_kernels(Path(model), chosen, options, module_path(folder), recorder)
+        return CompiledModel(folder, chosen, report, {})
     job = Job(model, inputs, chosen, options)
     # The imported model, with all parameters, is garbage once it is lowered.
     lowered = lower(import_stage(model, inputs, options, recorder), job, recorder)
@@ -124,6 +136,8 @@ def module_at(
             f"there is no stage '{stage}'; use one of {', '.join(IR_STAGES)}"
         )
     after = first_stage(model)
+    if after == IMAGES:
+        raise InvalidInputError(f"{model} holds kernels, which come after {stage}")
     if IR_STAGES.index(stage) < IR_STAGES.index(after):
         raise InvalidInputError(f"{model} holds stage {after}, which comes after {stage}")
     options = options or CompileOptions()
@@ -152,14 +166,18 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
     """
     target, options = lowered.job.target, lowered.job.options
     output = module_path(lowered.folder)
+    kernels = kernel_stage(target, options)
     with recorder.stage(BUILD, "iree-compile"):
         built = compile_with_fallbacks(
-            lowered.bytecode, lowered.save_plain, target, options, output
+            lowered.bytecode, lowered.save_plain, target, options, output, kernels
         )
+    if kernels is not None:
+        recorder.split(IMAGES, "smartmem", kernels.seconds, kernels.text)
     kernel_counts = compiled_kernels(built, target, options)
     for file in output.parent.glob("*.mlirbc"):
         file.unlink()
     recorder.done()
+    context = PassContext() if kernels is None else kernels.context
     report = Report(
         model=lowered.name,
         source=lowered.source,
@@ -176,10 +194,21 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
         kernel_counts=kernel_counts,
         stages=tuple(recorder.records),
         own_peak_bytes=peak_memory(),
-        remarks=() if built.is_plain else lowered.remarks,
+        remarks=(*(() if built.is_plain else lowered.remarks), *context.remarks),
+        bindings=tuple(context.bindings),
         fallbacks=(*lowered.fallbacks, *built.fallbacks),
     )
     return CompiledModel(lowered.folder, target, report, recorder.ir)
+
+
+def kernel_stage(target: Target, options: CompileOptions) -> KernelStage | None:
+    """What is to be done to the kernels; None if they stay what iree-compile makes.
+
+    Raises:
+        TargetError: the options ask for images on a CPU.
+    """
+    pass_ = image_pass(target, options.storage, options.storage_writes)
+    return KernelStage(pass_, options, ALL_STAGES.index(IMAGES)) if pass_ else None
 
 
 def module_path(folder: tempfile.TemporaryDirectory[str]) -> Path:

@@ -8,12 +8,7 @@ from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
-_SEVERITIES = {
-    ir.DiagnosticSeverity.ERROR: "error",
-    ir.DiagnosticSeverity.WARNING: "warning",
-    ir.DiagnosticSeverity.NOTE: "note",
-    ir.DiagnosticSeverity.REMARK: "remark",
-}
+from smartmem.mlir_builds import build_of
 
 
 @dataclass(frozen=True)
@@ -65,6 +60,7 @@ class Diagnostic:
 
 def source_point(location: ir.Location) -> SourcePoint | None:
     """The first file position inside ``location``, or None if it names no file."""
+    ir = build_of(location).ir
     if isinstance(location, ir.FileLineColLoc):
         return SourcePoint(location.filename, location.start_line, location.start_col)
     if isinstance(location, ir.NameLoc):
@@ -100,7 +96,7 @@ def collect_diagnostics(
 
 def _convert(diagnostic: ir.Diagnostic | ir.DiagnosticInfo) -> Diagnostic:
     return Diagnostic(
-        _SEVERITIES[diagnostic.severity],
+        diagnostic.severity.name.lower(),
         diagnostic.message,
         source_point(diagnostic.location),
         tuple(_convert(note) for note in diagnostic.notes),

@@ -20,7 +20,12 @@ from smartmem.backend.regions import Group
 
 Lowering = Literal["grouped", "ungrouped", "plain"]
 Action = Literal[
-    "default_configuration", "ungroup", "ungroup_all", "change_level", "plain_lowering"
+    "default_configuration",
+    "ungroup",
+    "ungroup_all",
+    "change_level",
+    "plain_lowering",
+    "buffers_only",
 ]
 
 MAX_REPAIRS = 6
@@ -36,7 +41,8 @@ class Fallback:
             lost the configuration of code generation. ``ungroup``: IREE groups their
             operations itself. ``ungroup_all``: those of all groups. ``change_level``:
             everything was tried anew at ``level``. ``plain_lowering``: the model was
-            compiled as it was imported, with all its data movement.
+            compiled as it was imported, with all its data movement. ``buffers_only``:
+            kernels access buffers as such, and not through texel buffers and images.
         groups: the numbers of the groups given up; empty where that is all or none.
         level: the optimization level of the attempt that followed; None where a pass had
             failed and nothing was tried yet.
@@ -57,6 +63,7 @@ class Fallback:
             "ungroup_all": "all groups left to IREE",
             "change_level": f"everything anew at {self.level}",
             "plain_lowering": "compiled as imported, without elimination and groups",
+            "buffers_only": "no texel buffers and images",
         }
         return what[self.action]
 

@@ -14,6 +14,8 @@ Progress = Callable[[str, int, int], None]
 
 OPT_LEVELS = ("O0", "O1", "O2", "O3")
 
+STORAGES = ("auto", "buffer", "texel_buffer", "image2d")
+
 
 @dataclass(frozen=True)
 class CompileOptions:
@@ -33,6 +35,14 @@ class CompileOptions:
 
     iree_flags: tuple[str, ...] = ()
     """Further flags for iree-compile, after those of the target."""
+
+    storage: str = "auto"
+    """How kernels read what they only read: buffer, texel_buffer or image2d. auto takes what
+    is best for the target by the table in ``backend/storage.py``. Other than buffers, it
+    takes SmartMem's Vulkan library to run the module."""
+
+    storage_writes: str = "buffer"
+    """How kernels write what they only write: buffer, texel_buffer or image2d."""
 
     # Limits
     timeout_s: float = 600.0
@@ -62,6 +72,10 @@ class CompileOptions:
             raise InvalidInputError(
                 f"optimization level '{self.opt_level}' is unknown; use one of {known}"
             )
+        for name, values in (("storage", STORAGES), ("storage_writes", STORAGES[1:])):
+            if (value := getattr(self, name)) not in values:
+                known = ", ".join(values)
+                raise InvalidInputError(f"{name} '{value}' is unknown; use one of {known}")
         if not self.timeout_s > 0:
             raise InvalidInputError(
                 f"a time limit of {self.timeout_s} s is not positive; give seconds above 0"

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch_mlir import ir
 from torch_mlir.passmanager import ExternalPass, PassManager
 
 from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import PassError, SmartMemError
+from smartmem.mlir_builds import build_of, model_build
 from smartmem.passes import Pass, PassContext
 from smartmem.pipeline_text import (
     MODULE,
@@ -39,6 +41,7 @@ __all__ = [
     "parse_flag",
     "parse_pipeline",
     "run_pipeline",
+    "works_on",
 ]
 
 
@@ -84,7 +87,8 @@ def run_pipeline(
     """Runs ``elements`` in order on ``module``, changing it in place.
 
     Args:
-        module: the module, or another operation when no element is a ``Pass``.
+        module: the module, or another operation when no element is a ``Pass``; in the
+            build of MLIR that ``works_on`` tells.
         context: parameters and remarks, shared by all passes of SmartMem.
         verify_each: verify the IR after each pass.
         timing: print the time of each pass to stderr at the end.
@@ -99,7 +103,7 @@ def run_pipeline(
     operation = module.operation
     run = _Run(elements, context, verify_each, on_diagnostic)
     with operation.context:
-        manager = run.manager(operation.name)
+        manager = run.manager(operation.name, build_of(operation).passmanager.PassManager)
         manager.enable_verifier(verify_each)
         if timing:
             manager.enable_timing()
@@ -120,13 +124,31 @@ def expand_pipeline(elements: Sequence[PipelineElement], anchor: str = MODULE) -
         PassError: an unknown upstream pass or option.
     """
     with ir.Context():
-        return str(_Run(elements, PassContext(), True, None).manager(anchor))
+        run = _Run(elements, PassContext(), True, None)
+        return str(run.manager(anchor, model_build().passmanager.PassManager))
+
+
+def works_on(elements: Sequence[PipelineElement]) -> Literal["model", "kernels"]:
+    """What the passes of SmartMem in ``elements`` take (see ``Pass.works_on``).
+
+    Raises:
+        PassError: some take models and others kernels.
+    """
+    own = [element for element in elements if isinstance(element, Pass)]
+    kernels = [element for element in own if element.works_on == "kernels"]
+    if kernels and len(kernels) < len(own):
+        raise PassError(
+            kernels[0].argument,
+            "works on the kernels that iree-compile makes of a model, and not in one "
+            "pipeline with passes on models",
+        )
+    return "kernels" if kernels else "model"
 
 
 def _succeeds(manager: PassManager, operation: ir.Operation) -> bool:
     try:
         manager.run(operation)
-    except ir.MLIRError:
+    except build_of(operation).ir.MLIRError:
         return False
     return True
 
@@ -155,13 +177,16 @@ class _Run:
         if self._on_diagnostic is not None:
             self._on_diagnostic(diagnostic)
 
-    def manager(self, anchor: str) -> PassManager:
+    def manager(self, anchor: str, make: Callable[[str], PassManager]) -> PassManager:
         """A pass manager for an operation named ``anchor``, in the current context.
+
+        Args:
+            make: the class of pass managers of the operation's build of MLIR.
 
         Raises:
             PassError: an unknown upstream pass or option.
         """
-        manager = PassManager(anchor)
+        manager = make(anchor)
         for index, element in enumerate(self._elements):
             if isinstance(element, str):
                 add_upstream(manager, element)

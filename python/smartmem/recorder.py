@@ -46,6 +46,19 @@ class StageRecorder:
         seconds = time.perf_counter() - start
         self.records.append(StageRecord(name, worker, seconds, None, None))
 
+    def split(self, name: str, worker: Worker, seconds: float, text: str) -> None:
+        """Adds a stage that ran inside of the last one, before it.
+
+        Args:
+            seconds: of the last stage's time.
+            text: the IR after the stage, or nothing.
+        """
+        last = self.records.pop()
+        self.records.append(StageRecord(name, worker, seconds, None, None))
+        self.records.append(replace(last, seconds=max(last.seconds - seconds, 0.0)))
+        if text:
+            self.ir[name] = text
+
     @contextmanager
     def extend(self) -> Iterator[None]:
         """Adds the time of the body to the last stage."""

@@ -19,7 +19,7 @@ from smartmem.backend.kernels import KernelCounts
 from smartmem.fallback import Fallback
 from smartmem.files import write_file
 from smartmem.inventory import Inventory
-from smartmem.passes import Remark
+from smartmem.passes import BindingRecord, Remark
 from smartmem.tensor_spec import TensorSpec
 
 SCHEMA_VERSION = 1
@@ -48,6 +48,23 @@ class StageRecord:
 
 
 @dataclass(frozen=True)
+class StorageAccesses:
+    """Accesses of all kernels through one kind of storage.
+
+    Attributes:
+        storage: ``buffer``, ``texel_buffer`` or ``image2d``.
+        bindings: bindings of that kind.
+        reads: load instructions; a loop's count once.
+        writes: store instructions.
+    """
+
+    storage: str
+    bindings: int
+    reads: int
+    writes: int
+
+
+@dataclass(frozen=True)
 class Report:
     """The report of one compilation.
 
@@ -68,6 +85,7 @@ class Report:
             ``CompileOptions.inspect_kernels``.
         stages: in the order in which they ran.
         own_peak_bytes: largest resident memory of this process so far.
+        bindings: how the kernels access their buffers; empty if all are plain buffers.
         remarks: what the passes did and refused, with reasons.
         fallbacks: what was given up because iree-compile or a pass failed, in order.
     """
@@ -87,6 +105,7 @@ class Report:
     kernel_counts: KernelCounts | None
     stages: tuple[StageRecord, ...]
     own_peak_bytes: int
+    bindings: tuple[BindingRecord, ...]
     remarks: tuple[Remark, ...]
     fallbacks: tuple[Fallback, ...]
 
@@ -121,6 +140,10 @@ class Report:
             "after": _side_json(self.inventory_left, self.kernel_counts),
             "kernels": asdict(self.kernels),
             "movement_kernels": self.movement_kernels,
+            "storage": {
+                "accesses": [asdict(access) for access in self.accesses()],
+                "bindings": [asdict(binding) for binding in self.bindings],
+            },
             "parameter_bytes": self.parameter_bytes,
             "module_bytes": self.module_bytes,
             "stages": [asdict(stage) for stage in self.stages],
@@ -134,6 +157,22 @@ class Report:
             "remarks": [asdict(remark) for remark in self.remarks],
             "fallbacks": [asdict(fallback) for fallback in self.fallbacks],
         }
+
+    def accesses(self) -> tuple[StorageAccesses, ...]:
+        """How many accesses of the kernels go through which kind of storage.
+
+        Empty if all go through buffers, which are not counted then.
+        """
+        kinds = sorted({binding.storage for binding in self.bindings})
+        return tuple(
+            StorageAccesses(
+                storage=kind,
+                bindings=sum(b.storage == kind for b in self.bindings),
+                reads=sum(b.reads for b in self.bindings if b.storage == kind),
+                writes=sum(b.writes for b in self.bindings if b.storage == kind),
+            )
+            for kind in kinds
+        )
 
     def save(self, path: str | Path) -> None:
         """Writes the report as JSON.

@@ -42,6 +42,8 @@ def tables(report: Report) -> Iterator[RenderableType]:
     yield ops_table(report.inventory)
     yield movement_table(report.inventory)
     yield stage_table(report)
+    if report.bindings:
+        yield storage_table(report)
     if report.fallbacks:
         yield fallback_table(report)
     if report.remarks:
@@ -152,6 +154,14 @@ def stage_table(report: Report) -> Table:
         left = _optional(stage.data_movement)
         table.add_row(stage.name, stage.worker, format_seconds(stage.seconds), left)
     table.add_row("all", "", format_seconds(report.seconds()), "")
+    return table
+
+
+def storage_table(report: Report) -> Table:
+    """Reads and writes of the kernels by the kind of storage they go through."""
+    table = new_table("Accesses of the kernels", "through", "bindings", "reads", "writes")
+    for row in report.accesses():
+        table.add_row(row.storage, str(row.bindings), str(row.reads), str(row.writes))
     return table
 
 

@@ -17,7 +17,7 @@ from smartmem.errors import InvalidInputError
 from smartmem.frontend import ImportedModel, import_model
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
-from smartmem.passes import PIPELINE, PassContext
+from smartmem.passes import KERNEL_STAGE, PIPELINE, PassContext
 from smartmem.passes.base import Workgroups
 from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder
@@ -98,11 +98,12 @@ def first_stage(model: Any) -> str:
     """The stage whose IR ``model`` is.
 
     That is ``INPUT`` except for a file ``NN-<stage>.mlirbc`` that ``StageRecorder.keep``
-    wrote, or the same module as ``.mlir``.
+    wrote, the same module as ``.mlir``, or kernels that ``KernelStage`` wrote.
     """
     name = Path(model).name if _is_path(model) else ""
     match = re.fullmatch(r"\d\d-(.+)\.(?:mlir|mlirbc)", name)
-    return match.group(1) if match and match.group(1) in IR_STAGES else INPUT
+    known = (*IR_STAGES, KERNEL_STAGE[0])
+    return match.group(1) if match and match.group(1) in known else INPUT
 
 
 def model_name(model: Any) -> str:

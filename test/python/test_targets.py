@@ -409,3 +409,23 @@ def test_requirements_survive_json():
     for name in ("cpu", "adreno", "vp_android_baseline_2022"):
         needs = resolve_target(name).requirements
         assert DeviceRequirements.from_json(json.loads(json.dumps(needs.to_json()))) == needs
+
+
+@pytest.mark.skipif(not devices.usable_devices(), reason="no Vulkan device")
+def test_device_shows_the_limits_of_images(cli):
+    values = json.loads(cli("device", "--json").stdout)
+    device = devices.usable_devices()[0]
+    assert values["max_texel_buffer_elements"] == device.max_texel_buffer_elements
+    assert values["max_image_dimension_2d"] == device.max_image_dimension_2d
+    assert values["storage"]["reads"] in ("buffer", "texel_buffer")
+    text = cli("device", str(device.index)).stdout
+    assert (
+        f"texels of a texel buffer                 {device.max_texel_buffer_elements}" in text
+    )
+    assert cli("device", "no-such-device").returncode == 1
+
+
+def test_a_target_shows_what_auto_storage_does(cli):
+    text = cli("targets", "adreno").stdout
+    assert "reads through: texel_buffer" in text
+    assert "texels of a texel buffer: 65536" in text

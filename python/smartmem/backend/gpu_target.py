@@ -111,6 +111,12 @@ def requirements_of(attribute: str) -> DeviceRequirements:
     )
 
 
+def architecture_of(attribute: str) -> str:
+    """The architecture's name in a ``#iree_gpu.target`` attribute; empty if it has none."""
+    match = re.search(r'\barch = "([^"]*)"', attribute)
+    return match.group(1) if match else ""
+
+
 def _words(attribute: str, key: str, default: str | None = None) -> list[str]:
     match = re.search(rf"\b{key} = ([\w|]+)", attribute)
     if match is None and default is None:

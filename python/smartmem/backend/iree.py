@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import SOURCE_NAME, ToolRun, run_iree_compile
@@ -29,6 +29,9 @@ _FIRST_ERROR = re.compile(
     r"^(?P<where>.*?):? ?\b(?:error|LLVM ERROR): (?P<what>.*)$", re.MULTILINE
 )
 _MESSAGE_LIMIT = 300
+
+KERNELS = "executable-targets"
+"""The phase of iree-compile behind code generation."""
 
 _USAGE = re.compile(r"[Uu]nknown command line argument|for the --\S+ option:")
 
@@ -80,6 +83,24 @@ class CompileError(BackendError):
         return self.timed_out or self.out_of_memory or self.crashed
 
 
+class KernelRewriter(Protocol):
+    """Changes the kernels of a module behind iree-compile's code generation.
+
+    Attributes:
+        flags: for both runs of iree-compile.
+        failure: why the kernels were not changed, or None.
+    """
+
+    flags: tuple[str, ...]
+    failure: str | None
+
+    def run(self, source: Path, output: Path) -> None:
+        """Writes the module in the file ``source``, changed, to ``output``."""
+
+    def give_up(self, reason: str) -> None:
+        """Told that the changed kernels do not compile."""
+
+
 @dataclass(frozen=True)
 class CompileStatistics:
     """What one compilation produced and cost.
@@ -112,6 +133,7 @@ def compile_bytecode(
     timeout_s: float = 600.0,
     memory_limit: int | None = None,
     output: Path,
+    kernels: KernelRewriter | None = None,
 ) -> CompileStatistics:
     """Compiles an MLIR module and writes the result to ``output``, whole or not at all.
 
@@ -122,27 +144,92 @@ def compile_bytecode(
         timeout_s: wall time after which iree-compile is killed.
         memory_limit: bytes of memory with more of which it is killed; None for four
             fifths of the machine's.
+        kernels: rewrites the kernels between code generation and the end of iree-compile,
+            which then runs twice.
 
     Raises:
         CompileError: iree-compile failed, crashed or ran past a limit.
         InvalidInputError: ``bytecode`` cannot be read or ``output`` cannot be written.
     """
     output = output.resolve()
+    limits = _Limits(timeout_s, memory_limit)
+    flags = target_flags(target, opt_level, extra_flags)
     with _scratch_folder(output) as scratch:
         module, statistics = scratch / "module.vmfb", scratch / "statistics.json"
-        flags = [
-            *target_flags(target, opt_level, extra_flags),
+        first = [
+            *flags,
             "--iree-scheduling-dump-statistics-format=json",
             f"--iree-scheduling-dump-statistics-file={statistics}",
-            "-o",
-            str(module),
         ]
-        run = run_iree_compile(bytecode, flags, timeout_s=timeout_s, memory_limit=memory_limit)
+        if kernels is None:
+            run = limits.run(bytecode, [*first, "-o", str(module)])
+        else:
+            text = scratch / "kernels.mlir"
+            stop = [*first, *kernels.flags, f"--compile-to={KERNELS}", "-o", str(text)]
+            run = limits.run(bytecode, stop)
+            if run.succeeded:
+                run = run.followed_by(_finish(text, module, flags, kernels, limits))
         _check_space(run, output)
         _check(run, bytecode, target, timeout_s)
         result = _statistics(statistics, run)
         _publish(module, output)
     return result
+
+
+def finish_kernels(
+    kernels: Path,
+    target: Target,
+    *,
+    opt_level: str = "O3",
+    extra_flags: Sequence[str] = (),
+    timeout_s: float = 600.0,
+    memory_limit: int | None = None,
+    output: Path,
+) -> ToolRun:
+    """Compiles a module whose kernels are generated to its end; as ``compile_bytecode``.
+
+    Args:
+        kernels: the file of the module, as it is behind the phase ``KERNELS``.
+    """
+    output = output.resolve()
+    flags = target_flags(target, opt_level, extra_flags)
+    with _scratch_folder(output) as scratch:
+        module = scratch / "module.vmfb"
+        end = [*flags, f"--compile-from={KERNELS}", "-o", str(module)]
+        run = _Limits(timeout_s, memory_limit).run(kernels, end)
+        _check_space(run, output)
+        _check(run, kernels, target, timeout_s)
+        _publish(module, output)
+    return run
+
+
+@dataclass
+class _Limits:
+    """What is left of the limits of one compilation."""
+
+    timeout_s: float
+    memory_limit: int | None
+
+    def run(self, source: bytes | Path, flags: Sequence[str]) -> ToolRun:
+        run = run_iree_compile(
+            source, flags, timeout_s=self.timeout_s, memory_limit=self.memory_limit
+        )
+        self.timeout_s = max(self.timeout_s - run.seconds, 0.1)
+        return run
+
+
+def _finish(
+    text: Path, module: Path, flags: Sequence[str], kernels: KernelRewriter, limits: _Limits
+) -> ToolRun:
+    """Rewrites the kernels in ``text`` and compiles to the end; if that fails, without."""
+    end = [*flags, *kernels.flags, f"--compile-from={KERNELS}", "-o", str(module)]
+    rewritten = text.with_name("rewritten.mlir")
+    kernels.run(text, rewritten)
+    run = limits.run(rewritten, end)
+    if run.succeeded or run.timed_out or kernels.failure is not None:
+        return run
+    kernels.give_up(first_error(run))
+    return run.followed_by(limits.run(text, end))
 
 
 def dump_phase(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import ml_dtypes
 import numpy as np
@@ -20,6 +21,9 @@ from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.targets import Target
 from smartmem.parameters import NUMPY_DTYPES
 from smartmem.tensor_spec import TensorSpec
+
+if TYPE_CHECKING:
+    from smartmem.passes import BindingRecord
 
 REFLECTION_KEY = "smartmem.meta"
 SCHEMA_VERSION = 1
@@ -33,6 +37,8 @@ class ModuleMetadata:
         target_name: the target it was compiled for; None for a module of others.
         kind: which driver runs it.
         requirements: what its device must offer; None if unknown.
+        images: accesses of its kernels through texel buffers and images, by storage; empty
+            if all are buffers. Such a module runs with SmartMem's Vulkan library only.
     """
 
     target_name: str | None
@@ -40,6 +46,7 @@ class ModuleMetadata:
     requirements: DeviceRequirements | None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    images: Mapping[str, int] = field(default_factory=dict)
 
 
 def encode_metadata(
@@ -64,6 +71,29 @@ def encode_metadata(
     )
 
 
+def with_images(values: dict[str, Any], bindings: Sequence[BindingRecord]) -> dict[str, Any]:
+    """The values that ``encode_metadata`` wrote, with the images that kernels access.
+
+    The images' sizes become requirements of the device.
+    """
+    images = [record for record in bindings if record.storage != "buffer"]
+    if not images:
+        return values
+    counts: Counter[str] = Counter()
+    for record in images:
+        counts[record.storage] += record.reads + record.writes
+    needs = DeviceRequirements.from_json(values["target"]["requirements"] or {})
+    texels = [record.texels for record in images if record.storage == "texel_buffer"]
+    sizes = [max(record.rows, record.columns) for record in images if record.rows]
+    needs = replace(
+        needs,
+        max_texel_buffer_elements=max(texels, default=None),
+        max_image_dimension_2d=max(sizes, default=None),
+    )
+    target = {**values["target"], "requirements": needs.to_json()}
+    return {**values, "target": target, "images": dict(sorted(counts.items()))}
+
+
 def decode_metadata(text: str) -> ModuleMetadata:
     """Reads what ``encode_metadata`` wrote.
 
@@ -83,6 +113,7 @@ def decode_metadata(text: str) -> ModuleMetadata:
             requirements=DeviceRequirements.from_json(requirements) if requirements else None,
             inputs=tuple(_spec_from_json(spec) for spec in values["inputs"]),
             outputs=tuple(_spec_from_json(spec) for spec in values["outputs"]),
+            images={str(kind): int(n) for kind, n in values.get("images", {}).items()},
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"a part is missing or misplaced: {error}") from error

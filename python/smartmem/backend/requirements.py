@@ -51,6 +51,8 @@ class DeviceRequirements:
         max_workgroup_size: threads of a workgroup in x, y and z.
         max_workgroup_invocations: threads of a workgroup in all.
         max_workgroup_memory_bytes: shared memory of a workgroup.
+        max_texel_buffer_elements: texels of a texel buffer.
+        max_image_dimension_2d: width or height of a 2D image.
         features: names out of ``VULKAN_FEATURES``.
         cpu_architecture: such as ``x86_64`` or ``aarch64``.
         cpu_features: instruction set extensions, by LLVM's names.
@@ -60,6 +62,8 @@ class DeviceRequirements:
     max_workgroup_size: tuple[int, int, int] | None = None
     max_workgroup_invocations: int | None = None
     max_workgroup_memory_bytes: int | None = None
+    max_texel_buffer_elements: int | None = None
+    max_image_dimension_2d: int | None = None
     features: frozenset[str] = frozenset()
     cpu_architecture: str | None = None
     cpu_features: frozenset[str] = field(default_factory=frozenset)
@@ -71,6 +75,8 @@ class DeviceRequirements:
             "max_workgroup_size": self.max_workgroup_size and [*self.max_workgroup_size],
             "max_workgroup_invocations": self.max_workgroup_invocations,
             "max_workgroup_memory_bytes": self.max_workgroup_memory_bytes,
+            "max_texel_buffer_elements": self.max_texel_buffer_elements,
+            "max_image_dimension_2d": self.max_image_dimension_2d,
             "features": sorted(self.features),
             "cpu_architecture": self.cpu_architecture,
             "cpu_features": sorted(self.cpu_features),
@@ -89,6 +95,8 @@ class DeviceRequirements:
             max_workgroup_size=_triple(values, "max_workgroup_size"),
             max_workgroup_invocations=_integer(values, "max_workgroup_invocations"),
             max_workgroup_memory_bytes=_integer(values, "max_workgroup_memory_bytes"),
+            max_texel_buffer_elements=_integer(values, "max_texel_buffer_elements"),
+            max_image_dimension_2d=_integer(values, "max_image_dimension_2d"),
             features=_names(values, "features"),
             cpu_architecture=_string(values, "cpu_architecture"),
             cpu_features=_names(values, "cpu_features"),

@@ -26,7 +26,12 @@ from typing import Literal
 from smartmem.backend.cpu import cpu_requirements
 from smartmem.backend.device_file import read_device
 from smartmem.backend.devices import probe_vulkan, real_device, select_device
-from smartmem.backend.gpu_target import device_flag, requirements_of, target_attribute
+from smartmem.backend.gpu_target import (
+    architecture_of,
+    device_flag,
+    requirements_of,
+    target_attribute,
+)
 from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.tool import run_iree_compile
 from smartmem.backend.vulkan_device import VulkanDevice
@@ -77,6 +82,7 @@ class Target:
         requirements: what the module asks of its device; None if not asked for yet.
         description: one line for people.
         device: the properties of the device, where the target was built from one.
+        architecture: IREE's name of the GPU's architecture; empty if not asked for yet.
     """
 
     name: str
@@ -85,6 +91,7 @@ class Target:
     requirements: DeviceRequirements | None
     description: str
     device: VulkanDevice | None = None
+    architecture: str = ""
 
 
 def resolve_target(spec: str | Path) -> Target:
@@ -136,6 +143,7 @@ def device_target(device: VulkanDevice, name: str | None = None) -> Target:
         requirements=requirements_of(attribute),
         description=str(device),
         device=device,
+        architecture=architecture_of(attribute),
     )
 
 
@@ -189,7 +197,14 @@ def _named_target(name: str) -> Target:
     if attribute is None:
         raise BackendError(f"iree-compile fails on an empty module for target {name}: {log}")
     description = VULKAN_NAMES.get(name, f"{name}, by IREE's description")
-    return Target(name, "vulkan", flags, requirements_of(attribute), description)
+    return Target(
+        name=name,
+        kind="vulkan",
+        iree_flags=flags,
+        requirements=requirements_of(attribute),
+        description=description,
+        architecture=architecture_of(attribute),
+    )
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -51,6 +51,20 @@ class ToolRun:
     peak_rss_bytes: int
     timed_out: bool
     out_of_memory: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it came to its end without a fault."""
+        return self.returncode == 0 and not (self.timed_out or self.out_of_memory)
+
+    def followed_by(self, later: ToolRun) -> ToolRun:
+        """Both runs as one, with the outcome of the later."""
+        return replace(
+            later,
+            stderr=self.stderr + later.stderr,
+            seconds=self.seconds + later.seconds,
+            peak_rss_bytes=max(self.peak_rss_bytes, later.peak_rss_bytes),
+        )
 
 
 @functools.cache

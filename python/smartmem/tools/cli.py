@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 import smartmem
-from smartmem.tools import cli_compile, cli_demo, cli_info, cli_run, cli_targets
+from smartmem.tools import (
+    cli_bundle,
+    cli_compile,
+    cli_demo,
+    cli_device,
+    cli_info,
+    cli_run,
+    cli_targets,
+)
 from smartmem.tools.cli_console import INTERRUPTED
 
 app = typer.Typer(
@@ -26,6 +34,8 @@ app.command("run")(cli_run.run_command)
 app.command("check")(cli_run.check_command)
 app.command("benchmark")(cli_run.benchmark_command)
 app.command("targets")(cli_targets.targets_command)
+app.command("bundle")(cli_bundle.bundle_command)
+app.command("device")(cli_device.device_command)
 app.command("demo")(cli_demo.demo_command)
 
 

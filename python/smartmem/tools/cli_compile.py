@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +57,7 @@ def compile_command(
 
     Prints wall time and peak memory to stderr.
     """
-    from smartmem.compiler import BUILD
+    from smartmem.compiler import BUILD, IMAGES
     from smartmem.stages import refuse_module
 
     refuse_module(model)
@@ -65,6 +66,9 @@ def compile_command(
     check_output(path, suffix, model)
     if report is not None:
         check_output(report, ".json", model)
+    if emit == IMAGES:
+        _emit_kernels(model, build, messages, path, elide)
+        return
     if emit != BUILD:
         _emit(model, build, messages, path, emit, elide)
         return
@@ -76,13 +80,15 @@ def compile_command(
 
 
 def _suffix(emit: str, output: Path | None) -> str:
-    from smartmem.compiler import ALL_STAGES, BUILD
+    from smartmem.compiler import ALL_STAGES, BUILD, IMAGES
 
     if emit not in ALL_STAGES:
         known = ", ".join(ALL_STAGES)
         raise InvalidInputError(f"cannot emit '{emit}': no such stage; use one of {known}")
     if emit == BUILD:
         return ".vmfb"
+    if emit == IMAGES:  # bytecode of IREE's phase loses constants
+        return ".mlir"
     return ".mlirbc" if output is not None and output.suffix == ".mlirbc" else ".mlir"
 
 
@@ -143,3 +149,33 @@ def _emit(
         text = module_text(module, elide=elide)
         write_file(path, lambda out: out.write(text.encode()))
     note(f"wrote {path}: stage {stage}", messages)
+
+
+def _emit_kernels(
+    model: Path, build: CompileSettings, messages: MessageSettings, path: Path, elide: bool
+) -> None:
+    """Writes the kernels behind the last stage that has IR; it takes a whole compilation."""
+    import smartmem
+    from smartmem.compiler import IMAGES
+    from smartmem.files import copy_file, scratch_folder, write_file
+
+    with stage_progress(messages, model.name) as progress, scratch_folder() as folder:
+        options = replace(build.options(progress), save_temps=Path(folder), keep_ir=elide)
+        compiled = smartmem.compile(model, target=build.target, options=options)
+        saved = next(Path(folder).glob(f"*-{IMAGES}.mlir"), None)
+        if saved is None:
+            raise InvalidInputError(
+                f"kernels for target {build.target} access buffers as such, so there is no "
+                f"stage '{IMAGES}'; choose a storage with --storage"
+            )
+        if elide:
+            text = compiled.ir[IMAGES]
+        elif path == STDOUT:
+            text = saved.read_text()
+        else:
+            copy_file(saved, path)
+    if path == STDOUT:
+        result(text)
+    elif elide:
+        write_file(path, lambda out: out.write(text.encode()))
+    note(f"wrote {path}: stage {IMAGES}", messages)

@@ -50,6 +50,7 @@ def _module_info(path: Path) -> dict[str, Any]:
         "inputs": [str(spec) for spec in metadata.inputs],
         "outputs": [str(spec) for spec in metadata.outputs],
         "requirements": needs.to_json() if needs else None,
+        "images": dict(metadata.images),
         "bytes": path.stat().st_size,
     }
 

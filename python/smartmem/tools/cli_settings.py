@@ -56,6 +56,21 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = None
+    storage: Annotated[
+        str,
+        typer.Option(
+            help="How kernels read what they only read: buffer, texel_buffer, image2d; auto "
+            "takes what is best for the target.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.storage
+    storage_writes: Annotated[
+        str,
+        typer.Option(
+            help="How kernels write what they only write: buffer, texel_buffer, image2d.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.storage_writes
     timeout: Annotated[
         float,
         typer.Option(
@@ -110,6 +125,8 @@ class CompileSettings:
             input_shapes=parse_shapes(self.input_shape or []) or None,
             opt_level=_opt_level(self.opt_level) if self.opt_level else None,
             iree_flags=tuple(self.iree_flag or ()),
+            storage=self.storage,
+            storage_writes=self.storage_writes,
             timeout_s=self.timeout,
             memory_limit=None if self.memory is None else int(self.memory * 1e9),
             save_temps=self.save_temps,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smartmem.errors import TargetError
 from smartmem.tools.cli_console import command, note, result
 from smartmem.tools.cli_settings import MessageSettings
+
+if TYPE_CHECKING:
+    from smartmem.backend.targets import Target
 
 
 @command
@@ -70,6 +73,7 @@ def _show(name: str, as_json: bool) -> None:
         "kind": target.kind,
         "description": target.description,
         "requirements": needs,
+        "storage": _storage(target),
         "iree_flags": [*target.iree_flags],
     }
     if as_json:
@@ -77,8 +81,24 @@ def _show(name: str, as_json: bool) -> None:
         return
     lines = [f"{target.name} ({target.kind}): {target.description}", "needs:"]
     lines += [f"  {key}: {_plain(value)}" for key, value in needs.items()]
+    lines += [f"{key}: {value}" for key, value in _storage(target).items()]
     lines += ["iree-compile flags:", *(f"  {flag}" for flag in target.iree_flags)]
     result("\n".join(lines))
+
+
+def _storage(target: Target) -> dict[str, object]:
+    """What ``--storage=auto`` does on a target; nothing on a CPU."""
+    if target.kind == "cpu":
+        return {}
+    from smartmem.backend.storage import family_of, limits_of
+
+    family, limits = family_of(target), limits_of(target)
+    return {
+        "reads through": family.reads,
+        "because": family.source,
+        "texels of a texel buffer": limits.texel_buffer_elements,
+        "texels in a row or column of an image": limits.image_dimension,
+    }
 
 
 def _plain(value: object) -> str:

@@ -26,6 +26,7 @@ from smartmem.pipelines import (
     PrintOptions,
     expand_pipeline,
     run_pipeline,
+    works_on,
 )
 from smartmem.tools.opt_arguments import PassArguments, parse_arguments
 from smartmem.tools.opt_diagnostics import Reporter, unmet_expectations
@@ -76,6 +77,7 @@ def _run(arguments: argparse.Namespace, passes: PassArguments) -> int:
     if arguments.run_reproducer:
         passes, arguments.verify_each = read_reproducer(source)
         elements = passes.elements(MODULE)
+    arguments.works_on = works_on(elements)
     expanded = expand_pipeline(elements)
     if arguments.dump_pass_pipeline:
         print(f"Pass Manager with {len(elements)} passes:\n{expanded}", file=sys.stderr)
@@ -124,7 +126,7 @@ def _process(
     part: Source, arguments: argparse.Namespace, passes: PassArguments, reporter: Reporter
 ) -> str | bytes | None:
     """The output for one part of the input, or None when an error has been reported."""
-    context = make_context(arguments.allow_unregistered_dialect)
+    context = make_context(arguments.allow_unregistered_dialect, arguments.works_on)
     try:
         with collect_diagnostics(context, reporter):
             with reporter.stage():
@@ -148,7 +150,7 @@ def _run_passes(
 ) -> None:
     elements = passes.elements(module.operation.name)
     pass_context = _pass_context(arguments.smartmem_target)
-    if any(isinstance(element, Pass) for element in elements):
+    if arguments.works_on == "model" and any(isinstance(e, Pass) for e in elements):
         from smartmem.frontend.mlir import read_resources
 
         pass_context.parameters = read_resources(module)

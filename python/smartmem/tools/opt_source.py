@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from torch_mlir import ir
 
 from smartmem import dialect
 from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import InvalidInputError, VerificationError
+from smartmem.mlir_builds import build_of, kernel_build, model_build
 from smartmem.torch_dialects import load_torch_dialects
 from smartmem.upstream_passes import register_torch_passes
 
@@ -79,8 +81,18 @@ def read_source(path: str) -> Source:
         ) from error
 
 
-def make_context(allow_unregistered: bool = False) -> ir.Context:
-    """A context with all upstream dialects, torch-mlir's, StableHLO and SmartMem's."""
+def make_context(
+    allow_unregistered: bool = False, works_on: Literal["model", "kernels"] = "model"
+) -> ir.Context:
+    """A context with all upstream dialects, torch-mlir's, StableHLO and SmartMem's.
+
+    Args:
+        works_on: ``kernels`` for one of IREE's build of MLIR, with IREE's dialects.
+    """
+    if works_on == "kernels":
+        context = kernel_build().ir.Context()
+        context.allow_unregistered_dialects = allow_unregistered
+        return context
     from torch_mlir._mlir_libs import _stablehlo
 
     register_torch_passes()
@@ -104,6 +116,7 @@ def parse_source(
     Raises:
         InvalidInputError: the IR is broken; MLIR's diagnostics say where.
     """
+    ir = build_of(context).ir
     try:
         if isinstance(source.content, bytes):
             return ir.Module.parse(source.content, context)
@@ -120,10 +133,13 @@ def parse_source(
 
 
 def _rename_locations(root: ir.Operation, name: str) -> None:
+    build = build_of(root).ir
+
     def renamed(location: ir.Location) -> ir.Location:
-        if not isinstance(location, ir.FileLineColLoc) or location.filename != _PARSER_NAME:
+        is_file = isinstance(location, build.FileLineColLoc)
+        if not is_file or location.filename != _PARSER_NAME:
             return location
-        return ir.Location.file(name, location.start_line, location.start_col)
+        return build.Location.file(name, location.start_line, location.start_col)
 
     def visit(operation: ir.Operation) -> ir.WalkResult:
         operation.location = renamed(operation.location)
@@ -131,7 +147,7 @@ def _rename_locations(root: ir.Operation, name: str) -> None:
             for block in region:
                 for argument in block.arguments:
                     argument.set_location(renamed(argument.location))
-        return ir.WalkResult.ADVANCE
+        return build.WalkResult.ADVANCE
 
     with root.context:
         root.walk(visit)
@@ -151,15 +167,16 @@ def verify_roundtrip(operation: ir.Operation) -> None:
     if is_module:
         forms["bytecode"] = buffer.getvalue()
     allow_unregistered = operation.context.allow_unregistered_dialects
+    works_on: Literal["model", "kernels"] = (
+        "model" if build_of(operation) is model_build() else "kernels"
+    )
     for form, content in forms.items():
-        _compare(form, _reparsed(form, content, is_module, allow_unregistered), expected)
+        # A context of its own: the keys of resources stay what they are.
+        context = make_context(allow_unregistered, works_on)
+        _compare(form, _reparsed(form, content, is_module, context), expected)
 
 
-def _reparsed(
-    form: str, content: str | bytes, is_module: bool, allow_unregistered: bool
-) -> str:
-    # A context of its own: the keys of resources stay what they are.
-    context = make_context(allow_unregistered)
+def _reparsed(form: str, content: str | bytes, is_module: bool, context: ir.Context) -> str:
     found: list[Diagnostic] = []
     with collect_diagnostics(context, found.append):
         try:

@@ -1,0 +1,128 @@
+#include "model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "iree/runtime/api.h"
+#include "signature.h"
+
+struct smartmem_model {
+  iree_runtime_instance_t* instance;
+  iree_runtime_session_t* session;
+};
+
+static _Thread_local char last_error[1024];
+
+const char* smartmem_model_error(void) { return last_error; }
+
+// Keeps the text of a failed status, frees it and returns its code.
+static int report(iree_status_t status) {
+  if (iree_status_is_ok(status)) return 0;
+  int code = (int)iree_status_code(status);
+  iree_host_size_t length = 0;
+  if (!iree_status_format(status, sizeof(last_error), last_error, &length)) {
+    snprintf(last_error, sizeof(last_error), "IREE's status code %d", code);
+  }
+  iree_status_ignore(status);
+  return code;
+}
+
+static iree_status_t open_session(const char* module_path, smartmem_model* model) {
+  iree_runtime_instance_options_t instance_options;
+  iree_runtime_instance_options_initialize(&instance_options);
+  iree_runtime_instance_options_use_all_available_drivers(&instance_options);
+  IREE_RETURN_IF_ERROR(iree_runtime_instance_create(
+      &instance_options, iree_allocator_system(), &model->instance));
+
+  iree_hal_device_t* device = NULL;
+  IREE_RETURN_IF_ERROR(iree_runtime_instance_try_create_default_device(
+      model->instance, iree_make_cstring_view(SMARTMEM_MODEL_DRIVER), &device));
+  iree_runtime_session_options_t session_options;
+  iree_runtime_session_options_initialize(&session_options);
+  iree_status_t status = iree_runtime_session_create_with_device(
+      model->instance, &session_options, device,
+      iree_runtime_instance_host_allocator(model->instance), &model->session);
+  iree_hal_device_release(device);
+  if (!iree_status_is_ok(status)) return status;
+  return iree_runtime_session_append_bytecode_module_from_file(model->session,
+                                                               module_path);
+}
+
+int smartmem_model_open(const char* module_path, const char* library_path,
+                        smartmem_model** model) {
+  *model = NULL;
+  // IREE's Vulkan driver loads the file that this variable names.
+  if (library_path && setenv("IREE_HAL_VULKAN_LIBVULKAN_PATH", library_path, 1)) {
+    return report(iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory"));
+  }
+  smartmem_model* made = calloc(1, sizeof(*made));
+  if (!made) return report(iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory"));
+  int code = report(open_session(module_path, made));
+  if (code) {
+    smartmem_model_close(made);
+  } else {
+    *model = made;
+  }
+  return code;
+}
+
+void smartmem_model_close(smartmem_model* model) {
+  if (!model) return;
+  iree_runtime_session_release(model->session);
+  iree_runtime_instance_release(model->instance);
+  free(model);
+}
+
+static iree_status_t push_input(iree_runtime_session_t* session, iree_runtime_call_t* call,
+                                const smartmem_tensor* tensor, const void* data) {
+  iree_hal_dim_t shape[SMARTMEM_MODEL_MAX_RANK];
+  for (size_t i = 0; i < tensor->rank; ++i) shape[i] = (iree_hal_dim_t)tensor->shape[i];
+  iree_hal_buffer_view_t* view = NULL;
+  IREE_RETURN_IF_ERROR(iree_hal_buffer_view_allocate_buffer_copy(
+      iree_runtime_session_device(session),
+      iree_runtime_session_device_allocator(session), tensor->rank, shape,
+      tensor->element_type, IREE_HAL_ENCODING_TYPE_DENSE_ROW_MAJOR,
+      (iree_hal_buffer_params_t){
+          .type = IREE_HAL_MEMORY_TYPE_DEVICE_LOCAL,
+          .access = IREE_HAL_MEMORY_ACCESS_ALL,
+          .usage = IREE_HAL_BUFFER_USAGE_DEFAULT,
+      },
+      iree_make_const_byte_span(data, tensor->bytes), &view));
+  iree_status_t status = iree_runtime_call_inputs_push_back_buffer_view(call, view);
+  iree_hal_buffer_view_release(view);
+  return status;
+}
+
+static iree_status_t pop_output(iree_runtime_session_t* session, iree_runtime_call_t* call,
+                                const smartmem_tensor* tensor, void* data) {
+  iree_hal_buffer_view_t* view = NULL;
+  IREE_RETURN_IF_ERROR(iree_runtime_call_outputs_pop_front_buffer_view(call, &view));
+  iree_status_t status = iree_hal_device_transfer_d2h(
+      iree_runtime_session_device(session), iree_hal_buffer_view_buffer(view), 0, data,
+      tensor->bytes, IREE_HAL_TRANSFER_BUFFER_FLAG_DEFAULT, iree_infinite_timeout());
+  iree_hal_buffer_view_release(view);
+  return status;
+}
+
+static iree_status_t run(iree_runtime_session_t* session, iree_runtime_call_t* call,
+                         const void* const* inputs, void* const* outputs) {
+  for (size_t i = 0; i < SMARTMEM_MODEL_INPUTS; ++i) {
+    IREE_RETURN_IF_ERROR(push_input(session, call, &smartmem_model_inputs[i], inputs[i]));
+  }
+  IREE_RETURN_IF_ERROR(iree_runtime_call_invoke(call, /*flags=*/0));
+  for (size_t i = 0; i < SMARTMEM_MODEL_OUTPUTS; ++i) {
+    IREE_RETURN_IF_ERROR(pop_output(session, call, &smartmem_model_outputs[i], outputs[i]));
+  }
+  return iree_ok_status();
+}
+
+int smartmem_model_run(smartmem_model* model, const void* const* inputs,
+                       void* const* outputs) {
+  iree_runtime_call_t call;
+  int code = report(iree_runtime_call_initialize_by_name(
+      model->session, iree_make_cstring_view(SMARTMEM_MODEL_FUNCTION), &call));
+  if (code) return code;
+  code = report(run(model->session, &call, inputs, outputs));
+  iree_runtime_call_deinitialize(&call);
+  return code;
+}
