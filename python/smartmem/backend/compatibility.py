@@ -29,14 +29,10 @@ def _limit_mismatches(needs: DeviceRequirements, device: VulkanDevice) -> list[s
     limits = [
         ("threads in a workgroup", needs.max_workgroup_invocations),
         ("bytes of workgroup memory", needs.max_workgroup_memory_bytes),
-        ("texels in a texel buffer", needs.max_texel_buffer_elements),
-        ("texels in a row or column of an image", needs.max_image_dimension_2d),
     ]
     offered = [
         device.max_workgroup_invocations,
         device.max_workgroup_memory_bytes,
-        device.max_texel_buffer_elements,
-        device.max_image_dimension_2d,
     ]
     for axis, size in zip("xyz", needs.max_workgroup_size or (), strict=False):
         limits.append((f"threads in {axis}", size))

@@ -51,8 +51,9 @@ class DeviceRequirements:
         max_workgroup_size: threads of a workgroup in x, y and z.
         max_workgroup_invocations: threads of a workgroup in all.
         max_workgroup_memory_bytes: shared memory of a workgroup.
-        max_texel_buffer_elements: texels of a texel buffer.
-        max_image_dimension_2d: width or height of a 2D image.
+        max_texel_buffer_elements: texels of the largest texel buffer. On a device with
+            less, the Vulkan library reads the buffer as it is: no reason to refuse it.
+        max_image_dimension_2d: width or height of the largest 2D image; likewise.
         features: names out of ``VULKAN_FEATURES``.
         cpu_architecture: such as ``x86_64`` or ``aarch64``.
         cpu_features: instruction set extensions, by LLVM's names.
