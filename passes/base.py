@@ -9,6 +9,7 @@ from torch_mlir import ir
 
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
+from smartmem.vectors import AVX512, SPIRV, Vectors
 
 REGION = "flow.dispatch.region"
 """IREE's operation around what becomes one kernel."""
@@ -42,16 +43,23 @@ class PassContext:
         remarks: decisions, for the report.
         shared_memory: bytes that a workgroup of the target can share; None: it has none,
             as a CPU, or no target was named.
+        cpu_vectors: the vector registers of a target without shared memory.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
     remarks: list[Remark] = field(default_factory=list)
     shared_memory: int | None = None
+    cpu_vectors: Vectors = AVX512
+
+    @property
+    def vectors(self) -> Vectors:
+        """The target's vectors: those of the CPU, or SPIR-V's four elements."""
+        return self.cpu_vectors if self.shared_memory is None else SPIRV
 
     @property
     def lanes(self) -> int:
-        """Elements of 32 bits in the longest vector: AVX-512's, or SPIR-V's four."""
-        return 16 if self.shared_memory is None else 4
+        """Elements of 32 bits in the longest vector."""
+        return self.vectors.lanes
 
     def remark(self, argument: str, op: ir.Operation, applied: bool, reason: str) -> None:
         """Adds a remark about ``op`` to the report."""

@@ -28,6 +28,7 @@ from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import TileSizes, joint_tiles, pooled_tiles, row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.vectors import Vectors
 
 ATTRIBUTE = "compilation_info"
 
@@ -55,7 +56,7 @@ class ConfigureKernels(Pass):
             computing = [op for op in inside if op.name in _COMPUTING]
             if not computing:
                 continue
-            found = _tiles(computing, context.lanes)
+            found = _tiles(computing, context.vectors)
             if isinstance(found, Refusal):
                 context.remark(self.argument, computing[-1], False, found.reason)
                 continue
@@ -67,19 +68,19 @@ class ConfigureKernels(Pass):
 
 
 def _tiles(
-    computing: Sequence[ir.Operation], lanes: int
+    computing: Sequence[ir.Operation], vectors: Vectors
 ) -> dict[ir.Operation, TileSizes] | Refusal:
     """The tiles of what does most of a kernel's work; the last one's are the kernel's."""
     roots = [op for op in computing if _multiplies_or_slides(op)]
     if not roots:
-        rows = row_tiles(computing, lanes)
+        rows = row_tiles(computing, vectors.lanes)
         return rows if isinstance(rows, Refusal) else {computing[-1]: rows}
     nests = [nest for op in computing if (nest := loop_nest(op)) is not None]
     if not any(nest.reductions for nest in nests) and not all(n.keeps_order for n in nests):
         # iree-compile 3.13 fails: it distributes by the last operation.
         return Refusal("what is behind it writes in another order")
-    pooled = pooled_tiles(computing, lanes)
-    return joint_tiles(roots, lanes) if isinstance(pooled, Refusal) else pooled
+    pooled = pooled_tiles(computing, vectors)
+    return joint_tiles(roots, vectors) if isinstance(pooled, Refusal) else pooled
 
 
 def _multiplies_or_slides(op: ir.Operation) -> bool:

@@ -24,7 +24,14 @@ from smartmem.options import CompileOptions
 from smartmem.passes import PLAIN, PassContext, Remark
 from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder, save_bytecode
-from smartmem.stages import IR_STAGES, first_stage, model_name, read_model, run_stages
+from smartmem.stages import (
+    IR_STAGES,
+    first_stage,
+    model_name,
+    pass_context,
+    read_model,
+    run_stages,
+)
 from smartmem.tensor_spec import TensorSpec
 
 logger = logging.getLogger(__name__)
@@ -112,7 +119,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
     """
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
-    context = _context(imported, job.target)
+    context = pass_context(imported.parameters, job.target)
     fallbacks: tuple[Fallback, ...] = ()
     try:
         run_stages(imported.module, context, recorder, after=first_stage(job.model))
@@ -120,7 +127,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
         raise
     except Exception as error:  # noqa: BLE001 (also a bug of ours must not stop a user)
         imported = job.read()
-        context = _context(imported, job.target)
+        context = pass_context(imported.parameters, job.target)
         fallbacks = (_without_passes(imported.module, context, recorder, error),)
     lowered = Lowered(
         job,
@@ -138,12 +145,6 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
         place_groups(imported.module.operation)
         save_bytecode(imported.module, lowered.bytecode)
     return lowered
-
-
-def _context(imported: ImportedModel, target: Target) -> PassContext:
-    asked = target.requirements
-    shared_memory = None if asked is None else asked.max_workgroup_memory_bytes
-    return PassContext(imported.parameters, shared_memory=shared_memory)
 
 
 def _without_passes(

@@ -11,9 +11,11 @@ from typing import Any
 
 from torch_mlir import ir
 
+from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
 from smartmem.frontend import ImportedModel, import_model
 from smartmem.options import CompileOptions
+from smartmem.parameters import Parameters
 from smartmem.passes import PIPELINE, PassContext
 from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder
@@ -42,6 +44,13 @@ def read_model(model: Any, inputs: Any, options: CompileOptions) -> ImportedMode
         input_format=options.input_format,
         input_shapes=options.input_shapes,
     )
+
+
+def pass_context(parameters: Parameters, target: Target) -> PassContext:
+    """What the passes are given to compile for ``target``."""
+    asked = target.requirements
+    shared_memory = None if asked is None else asked.max_workgroup_memory_bytes
+    return PassContext(parameters, shared_memory=shared_memory, cpu_vectors=target.vectors)
 
 
 def refuse_module(model: Any) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from smartmem.backend.cpu import cpu_requirements
+from smartmem.backend.cpu import cpu_requirements, cpu_vectors
 from smartmem.backend.device_file import read_device
 from smartmem.backend.devices import probe_vulkan, real_device, select_device
 from smartmem.backend.gpu_target import device_flag, requirements_of, target_attribute
@@ -31,6 +31,7 @@ from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.tool import run_iree_compile
 from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import BackendError, TargetError
+from smartmem.vectors import SPIRV, Vectors
 
 # Every Vulkan device can bind this much as one storage buffer; IREE packs constants into
 # buffers up to the size it is told.
@@ -77,6 +78,7 @@ class Target:
         requirements: what the module asks of its device; None if not asked for yet.
         description: one line for people.
         device: the properties of the device, where the target was built from one.
+        vectors: what its vectors hold.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Target:
     requirements: DeviceRequirements | None
     description: str
     device: VulkanDevice | None = None
+    vectors: Vectors = SPIRV
 
 
 def resolve_target(spec: str | Path) -> Target:
@@ -170,7 +173,8 @@ def _cpu_target(rest: str) -> Target:
             "iree-compile --iree-llvmcpu-list-targets lists what it can"
         )
     requirements = cpu_requirements(attribute)
-    return Target(name, "cpu", flags, requirements, f"{requirements.cpu_architecture} CPU")
+    description = f"{requirements.cpu_architecture} CPU"
+    return Target(name, "cpu", flags, requirements, description, vectors=cpu_vectors(attribute))
 
 
 def _named_flags(name: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from torch_mlir import ir
 from smartmem.diagnostics import collect_diagnostics
 from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import discard_stdout, write_file
+from smartmem.parameters import Parameters
 from smartmem.passes import Pass, PassContext
 from smartmem.pipelines import (
     MODULE,
@@ -146,7 +147,7 @@ def _run_passes(
     reporter: Reporter,
 ) -> None:
     elements = passes.elements(module.operation.name)
-    pass_context = PassContext()
+    pass_context = _pass_context(arguments.smartmem_target)
     if any(isinstance(element, Pass) for element in elements):
         from smartmem.frontend.mlir import read_resources
 
@@ -167,6 +168,15 @@ def _run_passes(
             reporter.remarks(pass_context.remarks)
     if arguments.mlir_pass_pipeline_crash_reproducer:
         Path(arguments.mlir_pass_pipeline_crash_reproducer).unlink()
+
+
+def _pass_context(target: str | None) -> PassContext:
+    if target is None:
+        return PassContext()
+    from smartmem.backend.targets import resolve_target
+    from smartmem.stages import pass_context
+
+    return pass_context(Parameters(), resolve_target(target))
 
 
 def _write_reproducers(
