@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, get_type_hints
+from typing import TYPE_CHECKING, ClassVar, get_type_hints
 
 from torch_mlir import ir
 
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
 from smartmem.vectors import AVX512, SPIRV, Vectors
+
+if TYPE_CHECKING:
+    from smartmem.tuning.table import Table
 
 REGION = "flow.dispatch.region"
 """IREE's operation around what becomes one kernel."""
@@ -44,12 +47,14 @@ class PassContext:
         shared_memory: bytes that a workgroup of the target can share; None: it has none,
             as a CPU, or no target was named.
         cpu_vectors: the vector registers of a target without shared memory.
+        tuning: choices that were measured; None: all are computed.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
     remarks: list[Remark] = field(default_factory=list)
     shared_memory: int | None = None
     cpu_vectors: Vectors = AVX512
+    tuning: Table | None = None
 
     @property
     def vectors(self) -> Vectors:

@@ -112,7 +112,7 @@ def pooled_tiles(
         (part if loop in nest.reductions else block)[loop] = size
         if loop not in nest.reductions:
             workgroup[loop] = tiles[roots[-1]].workgroup[made]
-    if _count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
+    if workgroup_count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
         return Refusal("too few workgroups would have all rows of some columns")
     return {**tiles, total: TileSizes(tuple(workgroup), tuple(block), tuple(part))}
 
@@ -250,7 +250,7 @@ def _workgroup(
             others = math.prod(sizes[d] for d in rows if d != loop and sizes[d])
             parts = max(
                 math.ceil(extent[loop] * others / most),
-                math.ceil(WORKGROUPS / _count(sizes, extent)),
+                math.ceil(WORKGROUPS / workgroup_count(sizes, extent)),
             )
             sizes[loop] = _part(extent[loop], vector[loop], parts)
     return sizes
@@ -265,6 +265,7 @@ def _part(extent: int, block: int, parts: int) -> int:
     return blocks // count * block
 
 
-def _count(workgroup: Sequence[int], extent: Sequence[int]) -> int:
+def workgroup_count(workgroup: Sequence[int], extent: Sequence[int]) -> int:
+    """Number of workgroups of a kernel whose loops have these extents."""
     sizes = zip(workgroup, extent, strict=True)
     return math.prod(math.ceil(n / size) for size, n in sizes if size)

@@ -21,6 +21,7 @@ from smartmem.recorder import StageRecorder, peak_memory
 from smartmem.report import Report
 from smartmem.stages import IR_STAGES, first_stage, import_stage, run_stages
 from smartmem.tensor_spec import TensorSpec
+from smartmem.tuning.shipped import table_for
 
 BUILD = "vmfb"
 ALL_STAGES = (*IR_STAGES, BUILD)
@@ -93,6 +94,7 @@ def compile(
     """
     options = options or CompileOptions()
     chosen = as_target(target)  # an unknown target is reported before the long import
+    table_for(chosen, options.tuning)  # likewise a wrong tuning file
     recorder = StageRecorder(ALL_STAGES, options)
     job = Job(model, inputs, chosen, options)
     # The imported model, with all parameters, is garbage once it is lowered.

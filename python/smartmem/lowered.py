@@ -119,7 +119,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
     """
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
-    context = pass_context(imported.parameters, job.target)
+    context = pass_context(imported.parameters, job.target, job.options)
     fallbacks: tuple[Fallback, ...] = ()
     try:
         run_stages(imported.module, context, recorder, after=first_stage(job.model))
@@ -127,7 +127,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
         raise
     except Exception as error:  # noqa: BLE001 (also a bug of ours must not stop a user)
         imported = job.read()
-        context = pass_context(imported.parameters, job.target)
+        context = pass_context(imported.parameters, job.target, job.options)
         fallbacks = (_without_passes(imported.module, context, recorder, error),)
     lowered = Lowered(
         job,

@@ -34,6 +34,13 @@ class CompileOptions:
     iree_flags: tuple[str, ...] = ()
     """Further flags for iree-compile, after those of the target."""
 
+    tuning: Path | None = None
+    """File of measured tile sizes that ``smartmem tune`` wrote; they win over the shipped
+    ones and those that are computed."""
+
+    shipped_tuning: bool = True
+    """Whether the measured tile sizes that come with SmartMem are used."""
+
     # Limits
     timeout_s: float = 600.0
     """Seconds that iree-compile may take."""

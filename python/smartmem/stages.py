@@ -19,6 +19,7 @@ from smartmem.parameters import Parameters
 from smartmem.passes import PIPELINE, PassContext
 from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder
+from smartmem.tuning.shipped import table_for
 
 INPUT = "input"
 IR_STAGES = (INPUT, *(name for name, _ in PIPELINE))
@@ -46,11 +47,26 @@ def read_model(model: Any, inputs: Any, options: CompileOptions) -> ImportedMode
     )
 
 
-def pass_context(parameters: Parameters, target: Target) -> PassContext:
-    """What the passes are given to compile for ``target``."""
+def pass_context(
+    parameters: Parameters, target: Target, options: CompileOptions | None = None
+) -> PassContext:
+    """What the passes are given to compile for ``target``.
+
+    Args:
+        options: None: only what the target itself says, nothing that was measured.
+
+    Raises:
+        InvalidInputError: the tuning file is none, or one of another machine.
+    """
     asked = target.requirements
-    shared_memory = None if asked is None else asked.max_workgroup_memory_bytes
-    return PassContext(parameters, shared_memory=shared_memory, cpu_vectors=target.vectors)
+    return PassContext(
+        parameters,
+        shared_memory=None if asked is None else asked.max_workgroup_memory_bytes,
+        cpu_vectors=target.vectors,
+        tuning=None
+        if options is None
+        else table_for(target, options.tuning, shipped=options.shipped_tuning),
+    )
 
 
 def refuse_module(model: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import smartmem
-from smartmem.tools import cli_compile, cli_demo, cli_info, cli_run, cli_targets
+from smartmem.tools import cli_compile, cli_demo, cli_info, cli_run, cli_targets, cli_tune
 from smartmem.tools.cli_console import INTERRUPTED
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("info")(cli_info.info_command)
 app.command("run")(cli_run.run_command)
 app.command("check")(cli_run.check_command)
 app.command("benchmark")(cli_run.benchmark_command)
+app.command("tune")(cli_tune.tune_command)
 app.command("targets")(cli_targets.targets_command)
 app.command("demo")(cli_demo.demo_command)
 

@@ -56,6 +56,22 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = None
+    tuning: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measured tile sizes that `smartmem tune` wrote.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = None
+    shipped_tuning: Annotated[
+        bool,
+        typer.Option(
+            "--shipped-tuning/--no-shipped-tuning",
+            help="Use the measured tile sizes that come with SmartMem.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.shipped_tuning
     timeout: Annotated[
         float,
         typer.Option(
@@ -110,6 +126,8 @@ class CompileSettings:
             input_shapes=parse_shapes(self.input_shape or []) or None,
             opt_level=_opt_level(self.opt_level) if self.opt_level else None,
             iree_flags=tuple(self.iree_flag or ()),
+            tuning=self.tuning,
+            shipped_tuning=self.shipped_tuning,
             timeout_s=self.timeout,
             memory_limit=None if self.memory is None else int(self.memory * 1e9),
             save_temps=self.save_temps,
