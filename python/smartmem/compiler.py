@@ -14,6 +14,7 @@ from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
 from smartmem.inspection import compiled_kernels
+from smartmem.layouts import Layouts
 from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
 from smartmem.passes import PassContext
@@ -179,6 +180,7 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
         stages=tuple(recorder.records),
         own_peak_bytes=peak_memory(),
         remarks=() if built.is_plain else lowered.remarks,
+        layouts=Layouts() if built.is_plain else lowered.layouts,
         fallbacks=(*lowered.fallbacks, *built.fallbacks),
     )
     return CompiledModel(lowered.folder, target, report, recorder.ir)
