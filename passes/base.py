@@ -47,6 +47,7 @@ class PassContext:
         shared_memory: bytes that a workgroup of the target can share; None: it has none,
             as a CPU, or no target was named.
         cpu_vectors: the vector registers of a target without shared memory.
+        layout: how the formats of tensors are chosen: "rule", "model" or "search".
         tuning: choices that were measured; None: all are computed.
     """
 
@@ -54,6 +55,7 @@ class PassContext:
     remarks: list[Remark] = field(default_factory=list)
     shared_memory: int | None = None
     cpu_vectors: Vectors = AVX512
+    layout: str = "rule"
     tuning: Table | None = None
 
     @property

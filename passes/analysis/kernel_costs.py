@@ -36,6 +36,10 @@ _BLOCKS = ((7, 1.0), (4, 0.85), (2, 0.6), (1, 0.35))
 # Bytes that a strided load costs for each that it wants: it takes a part of a cache line.
 _LINE = 4
 
+# A sum across rows is left to IREE's tiles: softmax and LayerNorm take 0.40 and 0.32 ms
+# with them, and 0.20 ms where the rows are contiguous and have tiles.
+_ACROSS = 2
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -163,10 +167,18 @@ def efficiency(einsum: Einsum, vectors: Vectors) -> float:
 
 def _weighed(einsum: Einsum, tensors: Sequence[int]) -> float:
     """Bytes, those that are read with a stride as whole cache lines."""
-    weights = [_LINE if einsum.loads(k) == "strided" else 1 for k in range(len(einsum.read))]
+    weights = [_weight(einsum, k) for k in range(len(einsum.read))]
     return einsum.itemsize * sum(
         size * weight for size, weight in zip(tensors, [*weights, 1], strict=True)
     )
+
+
+def _weight(einsum: Einsum, operand: int) -> int:
+    if einsum.loads(operand) == "strided":
+        return _LINE
+    long = [loop for loop in einsum.read[operand] if einsum.domain[loop] > 1]
+    summed = einsum.kind == "sum" and einsum.reductions & set(long)
+    return _ACROSS if summed and long[-1] not in einsum.reductions else 1
 
 
 def _is_known(value: ir.Value) -> bool:

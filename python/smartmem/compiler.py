@@ -132,7 +132,7 @@ def module_at(
     options = options or CompileOptions()
     recorder = StageRecorder(IR_STAGES[: IR_STAGES.index(stage) + 1], options)
     imported = import_stage(model, inputs, options, recorder)
-    context = PassContext(imported.parameters)
+    context = PassContext(imported.parameters, layout=options.layout)
     run_stages(imported.module, context, recorder, after=after, until=stage)
     recorder.done()
     return imported.module

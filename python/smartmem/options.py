@@ -13,6 +13,7 @@ Progress = Callable[[str, int, int], None]
 ``index == count`` and the stage "done" when all are over."""
 
 OPT_LEVELS = ("O0", "O1", "O2", "O3")
+LAYOUTS = ("rule", "model", "search")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class CompileOptions:
 
     iree_flags: tuple[str, ...] = ()
     """Further flags for iree-compile, after those of the target."""
+
+    layout: str = "rule"
+    """How the order of dims of each tensor between kernels is chosen: ``rule`` (what the
+    consumers prefer), ``model`` (each by an analytic cost model) or ``search`` (all together
+    by that model)."""
 
     tuning: Path | None = None
     """File of measured tile sizes that ``smartmem tune`` wrote; they win over the shipped
@@ -68,6 +74,10 @@ class CompileOptions:
             known = ", ".join(OPT_LEVELS)
             raise InvalidInputError(
                 f"optimization level '{self.opt_level}' is unknown; use one of {known}"
+            )
+        if self.layout not in LAYOUTS:
+            raise InvalidInputError(
+                f"layout strategy '{self.layout}' is unknown; use one of {', '.join(LAYOUTS)}"
             )
         if not self.timeout_s > 0:
             raise InvalidInputError(

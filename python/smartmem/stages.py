@@ -63,6 +63,7 @@ def pass_context(
         parameters,
         shared_memory=None if asked is None else asked.max_workgroup_memory_bytes,
         cpu_vectors=target.vectors,
+        layout="rule" if options is None else options.layout,
         tuning=None
         if options is None
         else table_for(target, options.tuning, shipped=options.shipped_tuning),

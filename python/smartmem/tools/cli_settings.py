@@ -56,6 +56,14 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = None
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="How tensors' layouts are chosen: rule (what consumers prefer), model "
+            "(each by a cost model) or search (all together by that model).",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.layout
     tuning: Annotated[
         Path | None,
         typer.Option(
@@ -126,6 +134,7 @@ class CompileSettings:
             input_shapes=parse_shapes(self.input_shape or []) or None,
             opt_level=_opt_level(self.opt_level) if self.opt_level else None,
             iree_flags=tuple(self.iree_flag or ()),
+            layout=self.layout,
             tuning=self.tuning,
             shipped_tuning=self.shipped_tuning,
             timeout_s=self.timeout,
