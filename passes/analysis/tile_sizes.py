@@ -172,9 +172,7 @@ def _loads_vectors(nest: LoopNest, column: int) -> bool:
     return bool(indexed) and all(loops[-1] == column for loops in indexed)
 
 
-def _tiles(
-    nest: LoopNest, written: Sequence[int], vectors: Vectors, beside: int
-) -> TileSizes:
+def _tiles(nest: LoopNest, written: Sequence[int], vectors: Vectors, beside: int) -> TileSizes:
     *rows, column = written
     lanes = vectors.lanes
     extent = nest.domain
