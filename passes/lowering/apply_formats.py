@@ -73,7 +73,7 @@ def _columns_second(
 ) -> list[Operand]:
     """The factors of a product with the one that has the result's columns behind the other.
 
-    Seen with IREE 3.13: 256 x 512 x 196 takes 40 times as long where it is the first.
+    With IREE 3.13, all of MLP-Mixer takes 3.6 times as long where it is the first.
     """
     if not multiplies_and_adds(node) or not written:
         return operands

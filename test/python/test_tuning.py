@@ -25,7 +25,7 @@ from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
 from smartmem.tuning.measure import MARGIN, Bench
 from smartmem.tuning.session import Session
 from smartmem.tuning.shipped import machine_of, shipped_table, table_for
-from smartmem.tuning.table import Machine, Measured, MeasuredFusion, Table, read_table
+from smartmem.tuning.table import Machine, Measured, Table, read_table
 from smartmem.tuning.tune import tune
 from smartmem.vectors import AVX512, Vectors
 
@@ -68,9 +68,7 @@ def cases() -> list[KernelCase]:
 
 
 def test_a_file_keeps_a_table(tmp_path: Path) -> None:
-    fusion = MeasuredFusion(True, 1e-6, 2e-6)
     table = Table(HERE, {KEY: Measured(TILES, 1e-6, 2e-6), "b": Measured(None, 1.0, 1.0)})
-    table.fusions["pair"] = fusion
     table.save(tmp_path / "t.json")
     assert read_table(tmp_path / "t.json", HERE) == table
 
@@ -81,7 +79,7 @@ BROKEN: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda v: v["machine"].pop("vectors"), "no field 'vectors'"),
     (lambda v: v["kernels"][KEY]["tiles"].update(vector=[1]), "are no tile sizes"),
     (lambda v: v["kernels"][KEY]["tiles"].update(vector=[1, 2, -3]), "are no tile sizes"),
-    (lambda v: v.update(fusions=[]), "is no tuning file"),
+    (lambda v: v.update(kernels=[]), "is no tuning file"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Choices that are measured, not computed: tile sizes of kernels, and fusions.
+"""Choices that are measured, not computed: tile sizes of kernels.
 
 ``table`` holds them and their file, ``shipped`` those that come with SmartMem. ``session``
 measures the kernels of a model, with ``kernels`` (what there is to measure), ``candidates``

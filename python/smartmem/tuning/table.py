@@ -63,34 +63,17 @@ class Measured:
     default_seconds: float
 
 
-@dataclass(frozen=True)
-class MeasuredFusion:
-    """Whether two groups of operations are faster as one kernel.
-
-    Attributes:
-        fuse: whether they become one.
-        fused_seconds: of one run as one kernel.
-        apart_seconds: of one run as two, in turn with it.
-    """
-
-    fuse: bool
-    fused_seconds: float
-    apart_seconds: float
-
-
 @dataclass
 class Table:
     """Measured choices of one machine; keys are those of ``kernel_keys``.
 
     Attributes:
         machine: where they were measured.
-        kernels: tile sizes.
-        fusions: pairs that DNNFusion's table leaves to measurement.
+        kernels: what was found for each.
     """
 
     machine: Machine
     kernels: dict[str, Measured] = field(default_factory=dict)
-    fusions: dict[str, MeasuredFusion] = field(default_factory=dict)
 
     def tiles(self, key: str) -> TileSizes | None:
         """The tile sizes to use instead of the computed ones."""
@@ -101,8 +84,7 @@ class Table:
         """This table, and what only ``other`` knows."""
         if other is None:
             return self
-        kernels, fusions = other.kernels | self.kernels, other.fusions | self.fusions
-        return Table(self.machine, kernels, fusions)
+        return Table(self.machine, other.kernels | self.kernels)
 
     def save(self, path: Path) -> None:
         """Writes the table, whole or not at all.
@@ -111,8 +93,7 @@ class Table:
             InvalidInputError: the path cannot be written.
         """
         values = {"schema_version": SCHEMA_VERSION, **asdict(self)}
-        for part in ("kernels", "fusions"):
-            values[part] = dict(sorted(values[part].items()))
+        values["kernels"] = dict(sorted(values["kernels"].items()))
         text = json.dumps(values, indent=1) + "\n"
         write_file(path, lambda out: out.write(text.encode()))
 
@@ -155,8 +136,7 @@ def _parsed(values: Mapping[str, Any]) -> Table:
         raise ValueError(f"schema version {version!r} is not {SCHEMA_VERSION}")
     machine = {**values["machine"], "vectors": Vectors(**values["machine"]["vectors"])}
     kernels = {key: _measured(value) for key, value in values["kernels"].items()}
-    fusions = {key: MeasuredFusion(**value) for key, value in values["fusions"].items()}
-    return Table(Machine(**machine), kernels, fusions)
+    return Table(Machine(**machine), kernels)
 
 
 def _measured(values: Mapping[str, Any]) -> Measured:
