@@ -29,6 +29,7 @@ from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.rewrite_convolutions import RewriteConvolutions
+from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
 from smartmem.passes.unroll_windows import UnrollWindows
 
@@ -57,6 +58,7 @@ PASSES: tuple[type[Pass], ...] = (
     FuseSiblings,
     JoinOperands,
     EliminateViews,
+    SearchFormats,
     PadRows,
     FuseConcats,
     PackWeights,
@@ -86,7 +88,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "eliminated",
         (
             *(_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, JoinOperands),
-            *(EliminateViews, PadRows, FuseConcats),
+            *(EliminateViews, SearchFormats, PadRows, FuseConcats),
         ),
     ),
     ("packed", (PackWeights,)),

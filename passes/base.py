@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal, get_type_hints
+from typing import TYPE_CHECKING, ClassVar, Literal, get_type_hints
 
 from torch_mlir import ir
 
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
+from smartmem.vectors import AVX512, SPIRV, Vectors
+
+if TYPE_CHECKING:
+    from smartmem.tuning.table import Table
 
 REGION = "flow.dispatch.region"
 """IREE's operation around what becomes one kernel."""
@@ -86,6 +90,9 @@ class PassContext:
         shared_memory: bytes that a workgroup of the target can share; None: it has none,
             as a CPU, or no target was named.
         workgroups: what bounds the workgroups of a GPU; None: the target is none.
+        cpu_vectors: the vector registers of a target without shared memory.
+        layout: how the formats of tensors are chosen: "rule", "model" or "search".
+        tuning: choices that were measured; None: all are computed.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -93,11 +100,19 @@ class PassContext:
     bindings: list[BindingRecord] = field(default_factory=list)
     shared_memory: int | None = None
     workgroups: Workgroups | None = None
+    cpu_vectors: Vectors = AVX512
+    layout: str = "rule"
+    tuning: Table | None = None
+
+    @property
+    def vectors(self) -> Vectors:
+        """The target's vectors: those of the CPU, or SPIR-V's four elements."""
+        return self.cpu_vectors if self.shared_memory is None else SPIRV
 
     @property
     def lanes(self) -> int:
-        """Elements of 32 bits in the longest vector: AVX-512's, or SPIR-V's four."""
-        return 16 if self.shared_memory is None else 4
+        """Elements of 32 bits in the longest vector."""
+        return self.vectors.lanes
 
     def remark(self, argument: str, op: ir.Operation, applied: bool, reason: str) -> None:
         """Adds a remark about ``op`` to the report."""

@@ -13,26 +13,37 @@ Rewrites:
 For contractions whose weights lie as vectors are loaded, sums over windows, and row-wise
 kernels: softmax and normalizations. Left to itself the code generator takes blocks that spill or that leave registers unused.
 
+Where a table of measured tile sizes knows the kernel, its sizes are taken instead.
+
 Keeps the other kernels, with a remark, and all of targets other than CPUs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import TileSizes, joint_tiles, pooled_tiles, row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.vectors import Vectors
+
+if TYPE_CHECKING:
+    from smartmem.tuning.table import Table
 
 ATTRIBUTE = "compilation_info"
 
 # Of what a kernel computes beside its root: it shares the root's workgroups.
 BESIDE = "lowering_config"
+
+_LISTS = ("distribution", "vector_common_parallel", "vector_reduction")
 
 _COMPUTING = ("linalg.generic", "linalg.matmul", "linalg.batch_matmul")
 
@@ -51,35 +62,61 @@ class ConfigureKernels(Pass):
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
         for region in (op for op in operations(module) if op.name == REGION):
-            inside = [op.operation for op in region.regions[0].blocks[0].operations]
-            computing = [op for op in inside if op.name in _COMPUTING]
+            computing = computing_operations(region)
             if not computing:
                 continue
-            found = _tiles(computing, context.lanes)
+            found = _tiles(computing, context.vectors)
             if isinstance(found, Refusal):
                 context.remark(self.argument, computing[-1], False, found.reason)
                 continue
             *beside, root = found
-            context.remark(self.argument, root, True, f"tiles: {found[root].workgroup}")
-            root.attributes[ATTRIBUTE] = _compilation_info(found[root], module.context)
+            measured = None if beside else _measured(root, computing, context.tuning)
+            tiles = measured or found[root]
+            how = ", measured" if measured else ""
+            context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
+            root.attributes[ATTRIBUTE] = tiles_attribute(tiles, module.context)
             for op in beside:
                 op.attributes[BESIDE] = ir.Attribute.parse(_config(found[op]), module.context)
 
 
+def computing_operations(region: ir.Operation) -> list[ir.Operation]:
+    """The operations of a kernel that tile sizes can be for, in order."""
+    inside = (op.operation for op in region.regions[0].blocks[0].operations)
+    return [op for op in inside if op.name in _COMPUTING]
+
+
+def root_of(computing: Sequence[ir.Operation]) -> ir.Operation | None:
+    """The operation that does most of a kernel's work, or the last; None if several do."""
+    roots = [op for op in computing if _multiplies_or_slides(op)]
+    if len(roots) > 1 or not computing:
+        return None
+    return roots[0] if roots else computing[-1]
+
+
+def _measured(
+    root: ir.Operation, computing: Sequence[ir.Operation], table: Table | None
+) -> TileSizes | None:
+    """The tile sizes that were measured to be faster than the computed ones."""
+    found = None if table is None else table.tiles(kernel_key(computing, root))
+    nest = loop_nest(root)
+    fits = found is not None and nest is not None and len(found.vector) == len(nest.domain)
+    return found if fits else None
+
+
 def _tiles(
-    computing: Sequence[ir.Operation], lanes: int
+    computing: Sequence[ir.Operation], vectors: Vectors
 ) -> dict[ir.Operation, TileSizes] | Refusal:
     """The tiles of what does most of a kernel's work; the last one's are the kernel's."""
     roots = [op for op in computing if _multiplies_or_slides(op)]
     if not roots:
-        rows = row_tiles(computing, lanes)
+        rows = row_tiles(computing, vectors.lanes)
         return rows if isinstance(rows, Refusal) else {computing[-1]: rows}
     nests = [nest for op in computing if (nest := loop_nest(op)) is not None]
     if not any(nest.reductions for nest in nests) and not all(n.keeps_order for n in nests):
         # iree-compile 3.13 fails: it distributes by the last operation.
         return Refusal("what is behind it writes in another order")
-    pooled = pooled_tiles(computing, lanes)
-    return joint_tiles(roots, lanes) if isinstance(pooled, Refusal) else pooled
+    pooled = pooled_tiles(computing, vectors)
+    return joint_tiles(roots, vectors) if isinstance(pooled, Refusal) else pooled
 
 
 def _multiplies_or_slides(op: ir.Operation) -> bool:
@@ -87,7 +124,16 @@ def _multiplies_or_slides(op: ir.Operation) -> bool:
     return nest is not None and (nest.is_contraction or is_window_sum(op))
 
 
-def _compilation_info(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
+def tiles_of(attribute: ir.Attribute) -> TileSizes | None:
+    """The tile sizes that ``tiles_attribute`` wrote; None for an attribute of another form."""
+    found = [re.search(rf"\b{name} = \[([\d, ]*)\]", str(attribute)) for name in _LISTS]
+    parts = [tuple(map(int, match[1].split(","))) for match in found if match]
+    return TileSizes(*parts) if len(parts) == len(_LISTS) else None
+
+
+def tiles_attribute(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
+    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects."""
+    context.allow_unregistered_dialects = True
     workgroup = f"distribution = {_list(tiles.workgroup)}, "
     pipeline = "<pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>"
     return ir.Attribute.parse(

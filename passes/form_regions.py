@@ -90,7 +90,7 @@ class FormRegions(Pass):
         copy_lookups(block)
         spirv = self.spirv or context.shared_memory is not None
         # SPIR-V kernels have one configuration: two contractions would not be tiled alike.
-        joint = None if spirv else functools.partial(share_results, lanes=context.lanes)
+        joint = None if spirv else functools.partial(share_results, vectors=context.vectors)
         plan = fusion_plan(block, refuse_fusion, joint)
         self._remark(plan, context)
         for group in plan.groups:

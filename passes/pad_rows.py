@@ -46,7 +46,7 @@ class PadRows(Pass):
     ) -> list[tuple[ir.Operation, RowPadding | Refusal]]:
         """The layers whose rows do not fit."""
         layers = [
-            (op, row_padding(op, context.lanes, context.parameters))
+            (op, row_padding(op, context.vectors, context.parameters))
             for op in operations(module)
         ]
         return [(op, found) for op, found in layers if found is not None]

@@ -20,6 +20,7 @@ from smartmem.passes.analysis.fusion_plan import Group
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import joint_tiles, pooled_tiles
+from smartmem.vectors import Vectors
 
 COMBINED = "both sums are combined at once: a block of results takes up one after the other"
 
@@ -30,14 +31,14 @@ POOLED = "a workgroup has all the rows that are summed up: it need not store the
 _MOST_ROWS = 256
 
 
-def share_results(producer: Group, consumer: Group, lanes: int) -> str | None:
+def share_results(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     """Why two many-to-many operators are one kernel nevertheless; None: they are not."""
-    return _combines_contractions(producer, consumer, lanes) or _pools(
-        producer, consumer, lanes
+    return _combines_contractions(producer, consumer, vectors) or _pools(
+        producer, consumer, vectors
     )
 
 
-def _pools(producer: Group, consumer: Group, lanes: int) -> str | None:
+def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     """``POOLED`` if ``consumer`` ends with a sum over all rows of a contraction."""
     total = consumer.operations[-1]
     nest = loop_nest(total)
@@ -48,10 +49,10 @@ def _pools(producer: Group, consumer: Group, lanes: int) -> str | None:
     kernel = [*producer.operations, *consumer.operations]
     if len(list(producer.result.uses)) != 1 or producer.result not in list(total.operands):
         return None  # a reshape lies between: the loops differ
-    return None if isinstance(pooled_tiles(kernel, lanes), Refusal) else POOLED
+    return None if isinstance(pooled_tiles(kernel, vectors), Refusal) else POOLED
 
 
-def _combines_contractions(producer: Group, consumer: Group, lanes: int) -> str | None:
+def _combines_contractions(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     """``COMBINED`` if the end of ``consumer`` reads a contraction's result beside its own."""
     *ends, contraction = reversed(producer.operations)
     others = [op for op in consumer.operations if _is_contraction(op)]
@@ -60,7 +61,7 @@ def _combines_contractions(producer: Group, consumer: Group, lanes: int) -> str 
     (other,) = others
     if contraction.results[0].type != other.results[0].type:
         return None
-    if isinstance(joint_tiles((contraction, other), lanes), Refusal):
+    if isinstance(joint_tiles((contraction, other), vectors), Refusal):
         return None
     uses = list(contraction.results[0].uses)
     reader = uses[0].owner.operation

@@ -7,6 +7,7 @@ the channels are innermost, so that the sigmoid stays and is computed for every 
 
 from __future__ import annotations
 
+from smartmem.passes.analysis.accesses import is_row_wise
 from smartmem.passes.analysis.bodies import Body
 from smartmem.passes.analysis.expressions import ARGUMENT, Node, arguments, reachable
 from smartmem.passes.analysis.movement import Refusal
@@ -47,6 +48,8 @@ def _ends(body: Body, part: Node, number: int) -> bool:
     producer = origin(value)
     if producer is None or not producer.name.startswith("linalg."):
         return False
+    if is_row_wise(producer):
+        return False  # a normalization is one kernel, whichever of its loops is innermost
     alone = [op for op in readers(producer.results[0]) if op != body.op]
     uses = sum(node.kind == ARGUMENT and node.number == number for node in _outside(body, part))
     return not alone and not uses and body.operands[number].size == body.extent(part)

@@ -19,8 +19,9 @@ from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
-from smartmem.passes.analysis.tile_sizes import ROWS, block_rows
+from smartmem.passes.analysis.tile_sizes import block_rows
 from smartmem.passes.analysis.windows import loops_of
+from smartmem.vectors import Vectors
 
 # More work than this part would be lost on rows that nobody reads.
 _MOST = 0.08
@@ -71,18 +72,19 @@ class RowPadding:
         return tuple(self.new if d in longer else n for d, n in enumerate(shape_of(value)))
 
 
-def fitting_rows(rows: int, lanes: int) -> int | None:
+def fitting_rows(rows: int, vectors: Vectors) -> int | None:
     """The number of rows to compute instead of ``rows``; None if they are well as they are."""
-    if rows < _FEWEST_ROWS or block_rows(rows, ROWS) >= _FEW:
+    highest = vectors.block_rows
+    if rows < _FEWEST_ROWS or block_rows(rows, highest) >= _FEW:
         return None
     most = int(rows * (1 + _MOST))
-    fitting = [n for n in range(rows, most + 1) if block_rows(n, ROWS) > ROWS // 2]
-    vectors = [n for n in fitting if n % lanes == 0]
-    return next(iter(vectors or fitting), None)
+    fitting = [n for n in range(rows, most + 1) if block_rows(n, highest) > highest // 2]
+    even = [n for n in fitting if n % vectors.lanes == 0]
+    return next(iter(even or fitting), None)
 
 
 def row_padding(
-    op: ir.Operation, lanes: int, parameters: Parameters
+    op: ir.Operation, vectors: Vectors, parameters: Parameters
 ) -> RowPadding | Refusal | None:
     """How the rows of a linear layer can be padded; None if there is no need."""
     layer = linear_layer(op)
@@ -93,7 +95,7 @@ def row_padding(
     if len(rows) != 1:
         return None
     old = nest.domain[rows[0]]
-    new = fitting_rows(old, lanes)
+    new = fitting_rows(old, vectors)
     if new is None:
         return None
     return _Search(RowPadding(old, new), parameters).run(op, rows[0])

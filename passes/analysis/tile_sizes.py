@@ -17,13 +17,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
-
-# Rows of a block of results, with one or two vectors each: 28 of 32 registers are results,
-# the others hold weights and scalars. More rows do not help: each needs a scalar of its own.
-ROWS = 14
-
-# Rows and features of a block where both operands are read as vectors along the columns.
-SQUARE = 4
+from smartmem.vectors import Vectors
 
 # Columns of the result in one workgroup, where they are not packed.
 COLUMNS = 64
@@ -57,7 +51,7 @@ class TileSizes:
     reduction: tuple[int, ...]
 
 
-def tile_sizes(op: ir.Operation, lanes: int, beside: int = 0) -> TileSizes | Refusal:
+def tile_sizes(op: ir.Operation, vectors: Vectors, beside: int = 0) -> TileSizes | Refusal:
     """The tile sizes of ``op``, the operation of a kernel that does most of its work.
 
     Args:
@@ -69,15 +63,15 @@ def tile_sizes(op: ir.Operation, lanes: int, beside: int = 0) -> TileSizes | Ref
     if not is_window_sum(op) and not nest.is_contraction:
         return Refusal("it neither multiplies and adds, nor sums over a window")
     written = nest.loops_of(len(nest.accesses) - 1)
-    if len(written) < 2 or nest.domain[written[-1]] < lanes:
+    if len(written) < 2 or nest.domain[written[-1]] < vectors.lanes:
         return Refusal("its result is narrower than a vector")
     if not _loads_vectors(nest, written[-1]):
         return Refusal("its innermost loop is not innermost in what it reads")
-    return _tiles(nest, written, lanes, beside)
+    return _tiles(nest, written, vectors, beside)
 
 
 def joint_tiles(
-    roots: Sequence[ir.Operation], lanes: int
+    roots: Sequence[ir.Operation], vectors: Vectors
 ) -> dict[ir.Operation, TileSizes] | Refusal:
     """The tile sizes of operations whose sums one kernel takes up in turn.
 
@@ -87,7 +81,7 @@ def joint_tiles(
     blocks = set()
     for op in roots:
         beside = sum(_summed(other) for other in roots if other != op)
-        tiles, nest = tile_sizes(op, lanes, beside), loop_nest(op)
+        tiles, nest = tile_sizes(op, vectors, beside), loop_nest(op)
         if isinstance(tiles, Refusal) or nest is None:
             return tiles if isinstance(tiles, Refusal) else Refusal("it has no loops")
         found[op] = tiles
@@ -96,7 +90,7 @@ def joint_tiles(
 
 
 def pooled_tiles(
-    kernel: Sequence[ir.Operation], lanes: int
+    kernel: Sequence[ir.Operation], vectors: Vectors
 ) -> dict[ir.Operation, TileSizes] | Refusal:
     """The tile sizes of contractions and of the sum over their rows that ends the kernel.
 
@@ -104,7 +98,7 @@ def pooled_tiles(
     """
     *inside, total = kernel
     roots = [op for op in inside if _contracts(op)]
-    tiles = joint_tiles(roots, lanes) if roots else Refusal("it contracts nothing")
+    tiles = joint_tiles(roots, vectors) if roots else Refusal("it contracts nothing")
     if isinstance(tiles, Refusal):
         return tiles
     nest = loop_nest(total)
@@ -118,7 +112,7 @@ def pooled_tiles(
         (part if loop in nest.reductions else block)[loop] = size
         if loop not in nest.reductions:
             workgroup[loop] = tiles[roots[-1]].workgroup[made]
-    if _count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
+    if workgroup_count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
         return Refusal("too few workgroups would have all rows of some columns")
     return {**tiles, total: TileSizes(tuple(workgroup), tuple(block), tuple(part))}
 
@@ -178,15 +172,18 @@ def _loads_vectors(nest: LoopNest, column: int) -> bool:
     return bool(indexed) and all(loops[-1] == column for loops in indexed)
 
 
-def _tiles(nest: LoopNest, written: Sequence[int], lanes: int, beside: int) -> TileSizes:
+def _tiles(nest: LoopNest, written: Sequence[int], vectors: Vectors, beside: int) -> TileSizes:
     *rows, column = written
+    lanes = vectors.lanes
     extent = nest.domain
     vector = [0] * len(extent)
     for loop in rows:
         vector[loop] = 1
     blocked = _blocked(nest, rows, column)
+    # A square where both operands are read as vectors along the columns.
+    highest = vectors.block_rows if len(blocked) == 1 else vectors.block_side
     for loop in blocked:
-        vector[loop] = block_rows(extent[loop], ROWS if len(blocked) == 1 else SQUARE)
+        vector[loop] = block_rows(extent[loop], highest)
     most = lanes if len(blocked) > 1 else 2 * lanes
     vector[column] = _columns(extent[column], most, lanes)
     if not nest.reductions:
@@ -251,7 +248,7 @@ def _workgroup(
             others = math.prod(sizes[d] for d in rows if d != loop and sizes[d])
             parts = max(
                 math.ceil(extent[loop] * others / most),
-                math.ceil(WORKGROUPS / _count(sizes, extent)),
+                math.ceil(WORKGROUPS / workgroup_count(sizes, extent)),
             )
             sizes[loop] = _part(extent[loop], vector[loop], parts)
     return sizes
@@ -266,6 +263,7 @@ def _part(extent: int, block: int, parts: int) -> int:
     return blocks // count * block
 
 
-def _count(workgroup: Sequence[int], extent: Sequence[int]) -> int:
+def workgroup_count(workgroup: Sequence[int], extent: Sequence[int]) -> int:
+    """Number of workgroups of a kernel whose loops have these extents."""
     sizes = zip(workgroup, extent, strict=True)
     return math.prod(math.ceil(n / size) for size, n in sizes if size)

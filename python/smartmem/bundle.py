@@ -81,7 +81,7 @@ def library_sources() -> Path:
     Raises:
         ToolMissingError: this installation has none.
     """
-    installed = [Path(folder) / "_library" for folder in smartmem.__path__]
+    installed = [Path(folder) / "_library" / "runtime" for folder in smartmem.__path__]
     # In a checkout, the package's files lie in python/smartmem.
     checkout = Path(__file__).resolve().parents[2] / "runtime"
     for folder in (*installed, checkout):

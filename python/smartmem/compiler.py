@@ -18,6 +18,7 @@ from smartmem.files import scratch_folder
 from smartmem.inspection import compiled_kernels
 from smartmem.kernel_file import compile_kernels
 from smartmem.kernel_stage import KernelStage
+from smartmem.layouts import Layouts
 from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
 from smartmem.passes import KERNEL_STAGE, PassContext
@@ -25,6 +26,7 @@ from smartmem.recorder import StageRecorder, peak_memory
 from smartmem.report import Report
 from smartmem.stages import IR_STAGES, first_stage, import_stage, run_stages
 from smartmem.tensor_spec import TensorSpec
+from smartmem.tuning.shipped import table_for
 
 BUILD = "vmfb"
 IMAGES = KERNEL_STAGE[0]
@@ -101,6 +103,7 @@ def compile(
     options = options or CompileOptions()
     chosen = as_target(target)  # what is unknown is reported before the long import
     kernel_stage(chosen, options)
+    table_for(chosen, options.tuning)  # likewise a wrong tuning file
     recorder = StageRecorder(TOLD_STAGES, options)
     if first_stage(model) == IMAGES:
         folder = scratch_folder()
@@ -143,7 +146,7 @@ def module_at(
     options = options or CompileOptions()
     recorder = StageRecorder(IR_STAGES[: IR_STAGES.index(stage) + 1], options)
     imported = import_stage(model, inputs, options, recorder)
-    context = PassContext(imported.parameters)
+    context = PassContext(imported.parameters, layout=options.layout)
     run_stages(imported.module, context, recorder, after=after, until=stage)
     recorder.done()
     return imported.module
@@ -196,6 +199,7 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
         own_peak_bytes=peak_memory(),
         remarks=(*(() if built.is_plain else lowered.remarks), *context.remarks),
         bindings=tuple(context.bindings),
+        layouts=Layouts() if built.is_plain else lowered.layouts,
         fallbacks=(*lowered.fallbacks, *built.fallbacks),
     )
     return CompiledModel(lowered.folder, target, report, recorder.ir)

@@ -13,6 +13,7 @@ from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
 from smartmem.inventory import Inventory
 from smartmem.kernel_stage import RESOURCES
+from smartmem.layouts import Layouts
 from smartmem.mlir_builds import kernel_build
 from smartmem.options import CompileOptions
 from smartmem.passes.analysis.shader_bindings import constant_of, nested
@@ -71,6 +72,7 @@ def compile_kernels(
         own_peak_bytes=peak_memory(),
         bindings=(),
         remarks=(),
+        layouts=Layouts(),
         fallbacks=(),
     )
 

@@ -20,6 +20,7 @@ from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel
 from smartmem.frontend.finish import entry_function
 from smartmem.inspection import imported_kernels
+from smartmem.layouts import Layouts, layouts_of
 from smartmem.options import CompileOptions
 from smartmem.passes import PLAIN, PassContext, Remark
 from smartmem.pipelines import run_pipeline
@@ -69,6 +70,7 @@ class Lowered:
         kernels_before: the kernels that IREE makes of the import; None unless they are to
             be inspected.
         remarks: of all passes.
+        layouts: what they chose; none if a pass failed.
         fallbacks: one, if a pass failed and this is the import itself.
     """
 
@@ -80,6 +82,7 @@ class Lowered:
     parameter_bytes: int
     kernels_before: KernelCounts | None
     remarks: tuple[Remark, ...]
+    layouts: Layouts
     fallbacks: tuple[Fallback, ...]
 
     @property
@@ -119,15 +122,18 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
     """
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
-    context = pass_context(imported.parameters, job.target)
+    context = pass_context(imported.parameters, job.target, job.options)
     fallbacks: tuple[Fallback, ...] = ()
+    weights, layouts = frozenset(imported.parameters), Layouts()
     try:
         run_stages(imported.module, context, recorder, after=first_stage(job.model))
+        with recorder.extend():
+            layouts = layouts_of(imported.module.operation, context, weights)
     except InvalidInputError:  # of a folder for the stages
         raise
     except Exception as error:  # noqa: BLE001 (also a bug of ours must not stop a user)
         imported = job.read()
-        context = pass_context(imported.parameters, job.target)
+        context = pass_context(imported.parameters, job.target, job.options)
         fallbacks = (_without_passes(imported.module, context, recorder, error),)
     lowered = Lowered(
         job,
@@ -138,6 +144,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
         parameter_bytes,
         before,
         tuple(context.remarks),
+        layouts,
         fallbacks,
     )
     with recorder.extend():

@@ -13,6 +13,7 @@ Progress = Callable[[str, int, int], None]
 ``index == count`` and the stage "done" when all are over."""
 
 OPT_LEVELS = ("O0", "O1", "O2", "O3")
+LAYOUTS = ("rule", "model", "search")
 
 STORAGES = ("auto", "buffer", "texel_buffer", "image2d")
 
@@ -43,6 +44,17 @@ class CompileOptions:
 
     storage_writes: str = "buffer"
     """How kernels write what they only write: buffer, texel_buffer or image2d."""
+    layout: str = "rule"
+    """How the order of dims of each tensor between kernels is chosen: ``rule`` (what the
+    consumers prefer), ``model`` (each by an analytic cost model) or ``search`` (all together
+    by that model)."""
+
+    tuning: Path | None = None
+    """File of measured tile sizes that ``smartmem tune`` wrote; they win over the shipped
+    ones and those that are computed."""
+
+    shipped_tuning: bool = True
+    """Whether the measured tile sizes that come with SmartMem are used."""
 
     # Limits
     timeout_s: float = 600.0
@@ -76,6 +88,10 @@ class CompileOptions:
             if (value := getattr(self, name)) not in values:
                 known = ", ".join(values)
                 raise InvalidInputError(f"{name} '{value}' is unknown; use one of {known}")
+        if self.layout not in LAYOUTS:
+            raise InvalidInputError(
+                f"layout strategy '{self.layout}' is unknown; use one of {', '.join(LAYOUTS)}"
+            )
         if not self.timeout_s > 0:
             raise InvalidInputError(
                 f"a time limit of {self.timeout_s} s is not positive; give seconds above 0"

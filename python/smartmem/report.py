@@ -1,8 +1,8 @@
 """What a compilation did: counts, bytes, times and the passes' decisions.
 
 ``Report.to_json`` is for programs: ``schema_version`` grows whenever a field changes
-its meaning or goes away, new fields alone do not change it. ``Report.render`` is for
-people.
+its meaning or goes away, or a part is added that readers look for. ``Report.render`` is
+for people.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from smartmem.backend.kernels import KernelCounts
 from smartmem.fallback import Fallback
 from smartmem.files import write_file
 from smartmem.inventory import Inventory
+from smartmem.layouts import Layouts
 from smartmem.passes import BindingRecord, Remark
 from smartmem.tensor_spec import TensorSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Worker = Literal["import", "smartmem", "iree-compile"]
 
@@ -87,6 +88,8 @@ class Report:
         own_peak_bytes: largest resident memory of this process so far.
         bindings: how the kernels access their buffers; empty if all are plain buffers.
         remarks: what the passes did and refused, with reasons.
+        layouts: of each tensor between kernels and each re-laid weight, and what each
+            kernel costs.
         fallbacks: what was given up because iree-compile or a pass failed, in order.
     """
 
@@ -107,6 +110,7 @@ class Report:
     own_peak_bytes: int
     bindings: tuple[BindingRecord, ...]
     remarks: tuple[Remark, ...]
+    layouts: Layouts
     fallbacks: tuple[Fallback, ...]
 
     def seconds(self, worker: Worker | None = None) -> float:
@@ -155,6 +159,8 @@ class Report:
             },
             "own_peak_bytes": self.own_peak_bytes,
             "remarks": [asdict(remark) for remark in self.remarks],
+            "layouts": [asdict(tensor) for tensor in self.layouts.tensors],
+            "kernel_costs": [asdict(kernel) for kernel in self.layouts.kernels],
             "fallbacks": [asdict(fallback) for fallback in self.fallbacks],
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console, RenderableType
@@ -11,6 +12,7 @@ from rich.table import Table
 from smartmem.backend.kernels import KernelCounts
 from smartmem.dialect import GROUPS, MAPPINGS
 from smartmem.inventory import UNCLASSIFIED, Inventory
+from smartmem.layouts import TensorLayout
 from smartmem.report import Report
 
 WIDTH = 96
@@ -44,6 +46,9 @@ def tables(report: Report) -> Iterator[RenderableType]:
     yield stage_table(report)
     if report.bindings:
         yield storage_table(report)
+    if report.layouts.tensors:
+        yield layout_table(report)
+        yield cost_table(report)
     if report.fallbacks:
         yield fallback_table(report)
     if report.remarks:
@@ -176,6 +181,43 @@ def remark_table(report: Report) -> Table:
         table.add_row(str(count), decision, argument.removeprefix("smartmem-"), reason)
     if rest := rows[DECISIONS:]:
         table.add_row(str(sum(count for _, count in rest)), "", "", "others: see the JSON")
+    return table
+
+
+def layout_table(report: Report) -> Table:
+    """Layouts of tensors, equal ones counted together, the largest first."""
+    table = new_table("Layouts", "count", "kind", "in memory", "loads", "why")
+    for column in table.columns[1:]:
+        column.justify = "left"
+    counted = Counter(
+        (t.kind, t.shape, t.dtype, t.bytes, _loads(t), t.reason) for t in report.layouts.tensors
+    )
+    rows = sorted(counted.items(), key=lambda row: -row[1] * row[0][3])
+    for (kind, shape, dtype, _, loads, reason), count in rows[:DECISIONS]:
+        sizes = "x".join(map(str, (*shape, dtype)))
+        table.add_row(str(count), kind, sizes, loads, reason)
+    if rest := rows[DECISIONS:]:
+        table.add_row(str(sum(count for _, count in rest)), "", "", "", "others: see the JSON")
+    return table
+
+
+def _loads(tensor: TensorLayout) -> str:
+    return ", ".join(dict.fromkeys(read.loads for read in tensor.reads))
+
+
+def cost_table(report: Report) -> Table:
+    """Kernels by what the model predicts, equal ones counted together."""
+    table = new_table("Kernels", "kernel", "count", "bytes", "predicted", "measured")
+    counted = Counter(
+        (k.key or "", k.bytes, k.predicted_s, k.measured_s) for k in report.layouts.kernels
+    )
+    rows = sorted(counted.items(), key=lambda row: -row[1] * row[0][2])
+    for (key, size, predicted, measured), count in rows[:DECISIONS]:
+        seen = "" if measured is None else format_seconds(measured)
+        name = key.partition(";")[0]
+        table.add_row(name, str(count), format_bytes(size), format_seconds(predicted), seen)
+    if rest := rows[DECISIONS:]:
+        table.add_row("others: see the JSON", str(sum(count for _, count in rest)), "", "", "")
     return table
 
 

@@ -21,6 +21,7 @@ from smartmem.passes import KERNEL_STAGE, PIPELINE, PassContext
 from smartmem.passes.base import Workgroups
 from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder
+from smartmem.tuning.shipped import table_for
 
 INPUT = "input"
 IR_STAGES = (INPUT, *(name for name, _ in PIPELINE))
@@ -48,15 +49,27 @@ def read_model(model: Any, inputs: Any, options: CompileOptions) -> ImportedMode
     )
 
 
-def pass_context(parameters: Parameters, target: Target) -> PassContext:
-    """What the passes are given to compile for ``target``."""
+def pass_context(
+    parameters: Parameters, target: Target, options: CompileOptions | None = None
+) -> PassContext:
+    """What the passes are given to compile for ``target``.
+
+    Args:
+        options: None: only what the target itself says, nothing that was measured.
+
+    Raises:
+        InvalidInputError: the tuning file is none, or one of another machine.
+    """
     asked = target.requirements
-    if asked is None:
-        return PassContext(parameters)
     return PassContext(
         parameters,
-        shared_memory=asked.max_workgroup_memory_bytes,
-        workgroups=_workgroups(asked),
+        shared_memory=None if asked is None else asked.max_workgroup_memory_bytes,
+        workgroups=None if asked is None else _workgroups(asked),
+        cpu_vectors=target.vectors,
+        layout="rule" if options is None else options.layout,
+        tuning=None
+        if options is None
+        else table_for(target, options.tuning, shipped=options.shipped_tuning),
     )
 
 

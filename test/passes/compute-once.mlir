@@ -65,3 +65,28 @@ func.func @keeps_what_would_be_a_kernel_of_its_own(%x: tensor<5x8xf32>, %y: tens
   } -> tensor<5x8xf32>
   return %r : tensor<5x8xf32>
 }
+
+// -----
+// The norm of rows is written transposed, so that rows are innermost: it stays one kernel.
+// CHECK-LABEL: func @keeps_the_parts_of_a_normalization
+// CHECK-COUNT-2: linalg.generic
+// CHECK-NOT: linalg.generic
+func.func @keeps_the_parts_of_a_normalization(%x: tensor<5x8xf32>) -> tensor<8x5xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<5xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<5xf32>) -> tensor<5xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(h, c) -> (h, c)>, affine_map<(h, c) -> (h)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<5x8xf32>) outs(%z : tensor<5xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %m = arith.mulf %a, %a : f32
+    %t = arith.addf %o, %m : f32
+    linalg.yield %t : f32
+  } -> tensor<5xf32>
+  %re = tensor.empty() : tensor<8x5xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(c, h) -> (h, c)>, affine_map<(c, h) -> (h)>, affine_map<(c, h) -> (c, h)>], iterator_types = ["parallel", "parallel"]} ins(%x, %s : tensor<5x8xf32>, tensor<5xf32>) outs(%re : tensor<8x5xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = math.rsqrt %b : f32
+    %t = arith.mulf %a, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<8x5xf32>
+  return %r : tensor<8x5xf32>
+}

@@ -13,6 +13,7 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import attempts
+from smartmem.backend.cpu import host_cpu
 from smartmem.backend.iree import CompileError
 from smartmem.compiler import IR_STAGES, module_at
 from smartmem.errors import BackendError, InvalidInputError, TargetError
@@ -241,3 +242,13 @@ def test_package_exports_what_it_says() -> None:
     assert set(smartmem.__all__) <= set(dir(smartmem))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = smartmem.nothing
+
+
+@pytest.mark.skipif("avx2" not in (host_cpu().features or ()), reason="no AVX2 here")
+def test_a_narrower_cpu_computes_the_same(onnx_file: Path) -> None:
+    expected = attention(onnx.load(onnx_file), TOKENS)
+    for target in ("cpu:x86-64", "cpu:x86-64-v3"):
+        for want, got in zip(
+            expected, smartmem.compile(onnx_file, target=target)(TOKENS), strict=True
+        ):
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)

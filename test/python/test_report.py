@@ -103,7 +103,7 @@ def test_every_operation_is_classified(report: Report) -> None:
 def test_json_has_a_schema_and_the_numbers(report: Report, tmp_path: Path) -> None:
     report.save(tmp_path / "report.json")
     values = json.loads((tmp_path / "report.json").read_text())
-    assert values["schema_version"] == 1
+    assert values["schema_version"] == 2
     assert values["model"] == "attention.onnx" and values["target"] == "cpu"
     assert values["inputs"] == [{"name": "x", "shape": [2, 8, 16], "dtype": "float32"}]
     assert values["parameter_bytes"] >= 16 * 16 * 4
@@ -115,6 +115,10 @@ def test_json_has_a_schema_and_the_numbers(report: Report, tmp_path: Path) -> No
     assert seconds["iree-compile"] > seconds["smartmem"] > 0
     movement = values["data_movement"]
     assert movement["count"] == sum(kind["count"] for kind in movement["kinds"])
+    kinds = {layout["kind"] for layout in values["layouts"]}
+    assert kinds == {"intermediate", "weight"}
+    assert all(layout["reason"] and layout["bytes"] > 0 for layout in values["layouts"])
+    assert all(kernel["predicted_s"] > 0 for kernel in values["kernel_costs"])
     for size in ("own_peak_bytes", "module_bytes"):
         assert values[size] > 1000
     assert values["kernels"]["peak_rss_bytes"] > 1000
@@ -129,7 +133,14 @@ def test_stages_say_how_much_movement_is_left(report: Report) -> None:
 def test_text_holds_every_table_within_its_width(report: Report) -> None:
     text = str(report)
     assert text.startswith("attention.onnx (onnx) for target cpu at O3\n")
-    titles = ["Summary", "Operations by group and mapping type", "Data movement", "Stages"]
+    titles = [
+        "Summary",
+        "Operations by group and mapping type",
+        "Data movement",
+        "Stages",
+        "Layouts",
+        "Kernels",
+    ]
     lines = text.splitlines()
     places = [lines.index(title) for title in titles]
     assert places == sorted(places)

@@ -22,6 +22,7 @@ from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.targets import VULKAN_NAMES, device_target, list_targets, resolve_target
 from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import TargetError
+from smartmem.vectors import AVX512, SPIRV, Vectors
 
 # Not one device but every property a phone's driver reports, in plausible values.
 PHONE = VulkanDevice(
@@ -162,6 +163,20 @@ def test_a_cpu_that_lacks_an_extension():
 def test_the_last_mention_of_a_cpu_feature_counts():
     text = '{cpu_features = "+avx,+avx2,-avx2,+cx16", target_triple = "x86_64-x-y"}'
     assert cpu_requirements(text).cpu_features == {"avx"}
+
+
+@pytest.mark.parametrize(
+    ("name", "vectors"),
+    [
+        ("cpu:x86-64", Vectors(lanes=4, registers=16)),
+        ("cpu:x86-64-v3", Vectors(lanes=8, registers=16)),
+        ("cpu:znver4", AVX512),
+        ("cpu:aarch64-none-linux-android30:cortex-x2", Vectors(lanes=4, registers=32)),
+        ("adreno", SPIRV),
+    ],
+)
+def test_the_vectors_of_a_target(name, vectors):
+    assert resolve_target(name).vectors == vectors
 
 
 def test_iree_reads_a_device_attribute_as_it_was_meant():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smartmem.backend.requirements import DeviceRequirements
+from smartmem.vectors import AVX512, Vectors
 
 _ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
@@ -120,3 +121,17 @@ def cpu_requirements(attribute: str) -> DeviceRequirements:
         cpu_architecture=triple.group(1),
         cpu_features=frozenset(name for name, on in state.items() if on and name in known),
     )
+
+
+def cpu_vectors(attribute: str) -> Vectors:
+    """The vector registers that code for a ``"llvm-cpu"`` target uses.
+
+    AVX-512 and Arm have 32 of them, x86 without it 16.
+
+    Args:
+        attribute: IR that holds the ``#hal.executable.target``, as iree-compile prints it.
+    """
+    size = re.search(r"native_vector_size = (\d+)", attribute)
+    lanes = int(size.group(1)) // 4 if size else 4
+    is_x86 = re.search(r'target_triple = "(x86_64|i\d86)', attribute) is not None
+    return Vectors(lanes, 16 if is_x86 and lanes < AVX512.lanes else 32)

@@ -20,6 +20,10 @@ from smartmem.backend.targets import Target
 
 PHASE = "executable-sources"
 
+WITHOUT_EVALUATION = "--iree-opt-const-eval=false"
+"""The flag that leaves to load time what depends on constants alone: else iree-compile runs
+it, as far as it can, on the machine that compiles."""
+
 # Operations that carry, address or rearrange values. An operation that is not listed
 # counts as arithmetic, so a kernel is called movement only if all of it is understood.
 _MOVEMENT = frozenset(
@@ -148,6 +152,24 @@ def kernels_of(text: str) -> KernelCounts:
         copied = sum(_copied_bytes(c) for c in commands if c.name == "stream.cmd.copy")
         kernels = _kernels([op for op in top if op.name == "hal.executable"], runs)
     return KernelCounts(kernels, names["stream.cmd.copy"], names["stream.cmd.fill"], copied)
+
+
+def load_time_dispatches(text: str) -> int:
+    """Kernel runs when a module is loaded, in IR that ``dump_phase`` returned for ``PHASE``.
+
+    What depends on constants alone is computed there, once: weights that are transposed or
+    packed, for instance. iree-compile does it itself unless ``WITHOUT_EVALUATION``.
+    """
+    with ir.Context() as context, ir.Location.unknown():
+        context.allow_unregistered_dialects = True
+        module = ir.Module.parse(text)
+        top = [op.operation for op in module.body.operations]
+        return sum(
+            command.name == "stream.cmd.dispatch"
+            for initializer in top
+            if initializer.name == "util.initializer"
+            for command in _nested(initializer)
+        )
 
 
 def _entry_point(dispatch: ir.Operation) -> str:

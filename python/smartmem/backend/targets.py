@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from smartmem.backend.cpu import cpu_requirements
+from smartmem.backend.cpu import cpu_requirements, cpu_vectors
 from smartmem.backend.device_file import read_device
 from smartmem.backend.devices import probe_vulkan, real_device, select_device
 from smartmem.backend.gpu_target import (
@@ -36,6 +36,7 @@ from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.tool import run_iree_compile
 from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import BackendError, TargetError
+from smartmem.vectors import SPIRV, Vectors
 
 # Every Vulkan device can bind this much as one storage buffer; IREE packs constants into
 # buffers up to the size it is told.
@@ -83,6 +84,7 @@ class Target:
         description: one line for people.
         device: the properties of the device, where the target was built from one.
         architecture: IREE's name of the GPU's architecture; empty if not asked for yet.
+        vectors: what its vectors hold.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Target:
     description: str
     device: VulkanDevice | None = None
     architecture: str = ""
+    vectors: Vectors = SPIRV
 
 
 def resolve_target(spec: str | Path) -> Target:
@@ -178,7 +181,8 @@ def _cpu_target(rest: str) -> Target:
             "iree-compile --iree-llvmcpu-list-targets lists what it can"
         )
     requirements = cpu_requirements(attribute)
-    return Target(name, "cpu", flags, requirements, f"{requirements.cpu_architecture} CPU")
+    description = f"{requirements.cpu_architecture} CPU"
+    return Target(name, "cpu", flags, requirements, description, vectors=cpu_vectors(attribute))
 
 
 def _named_flags(name: str) -> tuple[str, ...]:

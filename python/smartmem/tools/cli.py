@@ -16,6 +16,7 @@ from smartmem.tools import (
     cli_info,
     cli_run,
     cli_targets,
+    cli_tune,
 )
 from smartmem.tools.cli_console import INTERRUPTED
 
@@ -33,6 +34,7 @@ app.command("info")(cli_info.info_command)
 app.command("run")(cli_run.run_command)
 app.command("check")(cli_run.check_command)
 app.command("benchmark")(cli_run.benchmark_command)
+app.command("tune")(cli_tune.tune_command)
 app.command("targets")(cli_targets.targets_command)
 app.command("bundle")(cli_bundle.bundle_command)
 app.command("device")(cli_device.device_command)

@@ -71,6 +71,30 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.storage_writes
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="How tensors' layouts are chosen: rule (what consumers prefer), model "
+            "(each by a cost model) or search (all together by that model).",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.layout
+    tuning: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measured tile sizes that `smartmem tune` wrote.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = None
+    shipped_tuning: Annotated[
+        bool,
+        typer.Option(
+            "--shipped-tuning/--no-shipped-tuning",
+            help="Use the measured tile sizes that come with SmartMem.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.shipped_tuning
     timeout: Annotated[
         float,
         typer.Option(
@@ -127,6 +151,9 @@ class CompileSettings:
             iree_flags=tuple(self.iree_flag or ()),
             storage=self.storage,
             storage_writes=self.storage_writes,
+            layout=self.layout,
+            tuning=self.tuning,
+            shipped_tuning=self.shipped_tuning,
             timeout_s=self.timeout,
             memory_limit=None if self.memory is None else int(self.memory * 1e9),
             save_temps=self.save_temps,

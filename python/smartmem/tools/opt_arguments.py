@@ -192,7 +192,7 @@ def _add_valued_options(groups: dict[str, argparse._ArgumentGroup]) -> None:
     passes.add_argument(
         "--smartmem-target", metavar="TARGET",
         help="what passes are to compile for, as `smartmem targets` lists; no part of a "
-        "reproducer (default: a CPU)",
+        "reproducer (default: a CPU with AVX-512)",
     )  # fmt: skip
     in_out.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="output, - is stdout (default)"

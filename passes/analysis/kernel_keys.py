@@ -1,0 +1,67 @@
+"""What a measured choice for a kernel is filed under: its loops, accesses and types.
+
+``contraction 208x6x32x192 ad.f32,bdc.f32->abc.f32`` multiplies the rows of 208 x 192
+elements by weights in 6 blocks of 32 channels: a letter for each loop, operands in the order
+of their dims. Equal keys are equal work for the code generator, whatever the model.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.window_sums import is_window_sum
+
+
+def kernel_key(computing: Sequence[ir.Operation], root: ir.Operation) -> str:
+    """The key of a kernel.
+
+    Args:
+        computing: its operations that have loops, in order.
+        root: that of them which does most of the work, or the last.
+    """
+    nest = loop_nest(root)
+    assert nest is not None, "a root has loops"
+    if nest.is_contraction:
+        return f"contraction {_describe(root, nest)}"
+    if is_window_sum(root):
+        return f"window {_describe(root, nest)}"
+    nests = [(op, loop_nest(op)) for op in computing]
+    parts = [f"{_describe(op, n)} {_arithmetic(op)}" for op, n in nests if n is not None]
+    return "rows " + "; ".join(parts)
+
+
+def _describe(op: ir.Operation, nest: LoopNest) -> str:
+    """Extents, then operands and result by their loops, the repeated ones counted."""
+    *read, written = [_access(op, nest, k) for k in range(len(nest.accesses))]
+    counted = [(text, len(list(same))) for text, same in itertools.groupby(_pairs(read))]
+    operands = ",".join(text if n == 1 else f"{n}*({text})" for text, n in counted)
+    return f"{'x'.join(map(str, nest.domain))} {operands}->{written}"
+
+
+def _pairs(read: Sequence[str]) -> Sequence[str]:
+    """The operands of a window, image and weights in turn, two by two."""
+    if len(read) <= 2 or len(read) % 2:
+        return read
+    return [",".join(read[k : k + 2]) for k in range(0, len(read), 2)]
+
+
+def _access(op: ir.Operation, nest: LoopNest, operand: int) -> str:
+    type_ = ir.RankedTensorType(op.operands[operand].type).element_type
+    dims = (_index(str(e)) for e in nest.accesses[operand].exprs)
+    return f"{''.join(dims)}.{type_}"
+
+
+def _index(expr: str) -> str:
+    """``a`` for the loop ``d0``; what is no single loop keeps its formula."""
+    if expr[1:].isdigit() and expr.startswith("d") and int(expr[1:]) < 26:
+        return chr(ord("a") + int(expr[1:]))
+    return f"[{expr.replace(' ', '')}]"
+
+
+def _arithmetic(op: ir.Operation) -> str:
+    inner = (o.operation.name for region in op.regions for b in region for o in b.operations)
+    return "+".join(name.split(".")[-1] for name in inner if name != "linalg.yield")

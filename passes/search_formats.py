@@ -1,0 +1,92 @@
+"""Search the memory formats of the tensors between operations.
+
+Rewrites:
+  %t = linalg.generic -> tensor<512x196xf32>, read by linalg.generic
+    ->  %t = linalg.generic -> tensor<196x512xf32>, its readers with other indexing maps
+
+  %n = normalization of %x[t, c], written as %n[c, t]
+  %h[c, h] += %n[c, t] * %w[h, t]
+    ->
+  %n[t, c]
+  %h[h, c] += %n[t, c] * %w[h, t]        both in vectors along c: nothing is transposed
+
+  %r[0, m, n] += %x[0, m, k] * %w[n, k]  ->  %r[m, n] += %x[m, k] * %w[n, k]
+  With an index that is constant it would be no contraction to the code generator.
+
+The strategy ``rule`` leaves the order that elimination chose: producers write what their
+consumers prefer (SmartMem, section 3.2.2). ``model`` takes for each tensor the order that an
+analytic cost model finds cheapest, ``search`` the orders that are cheapest together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.errors import PassError
+from smartmem.passes.analysis.format_search import BUDGET, Found, analytic, greedy, search
+from smartmem.passes.analysis.formats import Graph, graph_of, hidden_contractions
+from smartmem.passes.analysis.kernel_costs import CPU, GPU
+from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.base import Pass, PassContext, erase_unused
+from smartmem.passes.lowering.apply_formats import apply_formats, squeeze
+
+STRATEGIES = ("rule", "model", "search")
+
+
+@dataclass(frozen=True)
+class SearchFormats(Pass):
+    """Gives tensors the order of dims in which all kernels together cost least."""
+
+    argument = "smartmem-search-formats"
+    summary = "Search the memory formats of the tensors between operations"
+
+    strategy: str = ""
+    """rule, model or search; by default what the compilation was asked for."""
+
+    budget: int = BUDGET
+    """States that the search keeps at each operation."""
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Changes the formats in each function; what changes gets a remark."""
+        strategy = self.strategy or context.layout
+        if strategy not in STRATEGIES:
+            known = ", ".join(STRATEGIES)
+            raise PassError(self.argument, f"there is no strategy '{strategy}'; use {known}")
+        if self.budget < 1:
+            raise PassError(self.argument, f"a budget of {self.budget} states is below 1")
+        for function in module.regions[0].blocks[0].operations:
+            if function.operation.name != "func.func" or not function.regions[0].blocks:
+                continue
+            for node in hidden_contractions(graph_of(function.regions[0].blocks[0])):
+                context.remark(self.argument, node.op, True, "without dims of size 1")
+                squeeze(node)
+            erase_unused(module)
+            if strategy != "rule":
+                self._decide(function.regions[0].blocks[0], strategy, context)
+        erase_unused(module)
+
+    def _decide(self, block: ir.Block, strategy: str, context: PassContext) -> None:
+        graph = graph_of(block)
+        if not graph.tensors:
+            return
+        cost = analytic(CPU if context.shared_memory is None else GPU, context.vectors)
+        found = (
+            search(graph, cost, self.budget) if strategy == "search" else greedy(graph, cost)
+        )
+        self._remark(graph, found, context)
+        apply_formats(graph, found.formats)
+
+    def _remark(self, graph: Graph, found: Found, context: PassContext) -> None:
+        gain = f"predicted {1e3 * found.before:.3g} ms before, {1e3 * found.after:.3g} ms after"
+        for number, order in found.formats.items():
+            value = graph.tensors[number].value
+            shape = [extent for extent in shape_of(value) if extent > 1]
+            old, new = ("x".join(str(shape[d]) for d in o) for o in (range(len(shape)), order))
+            reason = f"{old} is stored as {new}; all kernels: {gain}"
+            context.remark(self.argument, value.owner.operation, True, reason)
+        if not found.formats:
+            seen = "no format" if found.is_exhaustive else "no format seen"
+            reason = f"{seen} is cheaper for all {len(graph.tensors)} tensors: {gain}"
+            context.remark(self.argument, graph.tensors[0].value.owner.operation, False, reason)

@@ -1,0 +1,64 @@
+"""``smartmem tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smartmem.tools.cli_compile import ModelArgument
+from smartmem.tools.cli_console import command, note, stage_progress
+from smartmem.tools.cli_files import check_output
+from smartmem.tools.cli_run import DeviceOption
+from smartmem.tools.cli_settings import CompileSettings, MessageSettings
+
+
+@command
+def tune_command(
+    model: ModelArgument,
+    build: CompileSettings,
+    messages: MessageSettings,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Tuning file; by default MODEL.tuning.json. One that is there is continued.",
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Time to spend.")] = 10.0,
+    device: DeviceOption = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Worker threads on a CPU; one per core by default.")
+    ] = None,
+) -> None:
+    """Measure tile sizes for a model's kernels on this machine.
+
+    `smartmem compile --tuning FILE` takes those that are faster. A session that was
+    interrupted goes on where it ended.
+    """
+    from smartmem.tuning.tune import tune
+
+    path = output or model.with_suffix(".tuning.json")
+    check_output(path, ".json", model)
+    # The names of this machine's devices are names of targets too.
+    target = device if build.target == "auto" else build.target
+    with stage_progress(messages, model.name) as progress:
+        outcome = tune(
+            model,
+            path,
+            target=target,
+            options=build.options(progress),
+            device=device,
+            threads=threads,
+            minutes=minutes,
+            progress=progress,
+        )
+    note(
+        f"wrote {path}: {outcome.measured} kernels measured, {outcome.faster} of them faster, "
+        f"{outcome.known} known before, {outcome.left} left",
+        messages,
+    )
+    if outcome.left:
+        note("the time was over; the same command goes on", messages)
