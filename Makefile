@@ -37,7 +37,7 @@ lint: install ## ruff: style and formatting
 # dialect/ and passes/ lie outside the package in the source tree: check as installed.
 typecheck: install ## mypy, on the installed package
 	@rm -rf build/typecheck
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck -C cmake.define.SMARTMEM_BUILD_RUNTIME=OFF .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck --config-settings=cmake.define.SMARTMEM_BUILD_RUNTIME=OFF .
 	$(BIN)/mypy
 
 ctest: vulkan ## C++ tests of the Vulkan library, where it can be built
