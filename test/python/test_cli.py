@@ -22,6 +22,7 @@ from smartmem.backend.devices import usable_devices
 from smartmem.backend.tool import iree_compile_path
 from smartmem.compiler import IR_STAGES
 from smartmem.errors import InvalidInputError
+from smartmem.report import SCHEMA_VERSION
 from smartmem.tools.cli_settings import parse_shapes
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -32,7 +33,10 @@ needs_vulkan = pytest.mark.skipif(not usable_devices(), reason="no Vulkan device
 def test_version_and_help(cli: Cli) -> None:
     assert cli("--version").stdout == f"smartmem {smartmem.__version__}\n"
     shown = cli("--help").stdout
-    commands = ("compile", "info", "run", "check", "benchmark", "targets", "demo")
+    commands = (
+        "compile", "info", "run", "check", "benchmark", "tune", "targets", "device", "bundle",
+        "demo",
+    )  # fmt: skip
     assert all(command in shown for command in commands)
     for command in commands:
         assert cli(command, "--help").returncode == 0
@@ -155,7 +159,7 @@ def test_info_of_a_model_and_of_a_module(cli: Cli, onnx_file: Path) -> None:
     text = cli("info", onnx_file, "-t", "cpu").stdout
     assert "only data movement" in text and "ild_variable" in text
     values = json.loads(cli("info", onnx_file, "-t", "cpu", "--json").stdout)
-    assert values["schema_version"] == 1 and values["movement_kernels"] is not None
+    assert values["schema_version"] == SCHEMA_VERSION and values["movement_kernels"] is not None
     assert cli("compile", onnx_file, "-t", "adreno", "-O", "1", "-o", "a.vmfb").returncode == 0
     module = json.loads(cli("info", "a.vmfb", "--json").stdout)
     assert module["target"] == "adreno" and module["inputs"] == ["x: float32[2, 8, 16]"]
