@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from arguments import script_parser
 from models import MODELS, ModelCase
 from rich.console import Console
 from rich.table import Table
@@ -143,11 +144,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
 def main() -> int:
     """Runs the checks; 1 if a kernel runs at load time, or a ratio is above the limit."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=__doc__.split("\n", 2)[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
     full = [case.name for case in MODELS.values() if case.size == "full"]
     parser.add_argument("models", nargs="*", default=full, help="names of benchmarks/models.py")
     parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")

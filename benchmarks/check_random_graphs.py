@@ -13,7 +13,6 @@ printed and saved with its inputs and results.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import logging
@@ -28,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from arguments import script_parser
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky
 from isolated import ChildError, run_isolated
@@ -165,11 +165,7 @@ def save(graph: RandomGraph, path: Path) -> None:
 
 def main() -> int:
     """Runs the check; 1 if a graph fails."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=__doc__.split("\n", 2)[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--examples", type=int, default=500, help="graphs to compile")
     parser.add_argument("--seed", type=int, default=0, help="other seeds, other graphs")
     parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from arguments import script_parser
 from models import MODELS, ModelCase
 from rich.console import Console
 from rich.table import Table
@@ -233,11 +234,7 @@ def _text(value: float | None, digits: int) -> str:
 
 def main() -> int:
     """Runs the comparison; 1 if a network is wrong or has more kernels than stock."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=__doc__.split("\n", 2)[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
     full = [case.name for case in MODELS.values() if case.size == "full"]
     parser.add_argument("models", nargs="*", default=full, help="names of benchmarks/models.py")
     parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")

@@ -12,7 +12,6 @@ SmartMem's do.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import statistics
@@ -23,10 +22,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import ncnn
 import numpy as np
-import pnnx
 import torch
+from arguments import script_parser
 from models import MODELS, ModelCase
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +34,12 @@ from smartmem.backend.devices import select_device
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import device_target
 from smartmem.parameters import Array
+
+try:
+    import ncnn
+    import pnnx
+except ModuleNotFoundError:
+    sys.exit("this script needs ncnn and its converter: pip install ncnn pnnx")
 
 NETWORKS = ("resnext50_32x4d", "mobilenetv2_100")
 TOLERANCE = 1e-4
@@ -146,11 +150,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
 def main() -> int:
     """Compares; 1 if a network is wrong or its ratio above ``--max-ratio``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=__doc__.split("\n", 2)[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
     parser.add_argument(
         "models", nargs="*", default=NETWORKS, help="networks of models.py with one image"
     )

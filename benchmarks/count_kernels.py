@@ -12,12 +12,12 @@ after scheduling, and must agree with iree-compile's statistics of the finished 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from arguments import script_parser
 from models import MODELS
 from rich.console import Console
 from rich.table import Table
@@ -87,11 +87,7 @@ def _cells(counts: KernelCounts | None) -> list[str]:
 
 def main() -> int:
     """Counts; 1 if a network moves data more often than ``--max-movements`` allows."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=__doc__.split("\n", 2)[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
     full = [case.name for case in MODELS.values() if case.size == "full"]
     parser.add_argument(
         "models", nargs="*", default=full, help="names of benchmarks/models.py, or model files"

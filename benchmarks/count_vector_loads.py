@@ -12,7 +12,6 @@ says, which IREE gives it, and its instructions.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections import Counter
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from arguments import script_parser
 from models import MODELS
 from rich.console import Console
 from rich.table import Table
@@ -170,11 +170,7 @@ def print_kernels(found: Sequence[Shader]) -> None:
 
 def main() -> int:
     """Counts; 1 if a class of a network has a smaller share than ``--min-share``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=__doc__.split("\n", 2)[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
     parser.add_argument(
         "models",
         nargs="*",

@@ -14,7 +14,6 @@ With --stock, iree-import-onnx and iree-compile get what SmartMem does not pass.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import json
 import logging
@@ -30,6 +29,7 @@ from typing import Any
 
 import iree.runtime as rt
 import onnx
+from arguments import script_parser
 from isolated import ChildError, run_isolated
 from onnx import ModelProto, numpy_helper
 from onnx.backend.test.runner import Runner
@@ -286,11 +286,7 @@ def print_reasons(rows: Sequence[Row], console: Console) -> None:
 
 def main() -> int:
     """Runs the tests; 1 if one fails, or with --stock if one fails that stock passes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=__doc__.split("\n", 2)[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--group", choices=GROUPS, help="only tests of these operators")
     parser.add_argument("--filter", default="", help="only tests with this in their name")
     parser.add_argument("--stock", action="store_true", help="compare with stock IREE")
