@@ -40,14 +40,14 @@ def share_results(producer: Group, consumer: Group, vectors: Vectors) -> str | N
 
 def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     """``POOLED`` if ``consumer`` ends with a sum over all rows of a contraction."""
-    total = consumer.operations[-1]
-    nest = loop_nest(total)
-    if nest is None or not nest.is_plain or nest.uses_index or not nest.reductions:
+    sums = [op for op in consumer.operations if not _is_contraction(op) and _reduces(op)]
+    nest = loop_nest(sums[0]) if len(sums) == 1 else None
+    if nest is None or not nest.is_plain or nest.uses_index:
         return None
     if math.prod(nest.domain[d] for d in nest.reductions) > _MOST_ROWS:
         return None
     kernel = [*producer.operations, *consumer.operations]
-    if len(list(producer.result.uses)) != 1 or producer.result not in list(total.operands):
+    if len(list(producer.result.uses)) != 1 or producer.result not in list(sums[0].operands):
         return None  # a reshape lies between: the loops differ
     return None if isinstance(pooled_tiles(kernel, vectors), Refusal) else POOLED
 
@@ -76,6 +76,11 @@ def _combines_contractions(producer: Group, consumer: Group, vectors: Vectors) -
 def _is_contraction(op: ir.Operation) -> bool:
     nest = loop_nest(op)
     return nest is not None and nest.is_contraction
+
+
+def _reduces(op: ir.Operation) -> bool:
+    nest = loop_nest(op)
+    return nest is not None and bool(nest.reductions)
 
 
 def _reads_as_written(op: ir.Operation, operand: int) -> bool:

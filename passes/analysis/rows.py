@@ -66,6 +66,7 @@ class _Rows:
     def __init__(self, root: ir.Operation, nest: LoopNest) -> None:
         self.members = [root]
         self._reduced: dict[ir.Value, Reduced] = {}
+        self._scalars = [root.results[0]]  # with one element for each row
         for operand in range(len(nest.accesses) - 1):
             if len(nest.loops_of(operand)) == _rank(nest):
                 flags = _flags(nest, operand, root.operands[operand], nest.reductions)
@@ -79,7 +80,25 @@ class _Rows:
             for op, operand, seen in _readers(value, flags):
                 if op not in self.members and self._add(op, operand, seen):
                     return True
+        if any(self._add_scalar(op) for value in self._scalars for op in readers(value)):
+            return True
         return any(self._absorb(value) for value in list(self._reduced))
+
+    def _add_scalar(self, op: ir.Operation) -> bool:
+        """Adds what is computed once for each row: the mean of a sum, the root of a variance."""
+        nest = _nest(op)
+        if op in self.members or nest is None or nest.reductions or not nest.keeps_order:
+            return False
+        shape = _long(op.results[0])
+        for value in list(op.operands)[:-1]:
+            producer = origin(value)
+            if producer is None or producer not in self.members:
+                return False
+            if _long(producer.results[0]) != shape:
+                return False  # not for each row, or behind a reshape into other loops
+        self.members.append(op)
+        self._scalars.append(op.results[0])
+        return True
 
     def _add(self, op: ir.Operation, operand: int, flags: Reduced) -> bool:
         nest = _nest(op)
@@ -117,10 +136,16 @@ class _Rows:
 
     def _include(self, op: ir.Operation, nest: LoopNest, along: frozenset[int]) -> None:
         self.members.append(op)
+        if nest.reductions:
+            self._scalars.append(op.results[0])
         values = [*list(op.operands)[:-1], op.results[0]]
         for k, value in enumerate(values):
             if len(nest.loops_of(k)) == _rank(nest):
                 self._reduced.setdefault(value, _flags(nest, k, value, along))
+
+
+def _long(value: ir.Value) -> list[int]:
+    return [extent for extent in shape_of(value) if extent > 1]
 
 
 def _rank(nest: LoopNest) -> int:
@@ -170,9 +195,9 @@ def _readers(value: ir.Value, flags: Reduced) -> Iterator[tuple[ir.Operation, in
 
 def _reshaped(flags: Reduced, value: ir.Value, result: ir.Value) -> Reduced | None:
     """The flags seen through a reshape that adds or drops dims of size 1 only."""
-    old, new = shape_of(value), shape_of(result)
-    if [n for n in old if n > 1] != [n for n in new if n > 1]:
+    if _long(value) != _long(result):
         return None
+    old, new = shape_of(value), shape_of(result)
     kept = iter(flag for flag, extent in zip(flags, old, strict=True) if extent > 1)
     return tuple(extent > 1 and next(kept) for extent in new)
 

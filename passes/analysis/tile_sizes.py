@@ -96,7 +96,10 @@ def pooled_tiles(
 
     A workgroup has all rows of some columns; their blocks are added up as they are made.
     """
-    *inside, total = kernel
+    sums = [k for k, op in enumerate(kernel) if _summed(op) > 1 and not _contracts(op)]
+    if len(sums) != 1 or any(_long(op) != _long(kernel[sums[0]]) for op in kernel[sums[0] :]):
+        return Refusal("it does not end with a sum over rows")
+    inside, total = kernel[: sums[0]], kernel[sums[0]]
     roots = [op for op in inside if _contracts(op)]
     tiles = joint_tiles(roots, vectors) if roots else Refusal("it contracts nothing")
     if isinstance(tiles, Refusal):
@@ -137,6 +140,10 @@ def _read_of(
 def _contracts(op: ir.Operation) -> bool:
     nest = loop_nest(op)
     return nest is not None and nest.is_contraction
+
+
+def _long(op: ir.Operation) -> list[int]:
+    return [extent for extent in shape_of(op.results[0]) if extent > 1]
 
 
 def _summed(op: ir.Operation) -> int:

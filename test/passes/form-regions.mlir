@@ -331,3 +331,55 @@ func.func @a_transpose_behind_a_window_takes_its_order(%x: tensor<6x5x4xf32>) ->
   %1 = linalg.transpose ins(%0 : tensor<5x5x4xf32>) outs(%t : tensor<4x5x5xf32>) permutation = [2, 0, 1]
   return %1 : tensor<4x5x5xf32>
 }
+
+// -----
+// A normalization as ONNX has it: the mean and the root are computed once for each row.
+#x = affine_map<(r, c) -> (r, c)>
+#row = affine_map<(r, c) -> (r)>
+#r = affine_map<(r) -> (r)>
+// CHECK-LABEL: func @what_is_computed_once_for_each_row
+func.func @what_is_computed_once_for_each_row(%x: tensor<6x8xf32>) -> tensor<6x8xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK-COUNT-6: linalg.generic
+  // CHECK: "flow.return"
+  // CHECK-NOT: flow.dispatch.region
+  // CHECK: return
+  %zero = arith.constant 0.0 : f32
+  %part = arith.constant 0.125 : f32
+  %re = tensor.empty() : tensor<6xf32>
+  %xe = tensor.empty() : tensor<6x8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%re : tensor<6xf32>) -> tensor<6xf32>
+  %sum = linalg.generic {indexing_maps = [#x, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<6x8xf32>) outs(%z : tensor<6xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.addf %o, %a : f32
+    linalg.yield %s : f32
+  } -> tensor<6xf32>
+  %mean = linalg.generic {indexing_maps = [#r, #r], iterator_types = ["parallel"]} ins(%sum : tensor<6xf32>) outs(%re : tensor<6xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.mulf %a, %part : f32
+    linalg.yield %s : f32
+  } -> tensor<6xf32>
+  %centred = linalg.generic {indexing_maps = [#x, #row, #x], iterator_types = ["parallel", "parallel"]} ins(%x, %mean : tensor<6x8xf32>, tensor<6xf32>) outs(%xe : tensor<6x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %s = arith.subf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<6x8xf32>
+  %squares = linalg.generic {indexing_maps = [#x, #row], iterator_types = ["parallel", "reduction"]} ins(%centred : tensor<6x8xf32>) outs(%z : tensor<6xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %m = arith.mulf %a, %a : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<6xf32>
+  %root = linalg.generic {indexing_maps = [#r, #r], iterator_types = ["parallel"]} ins(%squares : tensor<6xf32>) outs(%re : tensor<6xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %m = arith.mulf %a, %part : f32
+    %s = math.rsqrt %m : f32
+    linalg.yield %s : f32
+  } -> tensor<6xf32>
+  %normal = linalg.generic {indexing_maps = [#x, #row, #x], iterator_types = ["parallel", "parallel"]} ins(%centred, %root : tensor<6x8xf32>, tensor<6xf32>) outs(%xe : tensor<6x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %s = arith.mulf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<6x8xf32>
+  return %normal : tensor<6x8xf32>
+}
