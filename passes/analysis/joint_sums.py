@@ -17,7 +17,7 @@ import math
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import contracts, loop_nest, reduces
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import joint_tiles, pooled_tiles
 from smartmem.vectors import Vectors
@@ -40,7 +40,7 @@ def share_results(producer: Group, consumer: Group, vectors: Vectors) -> str | N
 
 def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     """``POOLED`` if ``consumer`` ends with a sum over all rows of a contraction."""
-    sums = [op for op in consumer.operations if not _is_contraction(op) and _reduces(op)]
+    sums = [op for op in consumer.operations if not contracts(op) and reduces(op)]
     nest = loop_nest(sums[0]) if len(sums) == 1 else None
     if nest is None or not nest.is_plain or nest.uses_index:
         return None
@@ -55,8 +55,8 @@ def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
 def _combines_contractions(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     """``COMBINED`` if the end of ``consumer`` reads a contraction's result beside its own."""
     *ends, contraction = reversed(producer.operations)
-    others = [op for op in consumer.operations if _is_contraction(op)]
-    if ends or not _is_contraction(contraction) or len(others) != 1:
+    others = [op for op in consumer.operations if contracts(op)]
+    if ends or not contracts(contraction) or len(others) != 1:
         return None
     (other,) = others
     if contraction.results[0].type != other.results[0].type:
@@ -71,16 +71,6 @@ def _combines_contractions(producer: Group, consumer: Group, vectors: Vectors) -
     own = [k for k, v in enumerate(reader.operands) if v == other.results[0]]
     joined = bool(own) and all(_reads_as_written(reader, k) for k in own)
     return COMBINED if joined else None
-
-
-def _is_contraction(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and nest.is_contraction
-
-
-def _reduces(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and bool(nest.reductions)
 
 
 def _reads_as_written(op: ir.Operation, operand: int) -> bool:

@@ -11,7 +11,7 @@ from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.fusion_plan import Group
 from smartmem.passes.analysis.lookups import is_lookup
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import contracts, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
 from smartmem.passes.analysis.window_sums import is_window_sum
@@ -135,7 +135,7 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
     if all(map(is_lookup, producer.operations)):
         return _refuse_lookup(producer)
     rows = sum(map(_is_reduction, consumer.operations)) > 1
-    if not rows or any(map(_contracts, readers(producer.result))):
+    if not rows or any(map(contracts, readers(producer.result))):
         return Refusal("a reduction loads its operands as vectors: it reads stored ones")
     # A row-wise operator keeps the row that it computes, if it is computed as it lies.
     for op in producer.operations:
@@ -145,15 +145,10 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
     return None
 
 
-def _contracts(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and nest.is_contraction
-
-
 def _refuse_lookup(lookup: Group) -> Refusal | None:
     """Row-wise operators, and the ends of contractions, look up element by element."""
     for op in readers(lookup.result):
-        if op.name != "linalg.generic" or _contracts(op):
+        if op.name != "linalg.generic" or contracts(op):
             return Refusal("a contraction loads its operands as vectors: it reads stored ones")
     return None
 

@@ -17,7 +17,7 @@ from torch_mlir import ir
 
 from smartmem.index_map import Dim
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.movement import long_dims, shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 
 Order = tuple[int, ...]
@@ -113,11 +113,7 @@ def _behind_reshapes(value: ir.Value) -> ir.Value:
     """The tensor that ``value`` is, but for dims of size 1."""
     while not isinstance(value.owner, ir.Block) and value.owner.name in RESHAPES:
         source = value.owner.operands[0]
-        if _long(source) != _long(value):
+        if long_dims(shape_of(source)) != long_dims(shape_of(value)):
             break
         value = source
     return value
-
-
-def _long(value: ir.Value) -> list[int]:
-    return [extent for extent in shape_of(value) if extent > 1]

@@ -95,6 +95,18 @@ def loop_nest(op: ir.Operation) -> LoopNest | None:
     )
 
 
+def contracts(op: ir.Operation) -> bool:
+    """Whether ``op`` multiplies two operands and sums: matmul and its like."""
+    nest = loop_nest(op)
+    return nest is not None and nest.is_contraction
+
+
+def reduces(op: ir.Operation) -> bool:
+    """Whether ``op`` has loops that its result does not have."""
+    nest = loop_nest(op)
+    return nest is not None and bool(nest.reductions)
+
+
 def _is_tensor(value: ir.Value) -> bool:
     return isinstance(value.type, ir.RankedTensorType)
 

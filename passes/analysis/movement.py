@@ -53,6 +53,11 @@ def shape_of(value: ir.Value) -> Shape:
     return tuple(ir.RankedTensorType(value.type).shape)
 
 
+def long_dims(shape: Shape) -> Shape:
+    """The shape without dims of size 1, which no loop runs along."""
+    return tuple(n for n in shape if n > 1)
+
+
 def whole(source: ir.Value, index_map: IndexMap) -> Movement:
     """The movement that reads one source everywhere."""
     return Movement((Piece(source, index_map),))

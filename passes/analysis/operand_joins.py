@@ -37,8 +37,8 @@ from smartmem.passes.analysis.elements import (
     element_of,
     walk,
 )
-from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.analysis.movement import is_static, shape_of, view_map
+from smartmem.passes.analysis.loops import contracts
+from smartmem.passes.analysis.movement import is_static, long_dims, shape_of, view_map
 from smartmem.passes.base import operations
 
 
@@ -57,8 +57,8 @@ class Join:
     @property
     def shape(self) -> Shape:
         """Shape of the joint tensor, without dims of 1."""
-        shape = list(_long(self.values[0]))
-        shape[self.axis] = sum(_long(v)[self.axis] for v in self.values)
+        shape = list(long_dims(shape_of(self.values[0])))
+        shape[self.axis] = sum(long_dims(shape_of(v))[self.axis] for v in self.values)
         return tuple(shape)
 
     @property
@@ -74,7 +74,7 @@ class Join:
     @property
     def offsets(self) -> list[int]:
         """Where each value begins along ``axis``."""
-        sizes = [_long(v)[self.axis] for v in self.values]
+        sizes = [long_dims(shape_of(v))[self.axis] for v in self.values]
         return [sum(sizes[:k]) for k in range(len(sizes))]
 
     def element(self) -> Element:
@@ -84,7 +84,7 @@ class Join:
     def _piece(self, number: int) -> tuple[Domain, Element]:
         value, offset, shape = self.values[number], self.offsets[number], self.shape
         box = [(0, n) for n in shape]
-        box[self.axis] = (offset, offset + _long(value)[self.axis])
+        box[self.axis] = (offset, offset + long_dims(shape_of(value))[self.axis])
         exprs = list(identity(shape).exprs)
         exprs[self.axis] = ex.add([exprs[self.axis], constant(-offset)], shape)
         places = iter(exprs)
@@ -98,11 +98,6 @@ class Join:
         offset = constant(self.offsets[number])
         exprs[self.axis] = ex.add([exprs[self.axis], offset], shape)
         return IndexMap(tuple(exprs), shape)
-
-
-def _long(value: ir.Value) -> Shape:
-    """The shape without dims of 1."""
-    return tuple(n for n in shape_of(value) if n > 1)
 
 
 def operand_joins(module: ir.Operation) -> Iterator[Join]:
@@ -125,7 +120,7 @@ def _join(source: ir.Value) -> Join | None:
     found: list[ir.Value] = []
     for use in source.uses:
         value = _stored(use.owner.operation)
-        if value is not None and not all(map(_contracts, _readers(value))):
+        if value is not None and not all(map(contracts, _readers(value))):
             value = None
         if value is None and is_joined(source):
             return None  # the concat would have to be stored, too
@@ -141,7 +136,7 @@ def _join(source: ir.Value) -> Join | None:
         for use in v.uses
     ):
         return None
-    axis = _axis([_long(v) for v in found])
+    axis = _axis([long_dims(shape_of(v)) for v in found])
     if axis is None or len({str(v.type.element_type) for v in found}) > 1:
         return None
     join = Join(tuple(found), axis)
@@ -209,11 +204,6 @@ def _readers(value: ir.Value) -> list[ir.Operation]:
         through = op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes
         found += _readers(op.results[0]) if through else [op]
     return found
-
-
-def _contracts(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and nest.is_contraction
 
 
 def _begin(value: ir.Value, source: ir.Value) -> int:

@@ -14,7 +14,7 @@ from torch_mlir import ir
 from smartmem.index_map import IndexMap, extract_slice, is_reshape, restrict
 from smartmem.passes.analysis.accesses import ends_contraction
 from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.analysis.movement import Refusal, domain_of, shape_of, view_map
+from smartmem.passes.analysis.movement import Refusal, domain_of, long_dims, shape_of, view_map
 from smartmem.passes.analysis.placement import InWrite, written
 
 
@@ -42,7 +42,7 @@ def padded_reshape(view: ir.Operation) -> PaddedReshape | Refusal:
     middle = restrict(view_map(view), box)
     if not is_reshape(middle, shape_of(source)):
         return Refusal("it does not pad all of its source, in order")
-    if _long(middle.shape) == _long(shape_of(source)):
+    if long_dims(middle.shape) == long_dims(shape_of(source)):
         return Refusal("it pads its source in the dims that it has")
     if isinstance(source.owner, ir.Block) or not _contracts(source.owner.operation):
         return Refusal("no contraction makes what it pads")
@@ -56,7 +56,3 @@ def padded_reshape(view: ir.Operation) -> PaddedReshape | Refusal:
 def _contracts(op: ir.Operation) -> bool:
     nest = loop_nest(op)
     return nest is not None and (nest.is_contraction or ends_contraction(op))
-
-
-def _long(shape: tuple[int, ...]) -> list[int]:
-    return [extent for extent in shape if extent > 1]

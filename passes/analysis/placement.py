@@ -36,7 +36,7 @@ from smartmem.passes.analysis.accesses import (
 from smartmem.passes.analysis.affine_ends import is_whole_view
 from smartmem.passes.analysis.channel_order import channels, permutes_channels
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
+from smartmem.passes.analysis.movement import Refusal, is_free, long_dims, shape_of, view_map
 from smartmem.passes.analysis.reduction_order import InWeights, in_weights
 
 
@@ -146,7 +146,7 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
     a part is a box only in the dims of that tensor. And for what is combined with the
     result of a contraction that has these dims: both can be one kernel over the same loops.
     """
-    if _long(view.operands[0]) == _long(view.results[0]):
+    if long_dims(shape_of(view.operands[0])) == long_dims(shape_of(view.results[0])):
         return Refusal("it splits no dim")
     readers = view_readers(view.results[0])
     padded = any(map(_needs_dims, readers)) or _reads_padded(view.operands[0])
@@ -180,10 +180,6 @@ def split_read(view: ir.Operation) -> Access | Refusal:
     return access_through(
         op, operand, nest, through, shape_of(view.operands[0]), may_split=True
     )
-
-
-def _long(value: ir.Value) -> list[int]:
-    return [extent for extent in shape_of(value) if extent > 1]
 
 
 def _needs_dims(op: ir.Operation) -> bool:

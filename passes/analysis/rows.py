@@ -15,8 +15,8 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import is_free, shape_of
+from smartmem.passes.analysis.loops import LoopNest, loop_nest, reduces
+from smartmem.passes.analysis.movement import is_free, long_dims, shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
 
 Reduced = tuple[bool, ...]
@@ -41,7 +41,7 @@ def row_operators(block: ir.Block) -> list[list[ir.Operation]]:
             continue
         members = [m for m in _Rows(op, nest).members if m not in taken]
         parts = _closed(sorted(members, key=position.__getitem__))
-        found += (part for part in parts if len(part) > 1 and any(map(_reduces, part)))
+        found += (part for part in parts if len(part) > 1 and any(map(reduces, part)))
         taken.update(members)
     return found
 
@@ -53,11 +53,6 @@ def _nest(op: ir.Operation) -> LoopNest | None:
     if nest is None or nest.is_contraction or nest.uses_index:
         return None
     return nest if nest.is_plain else None
-
-
-def _reduces(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and bool(nest.reductions)
 
 
 class _Rows:
@@ -89,12 +84,12 @@ class _Rows:
         nest = _nest(op)
         if op in self.members or nest is None or nest.reductions or not nest.keeps_order:
             return False
-        shape = _long(op.results[0])
+        shape = long_dims(shape_of(op.results[0]))
         for value in list(op.operands)[:-1]:
             producer = origin(value)
             if producer is None or producer not in self.members:
                 return False
-            if _long(producer.results[0]) != shape:
+            if long_dims(shape_of(producer.results[0])) != shape:
                 return False  # not for each row, or behind a reshape into other loops
         self.members.append(op)
         self._scalars.append(op.results[0])
@@ -144,10 +139,6 @@ class _Rows:
                 self._reduced.setdefault(value, _flags(nest, k, value, along))
 
 
-def _long(value: ir.Value) -> list[int]:
-    return [extent for extent in shape_of(value) if extent > 1]
-
-
 def _rank(nest: LoopNest) -> int:
     return sum(extent > 1 for extent in nest.domain)
 
@@ -195,7 +186,7 @@ def _readers(value: ir.Value, flags: Reduced) -> Iterator[tuple[ir.Operation, in
 
 def _reshaped(flags: Reduced, value: ir.Value, result: ir.Value) -> Reduced | None:
     """The flags seen through a reshape that adds or drops dims of size 1 only."""
-    if _long(value) != _long(result):
+    if long_dims(shape_of(value)) != long_dims(shape_of(result)):
         return None
     old, new = shape_of(value), shape_of(result)
     kept = iter(flag for flag, extent in zip(flags, old, strict=True) if extent > 1)

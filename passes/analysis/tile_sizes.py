@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
+from smartmem.passes.analysis.movement import Refusal, long_dims, shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.vectors import Vectors
 
@@ -96,16 +96,19 @@ def pooled_tiles(
 
     A workgroup has all rows of some columns; their blocks are added up as they are made.
     """
-    sums = [k for k, op in enumerate(kernel) if _summed(op) > 1 and not _contracts(op)]
-    if len(sums) != 1 or any(_long(op) != _long(kernel[sums[0]]) for op in kernel[sums[0] :]):
+    sums = [k for k, op in enumerate(kernel) if _summed(op) > 1 and not contracts(op)]
+    rows = long_dims(shape_of(kernel[sums[0]].results[0])) if sums else ()
+    if len(sums) != 1 or any(
+        long_dims(shape_of(op.results[0])) != rows for op in kernel[sums[0] :]
+    ):
         return Refusal("it does not end with a sum over rows")
     inside, total = kernel[: sums[0]], kernel[sums[0]]
-    roots = [op for op in inside if _contracts(op)]
+    roots = [op for op in inside if contracts(op)]
     tiles = joint_tiles(roots, vectors) if roots else Refusal("it contracts nothing")
     if isinstance(tiles, Refusal):
         return tiles
     nest = loop_nest(total)
-    loops = None if nest is None or _contracts(total) else _read_of(inside, total, nest)
+    loops = None if nest is None or contracts(total) else _read_of(inside, total, nest)
     root = loop_nest(roots[-1])
     if nest is None or root is None or loops is None or loops[-1] in nest.reductions:
         return Refusal("it does not end with a sum over rows")
@@ -124,7 +127,7 @@ def _read_of(
     inside: Sequence[ir.Operation], total: ir.Operation, nest: LoopNest
 ) -> list[int] | None:
     """The loops of ``total`` that index what it sums up of the kernel's own, one each dim."""
-    shapes = {shape_of(op.results[0]) for op in inside if _contracts(op)}
+    shapes = {shape_of(op.results[0]) for op in inside if contracts(op)}
     for number, value in enumerate(list(total.operands)[:-1]):
         made = not isinstance(value.owner, ir.Block) and value.owner.operation in inside
         loops = nest.loops_of(number)
@@ -135,15 +138,6 @@ def _read_of(
         ):
             return loops if nest.reductions else None
     return None
-
-
-def _contracts(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and nest.is_contraction
-
-
-def _long(op: ir.Operation) -> list[int]:
-    return [extent for extent in shape_of(op.results[0]) if extent > 1]
 
 
 def _summed(op: ir.Operation) -> int:

@@ -123,28 +123,27 @@ def _write(
     constants: dict[Node, ir.Value],
     block: ir.Block,
 ) -> ir.Value:
-    values: dict[Node, ir.Value] = dict(constants)
+    known = dict(constants)
     for node in reachable([root]):
-        if node.kind == ARGUMENT:
-            assert isinstance(node.payload, int)
-            values[node] = block.arguments[number_of[node.payload]]
-        elif node.kind == OUTPUT:
-            values[node] = block.arguments[len(block.arguments) - 1]
-        elif node.kind == CAPTURED:
-            values[node] = node.payload
-        elif node.kind != CONSTANT:
-            values[node] = _operation(node, [values[a] for a in node.args])
-    return values[root]
+        if node.kind == OUTPUT:
+            known[node] = block.arguments[len(block.arguments) - 1]
+    elements = {old: block.arguments[new] for old, new in number_of.items()}
+    return build_expression(root, elements, known)
 
 
-def build_expression(root: Node, elements: Mapping[int, ir.Value]) -> ir.Value:
-    """The value of ``root`` at the current insertion point, without the output.
+def build_expression(
+    root: Node, elements: Mapping[int, ir.Value], known: Mapping[Node, ir.Value] | None = None
+) -> ir.Value:
+    """The value of ``root`` at the current insertion point.
 
     Args:
         elements: of each operand that ``root`` reads.
+        known: values of nodes that are there already, the output among them.
     """
-    values: dict[Node, ir.Value] = {}
+    values: dict[Node, ir.Value] = dict(known or {})
     for node in reachable([root]):
+        if node in values:
+            continue
         if node.kind == ARGUMENT:
             values[node] = elements[node.number]
         elif node.kind == CONSTANT:
