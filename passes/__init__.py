@@ -29,6 +29,7 @@ from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.rewrite_convolutions import RewriteConvolutions
+from smartmem.passes.scale_weights import ScaleWeights
 from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
 from smartmem.passes.unroll_windows import UnrollWindows
@@ -66,6 +67,7 @@ PASSES: tuple[type[Pass], ...] = (
     UnrollWindows,
     ComputeOnce,
     FormRegions,
+    ScaleWeights,
     ChainWindows,
     ConfigureKernels,
     ConfigureShaders,
@@ -96,7 +98,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "lowered",
         (
             *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, ComputeOnce, FormRegions),
-            *(ChainWindows, ConfigureKernels, ConfigureShaders),
+            *(ScaleWeights, ChainWindows, ConfigureKernels, ConfigureShaders),
         ),
     ),
 )

@@ -30,7 +30,13 @@ from torch_mlir import ir
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import TileSizes, joint_tiles, pooled_tiles, row_tiles
+from smartmem.passes.analysis.tile_sizes import (
+    TileSizes,
+    joint_tiles,
+    operand_tiles,
+    pooled_tiles,
+    row_tiles,
+)
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 from smartmem.vectors import Vectors
@@ -45,7 +51,7 @@ BESIDE = "lowering_config"
 
 _LISTS = ("distribution", "vector_common_parallel", "vector_reduction")
 
-_COMPUTING = ("linalg.generic", "linalg.matmul", "linalg.batch_matmul")
+_COMPUTING = ("linalg.generic", "linalg.matmul", "linalg.batch_matmul", "linalg.contract")
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,8 @@ def _tiles(
         # iree-compile 3.13 fails: it distributes by the last operation.
         return Refusal("what is behind it writes in another order")
     pooled = pooled_tiles(computing, vectors)
-    return joint_tiles(roots, vectors) if isinstance(pooled, Refusal) else pooled
+    found = joint_tiles(roots, vectors) if isinstance(pooled, Refusal) else pooled
+    return found if isinstance(found, Refusal) else {**operand_tiles(found), **found}
 
 
 def _multiplies_or_slides(op: ir.Operation) -> bool:

@@ -9,7 +9,7 @@ that its weights stay in the cache and that all threads have work.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -87,6 +87,28 @@ def joint_tiles(
         found[op] = tiles
         blocks.add(tuple(tiles.vector[d] for d in nest.loops_of(len(nest.accesses) - 1)))
     return found if len(blocks) == 1 else Refusal("its sums want different blocks of results")
+
+
+def operand_tiles(
+    roots: Mapping[ir.Operation, TileSizes],
+) -> dict[ir.Operation, TileSizes]:
+    """The tile sizes of elementwise operations that make an operand of contractions.
+
+    As much as a step of the contraction reads: weights that are scaled as they are loaded.
+    """
+    found = {}
+    for root, tiles in roots.items():
+        nest = loop_nest(root) if contracts(root) else None
+        for number in (0, 1) if nest is not None else ():
+            value = root.operands[number]
+            made = None if isinstance(value.owner, ir.Block) else value.owner.operation
+            if made is None or made.name != "linalg.generic" or made.parent != root.parent:
+                continue
+            assert nest is not None, "it contracts"
+            loops = nest.loops_of(number)
+            vector = tuple(tiles.vector[d] or tiles.reduction[d] for d in loops)
+            found[made] = TileSizes((0,) * len(loops), vector, (0,) * len(loops))
+    return found
 
 
 def pooled_tiles(

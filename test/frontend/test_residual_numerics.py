@@ -124,8 +124,22 @@ def test_residual_blocks_with_shortcuts(target: str) -> None:
     if target == "cpu":
         # Each block: two convolutions, mean, two layers, scale, and the last convolution
         # with its shortcut; the pooling is in the last one, so that only the head follows.
-        assert compiled.statistics.kernels == 3 * 7 + 1
+        # The block without a convolution in its shortcut scales the last one's weights.
+        assert compiled.statistics.kernels == 3 * 7
         assert compiled.statistics.copies == 0
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "size"), [(8, 16, 7), (12, 20, 9), (24, 72, 6), (96, 48, 8)]
+)
+def test_scaled_weights_of_any_width(channels: int, outputs: int, size: int) -> None:
+    network = torch.nn.Sequential(
+        *(torch.nn.Conv2d(16, channels, 3, padding=1), torch.nn.ReLU()),
+        *(SqueezeExcite(channels), torch.nn.Conv2d(channels, outputs, 1), torch.nn.SiLU()),
+    )
+    compiled = check(network, (1, 16, size, size), "cpu")
+    remarks = [r for r in compiled.report.remarks if r.argument == "smartmem-scale-weights"]
+    assert [r.applied for r in remarks] == [True]
 
 
 @pytest.mark.parametrize("target", TARGETS)
