@@ -4,56 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
+from onnx_models import floats, model, relu, value
 
-from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.errors import InvalidInputError
 from smartmem.frontend import import_model
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "small_swin.onnx"
 GENERATOR = np.random.default_rng(0)
-
-
-def model(
-    nodes: Sequence[NodeProto],
-    inputs: Sequence[ValueInfoProto],
-    outputs: Sequence[ValueInfoProto],
-    constants: dict[str, Any] | None = None,
-    opset: int = 17,
-    domain: str | None = None,
-) -> onnx.ModelProto:
-    initializers = [
-        numpy_helper.from_array(np.asarray(value), name)
-        for name, value in (constants or {}).items()
-    ]
-    graph = helper.make_graph(list(nodes), "graph", list(inputs), list(outputs), initializers)
-    opsets = [helper.make_opsetid("", opset)]
-    if domain is not None:
-        opsets.append(helper.make_opsetid(domain, 1))
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
-
-
-def value(
-    name: str, *shape: int | str | None, element: int = TensorProto.FLOAT
-) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, element, shape)
-
-
-def relu(*shape: int | str | None, element: int = TensorProto.FLOAT) -> onnx.ModelProto:
-    node = helper.make_node("Relu", ["x"], ["y"])
-    return model(
-        [node], [value("x", *shape, element=element)], [value("y", *shape, element=element)]
-    )
-
-
-def floats(*shape: int) -> Any:
-    return GENERATOR.standard_normal(shape).astype(np.float32)
 
 
 def test_example_computes_what_onnx_does(check: Callable[..., None]) -> None:
@@ -254,198 +219,6 @@ def test_computed_sizes_become_constants(check: Callable[..., None]) -> None:
     check(imported, floats(4, 6), tolerance=0)
 
 
-@pytest.mark.parametrize("rank", [3, 4])
-def test_stacked_matmul_is_one_product(
-    check: Callable[..., None], op_names: Callable[..., list[str]], rank: int
-) -> None:
-    shape = (2, 3, 4, 5)[-rank:]
-    node = helper.make_node("MatMul", ["x", "w"], ["y"])
-    proto = model(
-        [node], [value("x", *shape)], [value("y", *shape[:-1], 6)], {"w": floats(5, 6)}
-    )
-    imported = import_model(proto)
-    assert "linalg.matmul" in op_names(imported)
-    assert "linalg.batch_matmul" not in op_names(imported)
-    check(imported, floats(*shape))
-
-
-@pytest.mark.parametrize("mode", ["DCR", "CRD"])
-def test_depth_to_space_moves_what_onnx_does(check: Callable[..., None], mode: str) -> None:
-    node = helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2, mode=mode)
-    proto = model([node], [value("x", 2, 12, 7, 3)], [value("y", 2, 3, 14, 6)])
-    check(import_model(proto), floats(2, 12, 7, 3))
-
-
-def test_space_to_depth_moves_what_onnx_does(check: Callable[..., None]) -> None:
-    node = helper.make_node("SpaceToDepth", ["x"], ["y"], blocksize=3)
-    proto = model([node], [value("x", 2, 5, 6, 9)], [value("y", 2, 45, 2, 3)])
-    check(import_model(proto), floats(2, 5, 6, 9))
-
-
-@pytest.mark.parametrize("axes", [None, [1, -1]])
-def test_wrapping_pad_repeats_the_other_end(
-    check: Callable[..., None], axes: list[int] | None
-) -> None:
-    pads = [0, 2, 1, 0, 0, 3] if axes is None else [2, 1, 0, 3]
-    given = {"pads": pads} if axes is None else {"pads": pads, "axes": axes}
-    names = ["x", "pads"] if axes is None else ["x", "pads", "", "axes"]
-    node = helper.make_node("Pad", names, ["y"], mode="wrap")
-    proto = model([node], [value("x", 2, 4, 5)], [value("y", 2, 6, 9)], given, opset=19)
-    check(import_model(proto), floats(2, 4, 5))
-
-
-@pytest.mark.parametrize(
-    ("starts", "ends", "axes", "steps"),
-    [
-        ([-1], [-100], [1], [-1]),
-        ([3, 5], [0, -7], [0, -1], [-2, -1]),
-        ([1, 4], [4, 1], [0, 2], [2, -1]),
-        ([-1, 0, 9], [-9, 5, -9], None, [-1, 3, -3]),
-    ],
-)
-def test_slice_backwards(
-    check: Callable[..., None],
-    starts: list[int],
-    ends: list[int],
-    axes: list[int] | None,
-    steps: list[int],
-) -> None:
-    given = {"starts": starts, "ends": ends, "steps": steps}
-    if axes is not None:
-        given["axes"] = axes
-    names = [
-        "x",
-        *(name if name in given else "" for name in ("starts", "ends", "axes", "steps")),
-    ]
-    taken = [slice(None)] * 3
-    for axis, *limits in zip(axes or range(3), starts, ends, steps, strict=True):
-        taken[axis] = slice(*limits)
-    x = floats(4, 5, 6)
-    node = helper.make_node("Slice", names, ["y"])
-    check(
-        import_model(
-            model([node], [value("x", 4, 5, 6)], [value("y", *x[tuple(taken)].shape)], given)
-        ),
-        x,
-    )
-
-
-@pytest.mark.parametrize("constant", [False, True])
-@pytest.mark.parametrize(("batch", "time"), [(1, 0), (0, 1)])
-def test_sequences_are_reversed_up_to_their_length(
-    check: Callable[..., None], batch: int, time: int, constant: bool
-) -> None:
-    lengths = np.array([4, 0, 3, 1], np.int64)
-    node = helper.make_node(
-        "ReverseSequence", ["x", "lengths"], ["y"], batch_axis=batch, time_axis=time
-    )
-    inputs, arrays = [value("x", 4, 4, 3)], [floats(4, 4, 3)]
-    if not constant:
-        inputs.append(value("lengths", 4, element=TensorProto.INT64))
-        arrays.append(lengths)
-    given = {"lengths": lengths} if constant else {}
-    check(
-        import_model(model([node], inputs, [value("y", 4, 4, 3)], given)), *arrays, tolerance=0
-    )
-
-
-def test_scan_behind_a_transpose(check: Callable[..., None]) -> None:
-    nodes = [
-        helper.make_node("Transpose", ["x"], ["turned"]),
-        helper.make_node("CumSum", ["turned", "axis"], ["y"]),
-    ]
-    proto = model(nodes, [value("x", 5, 7)], [value("y", 7, 5)], {"axis": np.int64(1)})
-    check(import_model(proto), floats(5, 7))
-
-
-def test_scatter(check: Callable[..., None]) -> None:
-    node = helper.make_node("ScatterND", ["x", "places", "updates"], ["y"])
-    inputs = [value("x", 4, 8), value("updates", 3)]
-    places = {"places": np.array([[1, 2], [0, 3], [3, 7]])}
-    check(
-        import_model(model([node], inputs, [value("y", 4, 8)], places)), floats(4, 8), floats(3)
-    )
-
-
-def test_largest_elements(check: Callable[..., None]) -> None:
-    node = helper.make_node("TopK", ["x", "k"], ["y", "i"])
-    outputs = [value("y", 4, 2), value("i", 4, 2, element=TensorProto.INT64)]
-    proto = model([node], [value("x", 4, 8)], outputs, {"k": np.array([2])})
-    check(import_model(proto), floats(4, 8))
-
-
-def test_default_attributes_of_a_function_hold(check: Callable[..., None]) -> None:
-    node = helper.make_node("MeanVarianceNormalization", ["x"], ["y"])  # axes 0, 2, 3
-    check(
-        import_model(model([node], [value("x", 2, 3, 4, 5)], [value("y", 2, 3, 4, 5)])),
-        floats(2, 3, 4, 5),
-    )
-
-
-def test_function_of_functions(check: Callable[..., None]) -> None:
-    node = helper.make_node("RMSNormalization", ["x", "w"], ["y"], axis=-1)
-    proto = model([node], [value("x", 3, 8)], [value("y", 3, 8)], {"w": floats(8)}, opset=23)
-    check(import_model(proto), floats(3, 8))
-
-
-def test_attention_without_optional_operands(check: Callable[..., None]) -> None:
-    """A causal mask, and past keys and values, but no mask as an operand."""
-    node = helper.make_node(
-        "Attention",
-        ["q", "k", "v", "", "past_k", "past_v"],
-        ["y", "present_k", "present_v"],
-        is_causal=1,
-    )
-    inputs = [value(name, 2, 3, 4, 8) for name in "qkv"]
-    inputs += [value(name, 2, 3, 5, 8) for name in ("past_k", "past_v")]
-    outputs = [value("y", 2, 3, 4, 8)]
-    outputs += [value(name, 2, 3, 9, 8) for name in ("present_k", "present_v")]
-    proto = model([node], inputs, outputs, opset=23)
-    arrays = [floats(2, 3, 4, 8) for _ in range(3)] + [floats(2, 3, 5, 8) for _ in range(2)]
-    check(import_model(proto), *arrays)
-
-
-def test_function_whose_sizes_are_computed(check: Callable[..., None]) -> None:
-    """Its body names axes in a constant that is no tensor, and computes pads from them."""
-    nodes = [
-        helper.make_node("Shape", ["like"], ["shape"], start=1),
-        helper.make_node("CenterCropPad", ["x", "shape"], ["y"], axes=[1, 2]),
-    ]
-    proto = model(
-        nodes, [value("x", 2, 8, 3), value("like", 1, 5, 6)], [value("y", 2, 5, 6)], opset=18
-    )
-    imported = import_model(proto)
-    assert imported.outputs[0].shape == (2, 5, 6)
-    check(imported, floats(2, 8, 3), floats(1, 5, 6), tolerance=0)
-
-
-def test_large_constant_of_indices(check: Callable[..., None]) -> None:
-    node = helper.make_node("Gather", ["x", "indices"], ["y"], axis=0)
-    indices = {"indices": np.arange(200)[::-1]}
-    check(
-        import_model(model([node], [value("x", 200)], [value("y", 200)], indices)), floats(200)
-    )
-
-
-def test_einsum_without_dims_is_its_operand(check: Callable[..., None]) -> None:
-    node = helper.make_node("Einsum", ["x"], ["y"], equation="->")
-    check(import_model(model([node], [value("x")], [value("y")])), floats())
-
-
-def test_reshape_of_no_elements_is_refused() -> None:
-    node = helper.make_node("Reshape", ["x", "shape"], ["y"], allowzero=1)
-    proto = model([node], [value("x", 0, 3)], [value("y", 3, 0)], {"shape": [3, 0]})
-    with pytest.raises(UnsupportedError, match="Reshape of 0x3"):
-        import_model(proto)
-
-
-def test_constant_without_elements(check: Callable[..., None]) -> None:
-    none = {"none": np.zeros((2, 0), np.float32)}
-    node = helper.make_node("Concat", ["x", "none"], ["y"], axis=1)
-    proto = model([node], [value("x", 2, 3)], [value("y", 2, 3)], none)
-    check(import_model(proto), floats(2, 3))
-
-
 def test_old_opset_is_converted(check: Callable[..., None]) -> None:
     nodes = [
         helper.make_node("Squeeze", ["x"], ["flat"], axes=[0]),
@@ -472,76 +245,6 @@ def test_initializers_among_the_inputs_are_no_inputs() -> None:
     node = helper.make_node("Add", ["x", "w"], ["y"])
     proto = model([node], [value("x", 3), value("w", 3)], [value("y", 3)], {"w": floats(3)})
     assert [spec.name for spec in import_model(proto).inputs] == ["x"]
-
-
-@pytest.mark.parametrize("keep", [5, 1000, 100_000])
-def test_truncated(tmp_path: Path, keep: int) -> None:
-    path = tmp_path / "short.onnx"
-    path.write_bytes(EXAMPLE.read_bytes()[:keep])
-    with pytest.raises(InvalidInputError, match=r"short\.onnx is not a (complete|valid) ONNX"):
-        import_model(path)
-
-
-def test_invalid_graph() -> None:
-    node = helper.make_node("Relu", ["nowhere"], ["y"])
-    with pytest.raises(InvalidInputError, match=r"not a valid ONNX model: .*nowhere"):
-        import_model(model([node], [value("x", 3)], [value("y", 3)]))
-
-
-def test_shapes_that_contradict() -> None:
-    node = helper.make_node("Add", ["a", "b"], ["y"], name="adder")
-    proto = model([node], [value("a", 3), value("b", 4)], [value("y", 4)])
-    with pytest.raises(InvalidInputError, match=r"do not fit together: .*adder"):
-        import_model(proto)
-
-
-@pytest.mark.parametrize(
-    ("operator", "domain", "message"),
-    [
-        ("NoSuchOp", "", r"operator NoSuchOp \(node 'culprit'\) is not in ONNX"),
-        ("Bernoulli", "", r"operator Bernoulli \(node 'culprit'\) draws random numbers"),
-        ("Fancy", "com.acme", r"com\.acme\.Fancy \(node 'culprit'\) is not known to ONNX"),
-    ],
-)
-def test_operator_that_cannot_work_is_named(operator: str, domain: str, message: str) -> None:
-    nodes = [
-        helper.make_node(operator, ["x"], ["z"], name="culprit", domain=domain),
-        helper.make_node("Relu", ["z"], ["y"]),
-    ]
-    proto = model(nodes, [value("x", 3, 3)], [value("y", 3, 3)], domain=domain or None)
-    with pytest.raises(UnsupportedError, match=message):
-        import_model(proto)
-
-
-def test_operator_without_a_lowering_is_named() -> None:
-    node = helper.make_node("Fancy", ["x"], ["y"], name="culprit", domain="com.acme")
-    proto = model([node], [value("x", 3)], [value("y", 3)], domain="com.acme")
-    with pytest.raises(UnsupportedError, match=r"operation onnx\.Fancy \(node 'culprit'\)"):
-        import_model(proto)
-
-
-def test_size_that_depends_on_values() -> None:
-    node = helper.make_node("NonZero", ["x"], ["y"])
-    proto = model([node], [value("x", 2, 2)], [value("y", 2, None, element=TensorProto.INT64)])
-    with pytest.raises(UnsupportedError, match="shape of y depends on the values"):
-        import_model(proto)
-
-
-@pytest.mark.parametrize("element", ["STRING", "FLOAT8E4M3FN", "COMPLEX64"])
-def test_element_type_is_refused(element: str) -> None:
-    node = helper.make_node("Identity", ["x"], ["y"])
-    number = TensorProto.DataType.Value(element)
-    proto = model([node], [value("x", 2, element=number)], [value("y", 2, element=number)])
-    with pytest.raises(UnsupportedError, match=f"x has elements of type {element}"):
-        import_model(proto)
-
-
-def test_reference_without_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    imported = import_model(relu(2, 3))
-    assert imported.reference is not None
-    x = floats(2, 3)
-    np.testing.assert_array_equal(imported.reference([x])[0], np.maximum(x, 0))
 
 
 def test_needs_no_pytorch() -> None:

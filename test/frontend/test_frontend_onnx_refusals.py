@@ -1,0 +1,93 @@
+"""ONNX models that cannot be imported: one message says what, where and what to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from onnx_models import floats, model, relu, value
+
+from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.frontend import import_model
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "small_swin.onnx"
+
+
+def test_reshape_of_no_elements_is_refused() -> None:
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"], allowzero=1)
+    proto = model([node], [value("x", 0, 3)], [value("y", 3, 0)], {"shape": [3, 0]})
+    with pytest.raises(UnsupportedError, match="Reshape of 0x3"):
+        import_model(proto)
+
+
+@pytest.mark.parametrize("keep", [5, 1000, 100_000])
+def test_truncated(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "short.onnx"
+    path.write_bytes(EXAMPLE.read_bytes()[:keep])
+    with pytest.raises(InvalidInputError, match=r"short\.onnx is not a (complete|valid) ONNX"):
+        import_model(path)
+
+
+def test_invalid_graph() -> None:
+    node = helper.make_node("Relu", ["nowhere"], ["y"])
+    with pytest.raises(InvalidInputError, match=r"not a valid ONNX model: .*nowhere"):
+        import_model(model([node], [value("x", 3)], [value("y", 3)]))
+
+
+def test_shapes_that_contradict() -> None:
+    node = helper.make_node("Add", ["a", "b"], ["y"], name="adder")
+    proto = model([node], [value("a", 3), value("b", 4)], [value("y", 4)])
+    with pytest.raises(InvalidInputError, match=r"do not fit together: .*adder"):
+        import_model(proto)
+
+
+@pytest.mark.parametrize(
+    ("operator", "domain", "message"),
+    [
+        ("NoSuchOp", "", r"operator NoSuchOp \(node 'culprit'\) is not in ONNX"),
+        ("Bernoulli", "", r"operator Bernoulli \(node 'culprit'\) draws random numbers"),
+        ("Fancy", "com.acme", r"com\.acme\.Fancy \(node 'culprit'\) is not known to ONNX"),
+    ],
+)
+def test_operator_that_cannot_work_is_named(operator: str, domain: str, message: str) -> None:
+    nodes = [
+        helper.make_node(operator, ["x"], ["z"], name="culprit", domain=domain),
+        helper.make_node("Relu", ["z"], ["y"]),
+    ]
+    proto = model(nodes, [value("x", 3, 3)], [value("y", 3, 3)], domain=domain or None)
+    with pytest.raises(UnsupportedError, match=message):
+        import_model(proto)
+
+
+def test_operator_without_a_lowering_is_named() -> None:
+    node = helper.make_node("Fancy", ["x"], ["y"], name="culprit", domain="com.acme")
+    proto = model([node], [value("x", 3)], [value("y", 3)], domain="com.acme")
+    with pytest.raises(UnsupportedError, match=r"operation onnx\.Fancy \(node 'culprit'\)"):
+        import_model(proto)
+
+
+def test_size_that_depends_on_values() -> None:
+    node = helper.make_node("NonZero", ["x"], ["y"])
+    proto = model([node], [value("x", 2, 2)], [value("y", 2, None, element=TensorProto.INT64)])
+    with pytest.raises(UnsupportedError, match="shape of y depends on the values"):
+        import_model(proto)
+
+
+@pytest.mark.parametrize("element", ["STRING", "FLOAT8E4M3FN", "COMPLEX64"])
+def test_element_type_is_refused(element: str) -> None:
+    node = helper.make_node("Identity", ["x"], ["y"])
+    number = TensorProto.DataType.Value(element)
+    proto = model([node], [value("x", 2, element=number)], [value("y", 2, element=number)])
+    with pytest.raises(UnsupportedError, match=f"x has elements of type {element}"):
+        import_model(proto)
+
+
+def test_reference_without_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    imported = import_model(relu(2, 3))
+    assert imported.reference is not None
+    x = floats(2, 3)
+    np.testing.assert_array_equal(imported.reference([x])[0], np.maximum(x, 0))
