@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, ClassVar, Literal, get_type_hints
 
@@ -12,10 +14,17 @@ from smartmem.parameters import Parameters
 from smartmem.vectors import AVX512, SPIRV, Vectors
 
 if TYPE_CHECKING:
+    from smartmem.passes.analysis.image_choices import Storage
     from smartmem.tuning.table import Table
 
 REGION = "flow.dispatch.region"
 """IREE's operation around what becomes one kernel."""
+
+GROUP_FILE = "smartmem.group"
+"""The file that does not exist and whose lines are the numbers of groups: of what is in one
+region (see ``backend/regions.py``). iree-compile keeps it as the place of a kernel."""
+
+_PLACED = re.compile(rf'"{re.escape(GROUP_FILE)}":(\d+):')
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,8 @@ class PassContext:
         cpu_vectors: the vector registers of a target without shared memory.
         layout: how the formats of tensors are chosen: "rule", "model" or "search".
         tuning: choices that were measured; None: all are computed.
+        storages: how the kernel of a group is to read what it only reads, by the group's
+            number, where that was measured.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -103,6 +114,7 @@ class PassContext:
     cpu_vectors: Vectors = AVX512
     layout: str = "rule"
     tuning: Table | None = None
+    storages: Mapping[int, Storage] = field(default_factory=dict)
 
     @property
     def vectors(self) -> Vectors:
@@ -160,6 +172,12 @@ class Pass:
                 raise PassError(cls.argument, f"unknown option '{name}'; options: {known}")
             values[names[name]] = _parse_value(cls.argument, name, text, hints[names[name]])
         return cls(**values)
+
+
+def group_of(text: str) -> int | None:
+    """The number of the group that a printed location names, if it names one."""
+    match = _PLACED.search(text)
+    return int(match[1]) if match else None
 
 
 def operations(root: ir.Operation) -> list[ir.Operation]:

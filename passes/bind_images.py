@@ -19,6 +19,9 @@ the arithmetic of all accesses tells column and row; else rows of 4096 texels, a
 two. The binding keeps its number, and the memory stays what it was: SmartMem's Vulkan
 library binds views of it.
 
+Where it was measured what the kernel of a group reads fastest, that is taken instead of the
+option ``reads``.
+
 Keeps, with a remark: what is read and written, what can share memory with something
 written, what is bound at an offset that only the run tells, accesses that are no texel
 (of 8 bits; halves that are written), and what the device's images are too small for.
@@ -30,7 +33,7 @@ passes of the pipeline. To tell apart what a kernel binds, the module is compile
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from smartmem.errors import PassError
@@ -82,11 +85,13 @@ class BindImages(Pass):
             PassError: an option has no such value.
         """
         limits = ImageLimits(self.max_texels, self.max_size, self.alignment)
-        chooser = ImageChooser(self._storage("reads"), self._storage("writes"), limits)
+        usual = ImageChooser(self._storage("reads"), self._storage("writes"), limits)
         dispatches = dispatches_of(module)
         for shader in shaders_of(module):
             indices = Indices(shader)
             runs = dispatches.get(shader.entry, [])
+            measured = None if shader.group is None else context.storages.get(shader.group)
+            chooser = usual if measured is None else replace(usual, reads=measured)
             chosen: list[ImageBinding] = []
             for binding, choice in chooser.choose(shader, runs, indices):
                 if isinstance(choice, ImageBinding):

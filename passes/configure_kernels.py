@@ -105,8 +105,9 @@ def _measured(
     """The tile sizes that were measured to be faster than the computed ones."""
     found = None if table is None else table.tiles(kernel_key(computing, root))
     nest = loop_nest(root)
-    fits = found is not None and nest is not None and len(found.vector) == len(nest.domain)
-    return found if fits else None
+    if not isinstance(found, TileSizes) or nest is None:
+        return None
+    return found if len(found.vector) == len(nest.domain) else None
 
 
 def _tiles(

@@ -16,20 +16,35 @@ that sum over several loops: left to itself the code generator gives each thread
 
 Keeps, silently, matrix multiplications, which the code generator tiles as well, and all of
 CPUs; with a remark what no tiles suit.
+
+Where a table of measured tile sizes knows the kernel, its sizes are taken instead, for
+matrix multiplications, too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.gpu_tiles import GpuTiles, gpu_tiles, is_special
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, gpu_tiles, is_special
+from smartmem.passes.analysis.kernel_keys import kernel_key
+from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
 from smartmem.passes.configure_kernels import ATTRIBUTE
+
+if TYPE_CHECKING:
+    from smartmem.tuning.table import Table
+
+_SIZES = r"\[([\d, ]+)\]"
+_CONFIGURATION = re.compile(
+    rf"tile_sizes = \[{_SIZES}, {_SIZES}, {_SIZES}\].*"
+    rf"<BaseVectorize>.*\bworkgroup_size = \[(\d+, \d+, \d+)\]"
+)
 
 
 @dataclass(frozen=True)
@@ -46,26 +61,60 @@ class ConfigureShaders(Pass):
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
         for region in (op for op in operations(module) if op.name == REGION):
-            inside = [op.operation for op in region.regions[0].blocks[0].operations]
-            self._configure(inside, context, context.workgroups)
+            self._configure(shader_operations(region), context, context.workgroups)
 
     def _configure(
-        self, inside: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
+        self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
     ) -> None:
-        nests = [(op, nest) for op in inside if (nest := loop_nest(op)) is not None]
+        nests = [(op, nest) for op in computing if (nest := loop_nest(op)) is not None]
         found = [(op, nest) for op, nest in nests if nest.is_contraction]
-        if not found or (len(found) == 1 and not is_special(found[0][1])):
+        if not found:
             return
         root, nest = found[-1]
-        tiles = gpu_tiles(nest, bounds)
+        measured = _measured(kernel_key(computing, root), nest, context.tuning, bounds)
+        if measured is None and len(found) == 1 and not is_special(nest):
+            return
+        tiles = measured or gpu_tiles(nest, bounds)
         if isinstance(tiles, Refusal):
             context.remark(self.argument, root, False, tiles.reason)
             return
-        context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}")
-        root.attributes[ATTRIBUTE] = _compilation_info(tiles, root.context)
+        how = ", measured" if measured else ""
+        context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
+        root.attributes[ATTRIBUTE] = shader_attribute(tiles, root.context)
 
 
-def _compilation_info(tiles: GpuTiles, context: ir.Context) -> ir.Attribute:
+def shader_operations(region: ir.Operation) -> list[ir.Operation]:
+    """The operations of a shader that have loops, in order."""
+    inside = (op.operation for op in region.regions[0].blocks[0].operations)
+    return [op for op in inside if loop_nest(op) is not None]
+
+
+def shader_root(computing: Sequence[ir.Operation]) -> ir.Operation | None:
+    """The operation whose tiles are the shader's: the last contraction, or else the last."""
+    found = [op for op in computing if contracts(op)] or computing
+    return found[-1] if found else None
+
+
+def _measured(
+    key: str, nest: LoopNest, table: Table | None, bounds: Workgroups
+) -> GpuTiles | None:
+    """The tile sizes that were measured to be faster, if the target can run them."""
+    found = None if table is None else table.tiles(key)
+    return found if isinstance(found, GpuTiles) and fits(found, nest, bounds) else None
+
+
+def shader_tiles_of(attribute: ir.Attribute) -> GpuTiles | None:
+    """The tile sizes that ``shader_attribute`` wrote; None for one of another form."""
+    match = _CONFIGURATION.search(str(attribute))
+    if match is None:
+        return None
+    *loops, threads = (tuple(map(int, text.split(","))) for text in match.groups())
+    return GpuTiles(*loops, threads=(threads[0], threads[1], threads[2]))
+
+
+def shader_attribute(tiles: GpuTiles, context: ir.Context) -> ir.Attribute:
+    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects."""
+    context.allow_unregistered_dialects = True
     sizes = ", ".join(map(_list, (tiles.workgroup, tiles.thread, tiles.reduction)))
     return ir.Attribute.parse(
         "#iree_codegen.compilation_info<"

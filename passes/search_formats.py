@@ -15,7 +15,8 @@ Rewrites:
 
 The strategy ``rule`` leaves the order that elimination chose: producers write what their
 consumers prefer (SmartMem, section 3.2.2). ``model`` takes for each tensor the order that an
-analytic cost model finds cheapest, ``search`` the orders that are cheapest together.
+analytic cost model finds cheapest, ``search`` the orders that are cheapest together. What a
+device does per second is taken from a tuning file that says it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from torch_mlir import ir
 from smartmem.errors import PassError
 from smartmem.passes.analysis.format_search import BUDGET, Found, analytic, greedy, search
 from smartmem.passes.analysis.formats import Graph, graph_of, hidden_contractions
-from smartmem.passes.analysis.kernel_costs import CPU, GPU
+from smartmem.passes.analysis.kernel_costs import rates_of, source_of
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.base import Pass, PassContext, erase_unused
 from smartmem.passes.lowering.apply_formats import apply_formats, squeeze
@@ -71,7 +72,7 @@ class SearchFormats(Pass):
         graph = graph_of(block)
         if not graph.tensors:
             return
-        cost = analytic(CPU if context.shared_memory is None else GPU, context.vectors)
+        cost = analytic(rates_of(context), context.vectors)
         found = (
             search(graph, cost, self.budget) if strategy == "search" else greedy(graph, cost)
         )
@@ -79,7 +80,10 @@ class SearchFormats(Pass):
         apply_formats(graph, found.formats)
 
     def _remark(self, graph: Graph, found: Found, context: PassContext) -> None:
-        gain = f"predicted {1e3 * found.before:.3g} ms before, {1e3 * found.after:.3g} ms after"
+        gain = (
+            f"predicted {1e3 * found.before:.3g} ms before, {1e3 * found.after:.3g} ms after "
+            f"with rates {source_of(context)}"
+        )
         for number, order in found.formats.items():
             value = graph.tensors[number].value
             shape = [extent for extent in shape_of(value) if extent > 1]

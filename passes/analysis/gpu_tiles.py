@@ -52,6 +52,11 @@ class GpuTiles:
     reduction: tuple[int, ...]
     threads: tuple[int, int, int]
 
+    @property
+    def by_loop(self) -> tuple[tuple[int, ...], ...]:
+        """The sizes that there is one of for each loop."""
+        return self.workgroup, self.thread, self.reduction
+
 
 @dataclass(frozen=True)
 class _Loops:
@@ -81,6 +86,44 @@ def gpu_tiles(nest: LoopNest, bounds: Workgroups) -> GpuTiles | Refusal:
     loops = _loops(nest, written)
     choices = sorted(_choices(nest, loops, bounds), key=lambda choice: choice[0])
     return choices[0][1] if choices else Refusal("no block of results fits")
+
+
+def fits(tiles: GpuTiles, nest: LoopNest, bounds: Workgroups) -> bool:
+    """Whether a target can run a contraction with these sizes, and in vectors.
+
+    All sizes divide their loops: a block that is cut off is computed element by element.
+    """
+    extent, written = nest.domain, nest.loops_of(2)
+    if any(len(sizes) != len(extent) for sizes in tiles.by_loop):
+        return False
+    if any(
+        size and extent[d] % size for sizes in tiles.by_loop for d, size in enumerate(sizes)
+    ):
+        return False
+    if any(w % t for w, t in zip(tiles.workgroup, tiles.thread, strict=True) if t):
+        return False
+    results = any(tiles.workgroup[d] or tiles.thread[d] for d in nest.reductions)
+    steps = any(tiles.reduction[d] for d in written)
+    bounded = all(n <= most for n, most in zip(tiles.threads, bounds.sizes, strict=True))
+    return (
+        not results
+        and not steps
+        and bounded
+        and math.prod(tiles.threads) <= bounds.threads
+        and tiles.threads == threads_of(tiles.workgroup, tiles.thread)
+    )
+
+
+def threads_of(workgroup: Sequence[int], thread: Sequence[int]) -> tuple[int, int, int] | None:
+    """Threads in x, y and z: of the innermost loops that are shared out, in this order.
+
+    None where more than three loops are shared out.
+    """
+    counts = [w // t for w, t in zip(workgroup, thread, strict=True) if t][::-1]
+    if any(n > 1 for n in counts[3:]):
+        return None
+    x, y, z = ([*counts, 1, 1, 1])[:3]
+    return x, y, z
 
 
 def is_special(nest: LoopNest) -> bool:
@@ -142,7 +185,9 @@ def _workgroups(
                 continue  # nothing is shared out
             down = extent[loops.row] // height if loops.row is not None else 1
             for y in _up_to(down, min(most // x, bounds.sizes[1])):
-                yield _tiles(nest, loops, (loop, size, x), (height, y), width)
+                tiles = _tiles(nest, loops, (loop, size, x), (height, y), width)
+                if tiles is not None:
+                    yield tiles
 
 
 def _tiles(
@@ -151,7 +196,8 @@ def _tiles(
     across: tuple[int, int, int],
     down: tuple[int, int],
     width: int,
-) -> GpuTiles:
+) -> GpuTiles | None:
+    """The sizes; None where workgroups have too few dims to share the rows out."""
     written = nest.loops_of(2)
     workgroup = [int(d in written) for d in range(len(nest.domain))]
     thread = list(workgroup)
@@ -166,17 +212,10 @@ def _tiles(
         alone = len(nest.reductions) == 1
         vectors = nest.domain[d] % VECTOR == 0 and (alone or d in inner)
         reduction[d] = VECTOR if vectors else 1
-    threads = _by_dim(
-        thread, {loop: x, **({loops.row: down[1]} if loops.row is not None else {})}
-    )
+    threads = threads_of(workgroup, thread)
+    if threads is None:
+        return None
     return GpuTiles(tuple(workgroup), tuple(thread), tuple(reduction), threads)
-
-
-def _by_dim(thread: Sequence[int], counts: dict[int, int]) -> tuple[int, int, int]:
-    """Threads in x, y and z: the innermost loops that are shared out, in this order."""
-    shared = [d for d, size in enumerate(thread) if size]
-    x, y, z = ([counts.get(d, 1) for d in reversed(shared)] + [1, 1, 1])[:3]
-    return x, y, z
 
 
 def _cost(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch_mlir import ir
 
@@ -21,6 +21,9 @@ from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.tile_sizes import block_rows
 from smartmem.vectors import Vectors
+
+if TYPE_CHECKING:
+    from smartmem.passes.base import PassContext
 
 Kind = Literal["contraction", "sum", "elementwise"]
 Loads = Literal["vectors", "scalars", "strided"]
@@ -33,9 +36,6 @@ _SLICE = "tensor.extract_slice"
 _STRIDED = 0.4
 _BLOCKS = ((7, 1.0), (4, 0.85), (2, 0.6), (1, 0.35))
 
-# Bytes that a strided load costs for each that it wants: it takes a part of a cache line.
-_LINE = 4
-
 # A sum across rows is left to IREE's tiles: softmax and LayerNorm take 0.40 and 0.32 ms
 # with them, and 0.20 ms where the rows are contiguous and have tiles.
 _ACROSS = 2
@@ -46,19 +46,37 @@ class Rates:
     """What a device does per second, and what starting a kernel takes.
 
     Attributes:
-        flops: multiplications and additions of a good kernel.
-        bytes: of memory, read or written.
+        flops: multiplications and additions of a good kernel, with vectors of 16 lanes.
+        bytes: of memory, read or written in order.
         launch: seconds.
+        strided: bytes that a strided load costs for each that it wants: it takes a part of
+            a cache line.
     """
 
     flops: float
     bytes: float
     launch: float
+    strided: float = 4.0
 
 
 # A core with AVX-512, and a phone's GPU (Snapdragon 8 Gen 2 has 55 GB/s and 2 TMAC/s).
 CPU = Rates(flops=130e9, bytes=12e9, launch=5e-6)
 GPU = Rates(flops=1e12, bytes=50e9, launch=20e-6)
+
+
+def rates_of(context: PassContext) -> Rates:
+    """What the target does per second: what was measured on it, or else a typical device."""
+    if context.tuning is not None and context.tuning.costs is not None:
+        return context.tuning.costs
+    return CPU if context.shared_memory is None else GPU
+
+
+def source_of(context: PassContext) -> str:
+    """Where ``rates_of`` comes from, for people."""
+    if context.tuning is not None and context.tuning.costs is not None:
+        return f"measured on {context.tuning.machine.description}"
+    typical = "core with AVX-512" if context.shared_memory is None else "phone's GPU"
+    return f"typical of a {typical}"
 
 
 @dataclass(frozen=True)
@@ -144,7 +162,7 @@ def cost_of(einsum: Einsum, rates: Rates, vectors: Vectors) -> KernelCost:
         busy = flops / (rates.flops * vectors.lanes / 16 * efficiency(einsum, vectors))
         seconds = max(busy, moved / rates.bytes)
     else:
-        seconds = _weighed(einsum, tensors) / rates.bytes
+        seconds = _weighed(einsum, tensors, rates) / rates.bytes
     return KernelCost(flops, moved, seconds + rates.launch)
 
 
@@ -165,17 +183,17 @@ def efficiency(einsum: Einsum, vectors: Vectors) -> float:
     return found * next(part for least, part in _BLOCKS if height >= least)
 
 
-def _weighed(einsum: Einsum, tensors: Sequence[int]) -> float:
-    """Bytes, those that are read with a stride as whole cache lines."""
-    weights = [_weight(einsum, k) for k in range(len(einsum.read))]
+def _weighed(einsum: Einsum, tensors: Sequence[int], rates: Rates) -> float:
+    """Bytes, those that are read with a stride as what they cost."""
+    weights = [_weight(einsum, k, rates) for k in range(len(einsum.read))]
     return einsum.itemsize * sum(
         size * weight for size, weight in zip(tensors, [*weights, 1], strict=True)
     )
 
 
-def _weight(einsum: Einsum, operand: int) -> int:
+def _weight(einsum: Einsum, operand: int, rates: Rates) -> float:
     if einsum.loads(operand) == "strided":
-        return _LINE
+        return rates.strided
     long = [loop for loop in einsum.read[operand] if einsum.domain[loop] > 1]
     summed = einsum.kind == "sum" and einsum.reductions & set(long)
     return _ACROSS if summed and long[-1] not in einsum.reductions else 1

@@ -2,7 +2,9 @@
 
 ``contraction 208x6x32x192 ad.f32,bdc.f32->abc.f32`` multiplies the rows of 208 x 192
 elements by weights in 6 blocks of 32 channels: a letter for each loop, operands in the order
-of their dims. Equal keys are equal work for the code generator, whatever the model.
+of their dims. ``contraction 9*(14x14x32x16x16 abce.f32,ced.f32->abcd.f32)`` adds nine of
+them, the window of a convolution. Equal keys are equal work for the code generator, whatever
+the model.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ def kernel_key(computing: Sequence[ir.Operation], root: ir.Operation) -> str:
 
     Args:
         computing: its operations that have loops, in order.
-        root: that of them which does most of the work, or the last.
+        root: that of them which does most of the work, or the last of them.
     """
     nest = loop_nest(root)
     assert nest is not None, "a root has loops"
     if nest.is_contraction:
-        return f"contraction {_describe(root, nest)}"
+        return f"contraction {_contractions(computing)}"
     if is_window_sum(root):
         return f"window {_describe(root, nest)}"
     nests = [(op, loop_nest(op)) for op in computing]
@@ -34,12 +36,24 @@ def kernel_key(computing: Sequence[ir.Operation], root: ir.Operation) -> str:
     return "rows " + "; ".join(parts)
 
 
+def _contractions(computing: Sequence[ir.Operation]) -> str:
+    """All contractions of a kernel, equal ones behind each other counted."""
+    nests = [(op, nest) for op in computing if (nest := loop_nest(op)) is not None]
+    parts = [_describe(op, nest) for op, nest in nests if nest.is_contraction]
+    return "; ".join(_counted(parts))
+
+
 def _describe(op: ir.Operation, nest: LoopNest) -> str:
     """Extents, then operands and result by their loops, the repeated ones counted."""
     *read, written = [_access(op, nest, k) for k in range(len(nest.accesses))]
-    counted = [(text, len(list(same))) for text, same in itertools.groupby(_pairs(read))]
-    operands = ",".join(text if n == 1 else f"{n}*({text})" for text, n in counted)
+    operands = ",".join(_counted(_pairs(read)))
     return f"{'x'.join(map(str, nest.domain))} {operands}->{written}"
+
+
+def _counted(parts: Sequence[str]) -> list[str]:
+    """Equal neighbours as one: ``3*(text)``."""
+    counted = [(text, len(list(same))) for text, same in itertools.groupby(parts)]
+    return [text if n == 1 else f"{n}*({text})" for text, n in counted]
 
 
 def _pairs(read: Sequence[str]) -> Sequence[str]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from iree.compiler import ir
 
+from smartmem.passes.base import group_of
+
 _BUFFER = re.compile(
     r"!spirv\.ptr<!spirv\.struct<\(!spirv\.(?:rtarray<|array<\d+ x )(?P<element>.+), "
     r"stride=(?P<bytes>\d+)> \[0\]\)(?:, Block)?>, StorageBuffer>"
@@ -90,6 +92,7 @@ class Shader:
         bindings: its storage buffers, by number.
         workgroup_size: threads of a workgroup in x, y and z.
         workgroups: workgroups in x, y and z; None where only the run tells.
+        group: number of the group that it was made of; None if the module does not tell.
     """
 
     entry: str
@@ -97,6 +100,7 @@ class Shader:
     bindings: tuple[Binding, ...]
     workgroup_size: tuple[int, ...]
     workgroups: tuple[int, int, int] | None
+    group: int | None
 
 
 def shaders_of(module: ir.Operation) -> list[Shader]:
@@ -148,6 +152,7 @@ def _shader(export: ir.Operation, module: ir.Operation) -> Shader:
         bindings=tuple(_bindings(module)),
         workgroup_size=tuple(sizes),
         workgroups=_workgroups(export),
+        group=group_of(str(export.location)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch_mlir import ir
 
 from smartmem.attempts import compile_with_fallbacks
 from smartmem.backend.iree import CompileStatistics
-from smartmem.backend.storage import image_pass
+from smartmem.backend.storage import AUTO, image_pass
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
@@ -22,6 +23,7 @@ from smartmem.layouts import Layouts
 from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
 from smartmem.passes import KERNEL_STAGE, PassContext
+from smartmem.passes.analysis.image_choices import Storage
 from smartmem.recorder import StageRecorder, peak_memory
 from smartmem.report import Report
 from smartmem.stages import IR_STAGES, first_stage, import_stage, run_stages
@@ -169,7 +171,7 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
     """
     target, options = lowered.job.target, lowered.job.options
     output = module_path(lowered.folder)
-    kernels = kernel_stage(target, options)
+    kernels = kernel_stage(target, options, measured_storages(lowered))
     with recorder.stage(BUILD, "iree-compile"):
         built = compile_with_fallbacks(
             lowered.bytecode, lowered.save_plain, target, options, output, kernels
@@ -205,14 +207,29 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
     return CompiledModel(lowered.folder, target, report, recorder.ir)
 
 
-def kernel_stage(target: Target, options: CompileOptions) -> KernelStage | None:
+def kernel_stage(
+    target: Target, options: CompileOptions, storages: Mapping[int, Storage] | None = None
+) -> KernelStage | None:
     """What is to be done to the kernels; None if they stay what iree-compile makes.
+
+    Args:
+        storages: how the kernels of some groups are to read, by number.
 
     Raises:
         TargetError: the options ask for images on a CPU.
     """
-    pass_ = image_pass(target, options.storage, options.storage_writes)
-    return KernelStage(pass_, options, ALL_STAGES.index(IMAGES)) if pass_ else None
+    wanted = () if storages is None else storages.values()
+    pass_ = image_pass(target, options.storage, options.storage_writes, set(wanted))
+    number = ALL_STAGES.index(IMAGES)
+    return KernelStage(pass_, options, number, storages) if pass_ else None
+
+
+def measured_storages(lowered: Lowered) -> dict[int, Storage]:
+    """How the kernels of groups read fastest, where that was measured and is asked for."""
+    if lowered.job.options.storage != AUTO:
+        return {}
+    kernels = lowered.layouts.kernels
+    return {k.number: k.storage for k in kernels if k.storage is not None and k.number >= 0}
 
 
 def module_path(folder: tempfile.TemporaryDirectory[str]) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from smartmem.files import make_folder, write_file
 from smartmem.mlir_builds import kernel_build
 from smartmem.options import CompileOptions
 from smartmem.passes import KERNEL_STAGE, BindImages, PassContext
+from smartmem.passes.analysis.image_choices import Storage
 from smartmem.pipelines import run_pipeline
 
 logger = logging.getLogger(__name__)
@@ -40,17 +42,27 @@ class KernelStage:
         failure: why the last run was given up, or None.
     """
 
-    def __init__(self, pass_: BindImages, options: CompileOptions, number: int) -> None:
+    def __init__(
+        self,
+        pass_: BindImages,
+        options: CompileOptions,
+        number: int,
+        storages: Mapping[int, Storage] | None = None,
+    ) -> None:
         """
         Args:
             pass_: the pass.
             options: say what is kept and saved.
             number: the stage's place among all, for the file that is saved.
+            storages: how the kernels of some groups are to read, by number.
         """
+        self._storages = storages or {}
         self.flags: tuple[str, ...] = (
             # One binding for each tensor, and not one for all that lies in one buffer.
             "--iree-scheduling-optimize-bindings=false",
             f"--iree-stream-resource-min-offset-alignment={max(pass_.alignment, 64)}",
+            # Tells of which group a kernel is.
+            *(("--mlir-print-debuginfo",) if self._storages else ()),
         )
         self.context = PassContext()
         self.seconds = 0.0
@@ -70,7 +82,7 @@ class KernelStage:
             InvalidInputError: a file cannot be written.
         """
         start = time.perf_counter()
-        self.context, self.failure = PassContext(), None
+        self.context, self.failure = PassContext(storages=self._storages), None
         content = source.read_bytes()
         head, marker, resources = content.rpartition(RESOURCES)
         if not marker:

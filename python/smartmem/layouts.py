@@ -15,24 +15,26 @@ from torch_mlir import ir
 
 from smartmem.parameters import resource_key
 from smartmem.passes import PassContext
+from smartmem.passes.analysis.image_choices import Storage
 from smartmem.passes.analysis.kernel_costs import (
-    CPU,
-    GPU,
     Einsum,
     Loads,
     Rates,
     efficiency,
     einsum_of,
+    rates_of,
+    source_of,
     whole,
 )
 from smartmem.passes.analysis.kernel_keys import kernel_key
+from smartmem.passes.analysis.loops import contracts
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, operations
 from smartmem.passes.configure_kernels import computing_operations, root_of
+from smartmem.passes.configure_shaders import shader_operations, shader_root
 
 _NUMBER = re.compile(r"smartmem\.group\.(\d+)")
-_STRIDED_BYTES = 4  # as kernel_costs counts them
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,11 @@ class KernelPrediction:
     Attributes:
         number: of the group, as in iree-compile's messages.
         key: what a measured choice for it is filed under; None where it cannot be tuned.
-        flops: of its main operation.
+        flops: of its contractions, or of its main operation.
         bytes: of the tensors that it reads and writes, each once.
-        predicted_s: seconds of one run by the analytic model.
+        predicted_s: seconds of one run by the cost model.
         measured_s: by the tuning table; None where that does not know it.
+        storage: how it is to read what it only reads, where that was measured.
     """
 
     number: int
@@ -92,14 +95,24 @@ class KernelPrediction:
     bytes: int
     predicted_s: float
     measured_s: float | None
+    storage: Storage | None
 
 
 @dataclass(frozen=True)
 class Layouts:
-    """All of them, in program order."""
+    """All of them, in program order.
+
+    Attributes:
+        tensors: between kernels, and weights.
+        kernels: those of groups.
+        rates: what the cost model takes a device to do per second; None if nothing is told.
+        source: where ``rates`` come from, for people.
+    """
 
     tensors: tuple[TensorLayout, ...] = ()
     kernels: tuple[KernelPrediction, ...] = ()
+    rates: Rates | None = None
+    source: str = ""
 
 
 @dataclass
@@ -129,7 +142,12 @@ def layouts_of(
             )
         kernels.append(_prediction(number, region, reads, context))
     rows = [_layout(tensor, imported) for tensor in tensors.values()]
-    return Layouts(tuple(row for row in rows if row is not None), tuple(kernels))
+    return Layouts(
+        tuple(row for row in rows if row is not None),
+        tuple(kernels),
+        rates_of(context),
+        source_of(context),
+    )
 
 
 def _number(region: ir.Operation) -> int:
@@ -155,15 +173,15 @@ def _prediction(
     reads: Sequence[tuple[ir.Value, ir.Operation, Einsum, int]],
     context: PassContext,
 ) -> KernelPrediction:
-    rates = CPU if context.shared_memory is None else GPU
-    computing = computing_operations(region)
-    root = root_of(computing)
+    rates = rates_of(context)
+    computing, root = _root(region, context)
     sizes, strided = _sizes(reads), _strided(reads)
     written = _nbytes(region.results[0])
     weighed = written + sum(
-        size * (_STRIDED_BYTES if value in strided else 1) for value, size in sizes.items()
+        size * (rates.strided if value in strided else 1) for value, size in sizes.items()
     )
-    flops, busy = _work(root, rates, context)
+    work = [_work(op, rates, context) for op in computing if contracts(op) or op == root]
+    flops, busy = (sum(parts) for parts in zip((0, 0.0), *work, strict=True))
     key = kernel_key(computing, root) if root is not None else None
     known = context.tuning.kernels.get(key) if context.tuning and key else None
     return KernelPrediction(
@@ -173,16 +191,28 @@ def _prediction(
         written + sum(sizes.values()),
         max(busy, weighed / rates.bytes) + rates.launch,
         None if known is None else known.seconds,
+        None if known is None else known.storage,
     )
 
 
-def _work(root: ir.Operation | None, rates: Rates, context: PassContext) -> tuple[int, float]:
-    """FLOPs of a kernel's main operation, and the seconds that they take at least."""
-    einsum = einsum_of(root) if root is not None else None
-    if root is None or einsum is None:
+def _root(
+    region: ir.Operation, context: PassContext
+) -> tuple[list[ir.Operation], ir.Operation | None]:
+    """The operations of a kernel with loops, and that which its choices are filed under."""
+    if context.workgroups is not None:
+        computing = shader_operations(region)
+        return computing, shader_root(computing)
+    computing = computing_operations(region)
+    return computing, root_of(computing)
+
+
+def _work(op: ir.Operation, rates: Rates, context: PassContext) -> tuple[int, float]:
+    """FLOPs of an operation, and the seconds that they take at least."""
+    einsum = einsum_of(op)
+    if einsum is None:
         return 0, 0.0
     flops = math.prod(einsum.domain) * max(len(einsum.read), 1)
-    if einsum.kind != "contraction" and not is_window_sum(root):
+    if einsum.kind != "contraction" and not is_window_sum(op):
         return flops, 0.0
     part = efficiency(einsum, context.vectors) if einsum.kind == "contraction" else 1.0
     return flops, flops / (rates.flops * context.lanes / 16 * part)

@@ -23,7 +23,7 @@ from smartmem.layouts import Layouts
 from smartmem.passes import BindingRecord, Remark
 from smartmem.tensor_spec import TensorSpec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Worker = Literal["import", "smartmem", "iree-compile"]
 
@@ -161,6 +161,7 @@ class Report:
             "remarks": [asdict(remark) for remark in self.remarks],
             "layouts": [asdict(tensor) for tensor in self.layouts.tensors],
             "kernel_costs": [asdict(kernel) for kernel in self.layouts.kernels],
+            "rates": _rates_json(self.layouts),
             "fallbacks": [asdict(fallback) for fallback in self.fallbacks],
         }
 
@@ -218,6 +219,13 @@ def _side_json(inventory: Inventory, kernels: KernelCounts | None) -> dict[str, 
             "bytes_by_data_movement": kernels.movement_bytes,
         },
     }
+
+
+def _rates_json(layouts: Layouts) -> dict[str, Any] | None:
+    """What the predicted costs of kernels are computed with."""
+    if layouts.rates is None:
+        return None
+    return {"source": layouts.source, **asdict(layouts.rates)}
 
 
 def _spec_json(spec: TensorSpec) -> dict[str, Any]:

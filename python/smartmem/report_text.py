@@ -49,6 +49,7 @@ def tables(report: Report) -> Iterator[RenderableType]:
     if report.layouts.tensors:
         yield layout_table(report)
         yield cost_table(report)
+        yield f"Predicted with rates {report.layouts.source}."
     if report.fallbacks:
         yield fallback_table(report)
     if report.remarks:

@@ -74,7 +74,7 @@ def test_a_file_keeps_a_table(tmp_path: Path) -> None:
 
 
 BROKEN: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
-    (lambda v: v.update(schema_version=99), "schema version 99 is not 1"),
+    (lambda v: v.update(schema_version=99), "schema version 99 is not 2"),
     (lambda v: v.pop("kernels"), "no field 'kernels'"),
     (lambda v: v["machine"].pop("vectors"), "no field 'vectors'"),
     (lambda v: v["kernels"][KEY]["tiles"].update(vector=[1]), "are no tile sizes"),

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from smartmem.backend.iree import first_error, target_flags
-from smartmem.backend.regions import group_of
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import default_memory_limit, run_iree_compile
+from smartmem.passes.base import group_of
 
 _SHARE = 0.25
 """Part of all the time that one kernel may take."""

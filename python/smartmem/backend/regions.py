@@ -20,7 +20,7 @@ from pathlib import Path
 from torch_mlir import ir
 
 from smartmem.files import write_file
-from smartmem.passes.base import REGION, PassContext, operations
+from smartmem.passes.base import GROUP_FILE, REGION, PassContext, group_of, operations
 from smartmem.passes.form_regions import FormRegions
 from smartmem.torch_dialects import load_torch_dialects
 
@@ -28,9 +28,7 @@ CONFIGURATION = ("compilation_info", "lowering_config", "translation_info")
 """The attributes that configure code generation of an operation."""
 
 _CONSTANT_ELEMENTS = 64  # the values of larger constants make no other kernel
-_FILE = "smartmem.group"
 _NAMED = re.compile(r'"smartmem\.group\.(\d+)"')  # as passes name a location
-_PLACED = re.compile(r'"smartmem\.group":(\d+):')
 _VALUE = re.compile(r"%[\w$.-]+")
 _ERROR = re.compile(r"^smartmem\.group:(\d+):\d+: error: (.*)$", re.MULTILINE)
 
@@ -62,15 +60,9 @@ def place_groups(module: ir.Operation) -> None:
     free = (n for n in range(len(regions) + len(taken)) if n not in taken)
     for region, match in zip(regions, named, strict=True):
         number = int(match[1]) if match else next(free)
-        place = ir.Location.file(_FILE, number, 0, context=module.context)
+        place = ir.Location.file(GROUP_FILE, number, 0, context=module.context)
         for op in operations(region):
             op.location = ir.Location.fused([place, op.location], context=module.context)
-
-
-def group_of(text: str) -> int | None:
-    """The number of the group that a printed location names, if it names one."""
-    match = _PLACED.search(text)
-    return int(match[1]) if match else None
 
 
 def failed_groups(log: str) -> dict[int, str]:

@@ -1,12 +1,14 @@
 """How kernels access their buffers on a target: as buffers, texel buffers or 2D images.
 
-``FAMILIES`` is the table that ``--storage=auto`` follows, with its sources. It is a
-starting point: what is faster on a device, only the device tells.
+``FAMILIES`` is the table that ``--storage=auto`` follows, with its sources, where no tuning
+file says what was measured. It is a starting point: what is faster on a device, only the
+device tells.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from smartmem.backend.targets import Target
@@ -75,12 +77,15 @@ def limits_of(target: Target) -> ImageLimits:
     )
 
 
-def image_pass(target: Target, reads: str, writes: str) -> BindImages | None:
+def image_pass(
+    target: Target, reads: str, writes: str, measured: Collection[str] = ()
+) -> BindImages | None:
     """The pass that makes a target's kernels read and write as asked for.
 
     Args:
         reads: ``auto`` for what the table says, or a storage.
         writes: a storage.
+        measured: what some kernels are to read through instead, because it is faster.
 
     Returns:
         None where all stay buffers.
@@ -95,7 +100,7 @@ def image_pass(target: Target, reads: str, writes: str) -> BindImages | None:
             f"target {target.name} is a CPU, which has buffers only; leave out the storage"
         )
     reads = family_of(target).reads if reads == AUTO else reads
-    if (reads, writes) == ("buffer", "buffer"):
+    if {reads, writes, *measured} == {"buffer"}:
         return None
     limits = limits_of(target)
     # IREE lays all out for one alignment, which buffers that stay buffers need, too.

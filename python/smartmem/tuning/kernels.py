@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch_mlir import ir
 
 from smartmem.backend.regions import use_default_configuration
+from smartmem.passes.analysis.gpu_tiles import GpuTiles, gpu_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import shape_of
-from smartmem.passes.analysis.tile_sizes import TileSizes
-from smartmem.passes.base import REGION, operations
+from smartmem.passes.base import REGION, Workgroups, operations
 from smartmem.passes.configure_kernels import (
     ATTRIBUTE,
     computing_operations,
@@ -22,7 +22,14 @@ from smartmem.passes.configure_kernels import (
     tiles_attribute,
     tiles_of,
 )
+from smartmem.passes.configure_shaders import (
+    shader_attribute,
+    shader_operations,
+    shader_root,
+    shader_tiles_of,
+)
 from smartmem.torch_dialects import load_torch_dialects
+from smartmem.tuning.table import Tiles
 
 _CONSTANT_ELEMENTS = 64  # constants of more are arguments of the module
 
@@ -34,15 +41,19 @@ class KernelCase:
     Attributes:
         key: what its choice is filed under.
         runs: how many kernels of the model have this key.
-        tiles: the tile sizes that it has.
-        nest: the loops of its root.
+        tiles: the tile sizes that it has; None: those are IREE's choice.
+        start: the tile sizes from which a search starts; None: it can have no others.
+        root: the operation that the tile sizes are for.
+        nest: its loops.
         region: the kernel, in the lowered model.
         module: the lowered model, which the region is a part of.
     """
 
     key: str
     runs: int
-    tiles: TileSizes
+    tiles: Tiles | None
+    start: Tiles | None
+    root: ir.Operation
     nest: LoopNest
     region: ir.Operation
     module: ir.Module
@@ -52,14 +63,12 @@ class KernelCase:
         """A short name for people: what it is, and its loops."""
         return " ".join(self.key.split(" ")[:2])
 
-    def write(self, path: Path, tiles: TileSizes) -> None:
+    def write(self, path: Path, tiles: Tiles | None) -> None:
         """Writes a module with this kernel alone, its root with ``tiles``."""
         module = _alone(self.region)
         region = next(op for op in operations(module.operation) if op.name == REGION)
-        use_default_configuration(region)
-        root = root_of(computing_operations(region))
-        assert root is not None, "it had one"
-        root.attributes[ATTRIBUTE] = tiles_attribute(tiles, root.context)
+        if tiles is not None and tiles != self.tiles:
+            _configure(region, tiles)
         with path.open("wb") as file:
             module.operation.write_bytecode(file)
 
@@ -72,26 +81,61 @@ def read_module(bytecode: Path) -> ir.Module:
     return ir.Module.parseFile(str(bytecode), context)
 
 
-def kernel_cases(module: ir.Module) -> list[KernelCase]:
-    """The kernels of ``module`` that have tile sizes, the most frequent work first."""
+def kernel_cases(module: ir.Module, bounds: Workgroups | None = None) -> list[KernelCase]:
+    """The kernels of ``module`` that can be tuned, the most frequent work first.
+
+    Args:
+        bounds: of the workgroups of a GPU, where tiles are not all there is to choose: then
+            it is all kernels. On a CPU, those that have tile sizes.
+    """
     found: dict[str, KernelCase] = {}
-    for region, root, tiles in _configured(module.operation):
-        key = kernel_key(computing_operations(region), root)
-        nest = loop_nest(root)
-        if nest is None or not all(map(_is_float, _captured(region))):
+    for region in (op for op in operations(module.operation) if op.name == REGION):
+        case = _cpu_case(region, module) if bounds is None else _case(region, module, bounds)
+        if case is None or not all(map(_is_float, _captured(region))):
             continue  # indices cannot be made up
-        runs = found[key].runs + 1 if key in found else 1
-        found[key] = KernelCase(key, runs, tiles, nest, region, module)
+        runs = found[case.key].runs + 1 if case.key in found else 1
+        found[case.key] = replace(case, runs=runs)
     return sorted(found.values(), key=lambda case: (-case.runs * _work(case.nest), case.key))
 
 
-def _configured(module: ir.Operation) -> Iterator[tuple[ir.Operation, ir.Operation, TileSizes]]:
-    for region in (op for op in operations(module) if op.name == REGION):
+def _cpu_case(region: ir.Operation, module: ir.Module) -> KernelCase | None:
+    computing = computing_operations(region)
+    root = root_of(computing)
+    nest = loop_nest(root) if root is not None else None
+    if root is None or nest is None or ATTRIBUTE not in root.attributes:
+        return None
+    tiles = tiles_of(root.attributes[ATTRIBUTE])
+    if tiles is None:
+        return None
+    return KernelCase(kernel_key(computing, root), 1, tiles, tiles, root, nest, region, module)
+
+
+def _case(region: ir.Operation, module: ir.Module, bounds: Workgroups) -> KernelCase | None:
+    """A kernel of a GPU; it has tile sizes to choose if it is a contraction."""
+    computing = shader_operations(region)
+    root = shader_root(computing)
+    nest = loop_nest(root) if root is not None else None
+    if root is None or nest is None:
+        return None
+    configured = ATTRIBUTE in root.attributes
+    tiles = shader_tiles_of(root.attributes[ATTRIBUTE]) if configured else None
+    computed = gpu_tiles(nest, bounds)
+    start = tiles or (computed if isinstance(computed, GpuTiles) and not configured else None)
+    key = kernel_key(computing, root)
+    return KernelCase(key, 1, tiles, start, root, nest, region, module)
+
+
+def _configure(region: ir.Operation, tiles: Tiles) -> None:
+    """Gives the root of a kernel tile sizes, and nothing else in it any."""
+    use_default_configuration(region)
+    if isinstance(tiles, GpuTiles):
+        root = shader_root(shader_operations(region))
+        attribute = shader_attribute(tiles, region.context)
+    else:
         root = root_of(computing_operations(region))
-        if root is not None and ATTRIBUTE in root.attributes:
-            tiles = tiles_of(root.attributes[ATTRIBUTE])
-            if tiles is not None:
-                yield region, root, tiles
+        attribute = tiles_attribute(tiles, region.context)
+    assert root is not None, "it had one"
+    root.attributes[ATTRIBUTE] = attribute
 
 
 def _work(nest: LoopNest) -> int:

@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from smartmem.backend.iree import target_flags
+from smartmem.backend.iree import CompileError, compile_bytecode, target_flags
+from smartmem.backend.storage import image_pass
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import run_iree_compile
+from smartmem.kernel_stage import KernelStage
+from smartmem.options import CompileOptions
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +28,7 @@ MARGIN = 0.05
 
 _TOLERANCE = 1e-4
 _ROUNDS = 11
+_FIRST = 1 / 3  # part of the time limit for the first run of one candidate
 
 
 @dataclass(frozen=True)
@@ -56,46 +61,95 @@ class Bench:
         run = run_iree_compile(source, flags, timeout_s=self.timeout_s)
         return output if run.returncode == 0 and not run.timed_out else None
 
-    def ratios(self, first: Path, others: Sequence[Path | None]) -> list[float | None]:
+    def compile_storage(self, source: Path, storage: str) -> Path | None:
+        """The module of the file whose kernel reads through a storage; None if none can."""
+        output = source.with_suffix(f".{storage}.vmfb")
+        pass_ = image_pass(self.target, storage, "buffer")
+        stage = KernelStage(pass_, CompileOptions(keep_ir=False), 0) if pass_ else None
+        try:
+            compile_bytecode(
+                source,
+                self.target,
+                opt_level=self.opt_level,
+                timeout_s=self.timeout_s,
+                output=output,
+                kernels=stage,
+            )
+        except CompileError as error:
+            logger.info("a kernel does not compile with %s: %s", storage, error)
+            return None
+        chosen = {b.storage for b in stage.context.bindings} if stage else {storage}
+        return output if storage in chosen else None
+
+    def ratios(
+        self, first: Path, others: Sequence[Path | None], *, exact: bool = False
+    ) -> list[float | None]:
         """Seconds of each module over those of ``first``, run in turn with it.
 
-        None stands for one that does not run, or computes something else.
+        None stands for one that does not run, or computes something else; ``exact``: whose
+        results differ in a bit.
         """
         files = [path for path in others if path is not None]
-        found = self._run([first, *files])
-        if found is None and len(files) > 1:  # one of them crashes: find it
-            alone = {path: self._run([first, path]) for path in files}
-            times = {path: _ratio(result, 1) for path, result in alone.items()}
-        else:
-            times = {path: _ratio(found, k + 1) for k, path in enumerate(files)}
-        return [None if path is None else times[path] for path in others]
+        if not files:
+            return [None for _ in others]
+        found, ran = self._run([first, *files])
+        times = {path: _ratio(found, k, exact) for k, path in enumerate(ran)}
+        return [None if path is None else times.get(path) for path in others]
 
     def seconds(self, module: Path) -> float | None:
         """Median seconds of one run of a module; None where it does not run."""
-        found = self._run([module])
+        found, _ = self._run([module])
         return None if found is None else statistics.median(found.seconds[0])
 
-    def _run(self, files: Sequence[Path]) -> _Times | None:
+    def least_seconds(self, module: Path) -> float | None:
+        """Those of its fastest run: what else the machine does adds the least to it."""
+        found, _ = self._run([module])
+        return None if found is None else min(found.seconds[0])
+
+    def _run(self, files: Sequence[Path]) -> tuple[_Times | None, list[Path]]:
+        """What was measured, and of which modules: those left out crash or take too long."""
+        left = list(files)
+        while left and left[0] == files[0]:
+            result, lines = self._start(left)
+            if result is not None:
+                return result, left
+            begun = [line["begins"] for line in lines if "begins" in line]
+            if len(begun) < len(left) or len(left) == 1:
+                wrong = left.pop(begun[-1] if begun else 0)
+            else:  # all have run once: what goes on too long cannot be told
+                return None, left
+            logger.info("%s does not run: left out", wrong)
+        return None, left
+
+    def _start(self, files: Sequence[Path]) -> tuple[_Times | None, list[dict[str, Any]]]:
+        """One run of ``runner``: its result, or what it said until it failed."""
         asked = {
             "files": [str(path) for path in files],
             "device": self.device,
             "threads": self.threads,
             "rounds": _ROUNDS,
+            "first_s": self.timeout_s * _FIRST,
         }
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "smartmem.tuning.runner"],
-                input=json.dumps(asked),
-                capture_output=True,
-                text=True,
-                timeout=self.timeout_s,
-                check=True,
-            )
-            values = json.loads(done.stdout)
-        except (subprocess.SubprocessError, ValueError) as error:
-            logger.info("candidates did not run: %s", error)
-            return None
-        return _Times(values["seconds"], values["errors"])
+        command = [sys.executable, "-m", "smartmem.tuning.runner"]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                out, log = process.communicate(json.dumps(asked), self.timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, log = process.communicate()
+        if process.returncode:
+            logger.info("candidates did not run (%s): %s", process.returncode, log[-300:])
+        lines = [json.loads(line) for line in out.splitlines() if line.endswith("}")]
+        if process.returncode or not lines or "seconds" not in lines[-1]:
+            return None, lines
+        values = lines[-1]
+        return _Times(values["seconds"], values["errors"], values["same"]), lines
 
 
 @dataclass(frozen=True)
@@ -104,11 +158,14 @@ class _Times:
 
     seconds: list[list[float]]
     errors: list[float]
+    same: list[bool]
 
 
-def _ratio(times: _Times | None, number: int) -> float | None:
+def _ratio(times: _Times | None, number: int, exact: bool) -> float | None:
     """The median of the ratios of neighbouring runs, if the results agree."""
     if times is None or not times.errors[number] <= _TOLERANCE:
+        return None
+    if exact and not times.same[number]:
         return None
     pairs = zip(times.seconds[number], times.seconds[0], strict=True)
     return statistics.median(a / b for a, b in pairs)

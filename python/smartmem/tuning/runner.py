@@ -1,18 +1,22 @@
 """Runs compiled kernels in turn and prints their times: a process of its own.
 
 A wrong candidate can crash or hang, so that ``measure`` starts this module as a program:
-it reads what to do as JSON from stdin and prints JSON on stdout.
+it reads what to do as JSON from stdin and prints JSON on stdout, a line with the number of
+each module that it begins with, and one with all times.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
+from smartmem.backend.module_file import ModuleFile
 from smartmem.backend.runtime import LoadedModule
 from smartmem.inputs import random_inputs
 from smartmem.parameters import Array
@@ -21,12 +25,29 @@ _SHORTEST_S = 2e-3
 """Time of one sample: several runs where one is shorter, so that the clock is fine enough."""
 
 
-def run(files: Sequence[str], device: str, threads: int | None, rounds: int) -> object:
-    """Seconds of each module in each round, and its error against the first one."""
-    modules = [LoadedModule(f, device, threads=threads, unchecked=True) for f in files]
-    arrays = random_inputs(modules[0].inputs, seed=0)
-    results = [module(*arrays) for module in modules]
+def run(
+    files: Sequence[str], device: str, threads: int | None, rounds: int, first_s: float
+) -> object:
+    """Seconds of each module in each round, its error against the first one, and whether
+    its results have the same bits.
+
+    Args:
+        first_s: the process ends if a module's first run takes longer: drivers compile
+            then, and for some shaders hardly come to an end.
+    """
+    arrays = random_inputs(ModuleFile(files[0]).metadata.inputs, seed=0)
+    loaded: dict[int, LoadedModule] = {}
+    outputs: dict[int, list[Array]] = {}
+    for number in _in_order(files):
+        print(json.dumps({"begins": number}), flush=True)
+        with _limit(first_s):
+            file = files[number]
+            loaded[number] = LoadedModule(file, device, threads=threads, unchecked=True)
+            outputs[number] = loaded[number](*arrays)
+    modules = [loaded[number] for number in range(len(files))]
+    results = [outputs[number] for number in range(len(files))]
     errors = [_error(result, results[0]) for result in results]
+    same = [_bits(result) == _bits(results[0]) for result in results]
     first = modules[0].benchmark(arrays, warmup=2, repetitions=5).median
     repetitions = max(1, min(int(_SHORTEST_S / first), 50))
     seconds: list[list[float]] = [[] for _ in modules]
@@ -36,7 +57,27 @@ def run(files: Sequence[str], device: str, threads: int | None, rounds: int) -> 
             place = (number + k) % len(modules)
             times = modules[place].benchmark(arrays, warmup=1, repetitions=repetitions)
             seconds[place].append(statistics.median(times.seconds))
-    return {"seconds": seconds, "errors": errors}
+    return {"seconds": seconds, "errors": errors, "same": same}
+
+
+def _in_order(files: Sequence[str]) -> list[int]:
+    """The numbers of the modules, those with images first: they need SmartMem's Vulkan
+    library, and the first loader of a process is its only one."""
+    return sorted(range(len(files)), key=lambda k: not ModuleFile(files[k]).shader_use.images)
+
+
+@contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Ends the process after that time, whatever it does then."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)  # nobody handles SIGALRM
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _bits(results: Sequence[Array]) -> list[bytes]:
+    return [array.tobytes() for array in results]
 
 
 def _error(results: Sequence[Array], expected: Sequence[Array]) -> float:

@@ -8,17 +8,28 @@ says nothing here.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from smartmem.errors import InvalidInputError
 from smartmem.files import write_file
+from smartmem.passes.analysis.gpu_tiles import GpuTiles
+from smartmem.passes.analysis.image_choices import STORAGES, Storage
+from smartmem.passes.analysis.kernel_costs import Rates
 from smartmem.passes.analysis.tile_sizes import TileSizes
 from smartmem.vectors import Vectors
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+Tiles = TileSizes | GpuTiles
+"""Tile sizes of a CPU's kernel, or of a shader."""
+
+# By the kind of machine: the class of its tiles. Their fields are those of the file.
+_TILES: Mapping[str, type[Tiles]] = {"cpu": TileSizes, "vulkan": GpuTiles}
+_THREADS = "threads"  # of a workgroup, not by loop
 
 
 @dataclass(frozen=True)
@@ -53,14 +64,20 @@ class Measured:
     """What was found for one kernel.
 
     Attributes:
-        tiles: the fastest ones; None: nothing was faster than what SmartMem computes.
+        tiles: the fastest ones; None: nothing was faster than what SmartMem computes, or
+            leaves to IREE.
         seconds: of one run with them.
-        default_seconds: of one run with what SmartMem computes, in turn with it.
+        default_seconds: of one run without, in turn with it.
+        storage: how the kernel should read what it only reads: buffer, texel_buffer or
+            image2d; None: not measured.
+        storage_seconds: of one run with each storage that runs, measured in turn.
     """
 
-    tiles: TileSizes | None
+    tiles: Tiles | None
     seconds: float
     default_seconds: float
+    storage: Storage | None = None
+    storage_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,12 +87,14 @@ class Table:
     Attributes:
         machine: where they were measured.
         kernels: what was found for each.
+        costs: what the device does per second; None: not measured.
     """
 
     machine: Machine
     kernels: dict[str, Measured] = field(default_factory=dict)
+    costs: Rates | None = None
 
-    def tiles(self, key: str) -> TileSizes | None:
+    def tiles(self, key: str) -> Tiles | None:
         """The tile sizes to use instead of the computed ones."""
         found = self.kernels.get(key)
         return None if found is None else found.tiles
@@ -84,7 +103,7 @@ class Table:
         """This table, and what only ``other`` knows."""
         if other is None:
             return self
-        return Table(self.machine, other.kernels | self.kernels)
+        return Table(self.machine, other.kernels | self.kernels, self.costs or other.costs)
 
     def save(self, path: Path) -> None:
         """Writes the table, whole or not at all.
@@ -93,7 +112,7 @@ class Table:
             InvalidInputError: the path cannot be written.
         """
         values = {"schema_version": SCHEMA_VERSION, **asdict(self)}
-        values["kernels"] = dict(sorted(values["kernels"].items()))
+        values["kernels"] = {k: _plain_kernel(v) for k, v in sorted(values["kernels"].items())}
         text = json.dumps(values, indent=1) + "\n"
         write_file(path, lambda out: out.write(text.encode()))
 
@@ -135,21 +154,56 @@ def _parsed(values: Mapping[str, Any]) -> Table:
         version = values["schema_version"]
         raise ValueError(f"schema version {version!r} is not {SCHEMA_VERSION}")
     machine = {**values["machine"], "vectors": Vectors(**values["machine"]["vectors"])}
-    kernels = {key: _measured(value) for key, value in values["kernels"].items()}
-    return Table(Machine(**machine), kernels)
+    kind = machine["kind"]
+    if kind not in _TILES:
+        raise ValueError(f"there is no kind of machine {kind!r}")
+    kernels = {key: _measured(value, kind) for key, value in values["kernels"].items()}
+    costs = None if values["costs"] is None else _rates(values["costs"])
+    return Table(Machine(**machine), kernels, costs)
 
 
-def _measured(values: Mapping[str, Any]) -> Measured:
-    tiles = values["tiles"]
-    if tiles is not None:
-        parts = [tuple(tiles[name]) for name in ("workgroup", "vector", "reduction")]
-        sizes = [size for part in parts for size in part]
-        if len({len(part) for part in parts}) != 1 or not all(
-            isinstance(size, int) and size >= 0 for size in sizes
-        ):
-            raise ValueError(f"{tiles} are no tile sizes")
-        tiles = TileSizes(*parts)
-    return Measured(tiles, float(values["seconds"]), float(values["default_seconds"]))
+def _plain_kernel(values: dict[str, Any]) -> dict[str, Any]:
+    """What is written of a kernel: without storage where that was not measured."""
+    left_out = () if values["storage"] else ("storage", "storage_seconds")
+    return {name: value for name, value in values.items() if name not in left_out}
+
+
+def _measured(values: Mapping[str, Any], kind: str) -> Measured:
+    tiles, storage = values["tiles"], values.get("storage")
+    if storage not in (None, *STORAGES):
+        raise ValueError(f"{storage!r} is no storage")
+    return Measured(
+        None if tiles is None else _tiles(tiles, _TILES[kind]),
+        float(values["seconds"]),
+        float(values["default_seconds"]),
+        storage,
+        {
+            str(name): float(seconds)
+            for name, seconds in values.get("storage_seconds", {}).items()
+        },
+    )
+
+
+def _tiles(values: Mapping[str, Any], kind: type[Tiles]) -> Tiles:
+    parts = {f.name: tuple(values[f.name]) for f in fields(kind)}
+    loops = {len(part) for name, part in parts.items() if name != _THREADS}
+    sizes = [size for part in parts.values() for size in part]
+    threads = parts.get(_THREADS, (1, 1, 1))
+    if (
+        len(loops) != 1
+        or not all(isinstance(size, int) and size >= 0 for size in sizes)
+        or len(threads) != 3
+        or 0 in threads
+    ):
+        raise ValueError(f"{values} are no tile sizes")
+    return kind(**parts)
+
+
+def _rates(values: Mapping[str, Any]) -> Rates:
+    rates = {f.name: float(values[f.name]) for f in fields(Rates)}
+    if not all(0 < value < math.inf for value in rates.values()):
+        raise ValueError(f"{values} are no costs")
+    return Rates(**rates)
 
 
 def _plain(value: object) -> str:

@@ -1,0 +1,140 @@
+"""What a device does per second, for the cost model: measured with a few small kernels.
+
+Tensors are in order, or across: the same elements in the order of the columns. Their sides
+are no powers of two: else the elements of a column would share few lines of a cache. What
+starting a kernel takes is seen in a chain of kernels that each wait for the one before.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+from smartmem.lowered import Job, lower
+from smartmem.options import CompileOptions
+from smartmem.passes.analysis.kernel_costs import Rates, cost_of, efficiency, einsum_of
+from smartmem.passes.base import Workgroups
+from smartmem.recorder import StageRecorder
+from smartmem.stages import IR_STAGES, import_stage
+from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
+from smartmem.tuning.measure import Bench
+
+logger = logging.getLogger(__name__)
+
+_ROWS, _COLUMNS = 2016, 2080
+_SIDE = 512  # of the matrices of the good kernel
+_CHAIN = 33
+_BYTES = 4
+_LEAST_S = 1e-9  # the clock's noise can make less of what takes no time
+
+_REGION = """\
+  %{number} = "flow.dispatch.region"() ({{
+    %e = tensor.empty() : tensor<{written}xf32>
+    %g = linalg.generic {{indexing_maps = [affine_map<(a, b) -> ({read})>,
+        affine_map<(a, b) -> (a, b)>], iterator_types = ["parallel", "parallel"]}}
+        ins(%{operand} : tensor<{source}xf32>) outs(%e : tensor<{written}xf32>) {{
+    ^bb0(%i: f32, %o: f32):
+      %s = arith.addf %i, %i : f32
+      linalg.yield %s : f32
+    }} -> tensor<{written}xf32>
+    "flow.return"(%g) : (tensor<{written}xf32>) -> ()
+  }}, {{}}) {{operandSegmentSizes = array<i32: 0, 0>}} : () -> tensor<{written}xf32>
+"""
+
+_MATMUL = """\
+func.func @main(%x: tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32> {{
+  %w = arith.constant dense_resource<w> : tensor<{n}x{n}xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<{n}x{n}xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32>
+  %0 = linalg.matmul ins(%x, %w : tensor<{n}x{n}xf32>, tensor<{n}x{n}xf32>)
+      outs(%z : tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32>
+  return %0 : tensor<{n}x{n}xf32>
+}}
+{{-# dialect_resources: {{ builtin: {{ w: "0x04000000{data}" }} }} #-}}
+"""
+
+
+def measure_costs(bench: Bench, bounds: Workgroups | None) -> Rates | None:
+    """The rates of the device behind ``bench``; None if one of the kernels does not run."""
+    with tempfile.TemporaryDirectory(prefix="smartmem-costs-") as name:
+        folder = Path(name)
+        case = _matmul(folder, bench, bounds)
+        sources = _write(folder)
+        if case is not None:
+            sources["matmul"] = folder / "matmul.mlirbc"
+            case.write(sources["matmul"], case.tiles)
+        modules = dict(zip(sources, bench.compile(list(sources.values())), strict=True))
+        seconds = {n: m and bench.least_seconds(m) for n, m in modules.items()}
+    known = {n: s for n, s in seconds.items() if isinstance(s, float)}
+    if case is None or len(known) < len(seconds):
+        logger.warning("the device's costs cannot be measured; those of the model stay")
+        return None
+    return rates_from(known, _work(case, bench))
+
+
+def rates_from(seconds: dict[str, float], work: float) -> Rates:
+    """The rates out of the seconds of each module.
+
+    Args:
+        work: of the matrix multiplication, in FLOPs of vectors of 16 lanes.
+    """
+    # What is the same for all modules, that of a kernel with hardly any data, is no cost.
+    net = {n: max(s - seconds["one"], _LEAST_S) for n, s in seconds.items()}
+    size = _BYTES * _ROWS * _COLUMNS
+    in_order = 2 * size / net["in_order"]
+    return Rates(
+        flops=work / net["matmul"],
+        bytes=in_order,
+        launch=net["chain"] / (_CHAIN - 1),
+        strided=max(in_order * net["across"] / size - 1, 1.0),
+    )
+
+
+def _write(folder: Path) -> dict[str, Path]:
+    rows, columns = f"{_ROWS}x{_COLUMNS}", f"{_COLUMNS}x{_ROWS}"
+    texts = {
+        "one": _text("8x8", "8x8", "a, b", 1),
+        "chain": _text("8x8", "8x8", "a, b", _CHAIN),
+        "in_order": _text(rows, rows, "a, b", 1),
+        "across": _text(columns, rows, "b, a", 1),
+    }
+    files = {name: folder / f"{name}.mlir" for name in texts}
+    for name, text in texts.items():
+        files[name].write_text(text)
+    return files
+
+
+def _text(source: str, written: str, read: str, kernels: int) -> str:
+    """A module of kernels, each of which reads what the one before has written."""
+    regions = "".join(
+        _REGION.format(
+            number=f"r{k + 1}", operand=f"r{k}", source=source, written=written, read=read
+        )
+        for k in range(kernels)
+    )
+    return (
+        f"func.func @main(%r0: tensor<{source}xf32>) -> tensor<{written}xf32> {{\n{regions}"
+        f"  return %r{kernels} : tensor<{written}xf32>\n}}\n"
+    )
+
+
+def _matmul(folder: Path, bench: Bench, bounds: Workgroups | None) -> KernelCase | None:
+    """The kernel that SmartMem makes of a matrix multiplication for the target."""
+    path = folder / "matmul.mlir"
+    path.write_text(_MATMUL.format(n=_SIDE, data="0000803F" * _SIDE**2))
+    options = CompileOptions(shipped_tuning=False, keep_ir=False)
+    recorder = StageRecorder(IR_STAGES, options)
+    job = Job(path, None, bench.target, options)
+    lowered = lower(import_stage(path, None, options, recorder), job, recorder)
+    return next(iter(kernel_cases(read_module(lowered.bytecode), bounds)), None)
+
+
+def _work(case: KernelCase, bench: Bench) -> float:
+    """FLOPs of the kernel, as if vectors had 16 lanes and blocks were the best."""
+    einsum = einsum_of(case.root)
+    assert einsum is not None, "it is a contraction"
+    vectors = bench.target.vectors
+    flops = cost_of(einsum, Rates(1.0, 1.0, 0.0), vectors).flops
+    return flops * 16 / vectors.lanes / efficiency(einsum, vectors)
