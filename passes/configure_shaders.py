@@ -108,8 +108,10 @@ def shader_tiles_of(attribute: ir.Attribute) -> GpuTiles | None:
     match = _CONFIGURATION.search(str(attribute))
     if match is None:
         return None
-    *loops, threads = (tuple(map(int, text.split(","))) for text in match.groups())
-    return GpuTiles(*loops, threads=(threads[0], threads[1], threads[2]))
+    workgroup, thread, reduction, (x, y, z) = (
+        tuple(map(int, text.split(","))) for text in match.groups()
+    )
+    return GpuTiles(workgroup, thread, reduction, (x, y, z))
 
 
 def shader_attribute(tiles: GpuTiles, context: ir.Context) -> ir.Attribute:

@@ -39,8 +39,9 @@ class CompileOptions:
 
     storage: str = "auto"
     """How kernels read what they only read: buffer, texel_buffer or image2d. auto takes what
-    is best for the target by the table in ``backend/storage.py``. Other than buffers, it
-    takes SmartMem's Vulkan library to run the module."""
+    was measured for a kernel, where ``tuning`` says it, and else what is best for the target
+    by the table in ``backend/storage.py``. Other than buffers, it takes SmartMem's Vulkan
+    library to run the module."""
 
     storage_writes: str = "buffer"
     """How kernels write what they only write: buffer, texel_buffer or image2d."""
@@ -50,8 +51,8 @@ class CompileOptions:
     by that model)."""
 
     tuning: Path | None = None
-    """File of measured tile sizes that ``smartmem tune`` wrote; they win over the shipped
-    ones and those that are computed."""
+    """File that ``smartmem tune`` wrote: measured tile sizes, which win over the shipped ones
+    and those that are computed; storage; and the rates of the cost model."""
 
     shipped_tuning: bool = True
     """Whether the measured tile sizes that come with SmartMem are used."""

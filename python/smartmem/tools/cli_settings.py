@@ -60,7 +60,7 @@ class CompileSettings:
         str,
         typer.Option(
             help="How kernels read what they only read: buffer, texel_buffer, image2d; auto "
-            "takes what is best for the target.",
+            "takes what was measured (--tuning), or else what is best for the target.",
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.storage
@@ -83,7 +83,7 @@ class CompileSettings:
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Measured tile sizes that `smartmem tune` wrote.",
+            help="What `smartmem tune` measured: tile sizes, storage and costs.",
             rich_help_panel=_BUILD,
         ),
     ] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from smartmem.tools.cli_console import command, note, stage_progress
 from smartmem.tools.cli_files import check_output
 from smartmem.tools.cli_run import DeviceOption
 from smartmem.tools.cli_settings import CompileSettings, MessageSettings
+
+if TYPE_CHECKING:
+    from smartmem.tuning.session import Outcome
 
 
 @command
@@ -33,9 +36,10 @@ def tune_command(
         int | None, typer.Option(help="Worker threads on a CPU; one per core by default.")
     ] = None,
 ) -> None:
-    """Measure tile sizes for a model's kernels on this machine.
+    """Measure a model's kernels, and the device, on this machine.
 
-    `smartmem compile --tuning FILE` takes those that are faster. A session that was
+    Tile sizes; on a Vulkan device also how kernels should read; and what the device does per
+    second. `smartmem compile --tuning FILE` takes what is faster. A session that was
     interrupted goes on where it ended.
     """
     from smartmem.tuning.tune import tune
@@ -56,9 +60,13 @@ def tune_command(
             progress=progress,
         )
     note(
-        f"wrote {path}: {outcome.measured} kernels measured, {outcome.faster} of them faster, "
-        f"{outcome.known} known before, {outcome.left} left",
+        f"wrote {path}: {outcome.measured} kernels measured, {outcome.faster} of them faster "
+        f"with other tiles{_images(outcome)}, {outcome.known} known before, {outcome.left} left",
         messages,
     )
     if outcome.left:
         note("the time was over; the same command goes on", messages)
+
+
+def _images(outcome: Outcome) -> str:
+    return f", {outcome.images} through another storage" if outcome.images else ""

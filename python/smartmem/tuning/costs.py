@@ -1,14 +1,15 @@
 """What a device does per second, for the cost model: measured with a few small kernels.
 
-Tensors are in order, or across: the same elements in the order of the columns. Their sides
-are no powers of two: else the elements of a column would share few lines of a cache. What
-starting a kernel takes is seen in a chain of kernels that each wait for the one before.
+Tensors are in order, or across: the same elements in the order of the columns. Their side is
+no power of two: else the elements of a column would share few lines of a cache. What starting
+a kernel takes is seen in a chain of kernels that each wait for the one before.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from smartmem.lowered import Job, lower
@@ -22,24 +23,27 @@ from smartmem.tuning.measure import Bench
 
 logger = logging.getLogger(__name__)
 
-_ROWS, _COLUMNS = 2016, 2080
-_SIDE = 512  # of the matrices of the good kernel
+_SIDE = 2080
+_MATRIX_SIDE = 512  # of the good kernel
 _CHAIN = 33
 _BYTES = 4
-_LEAST_S = 1e-9  # the clock's noise can make less of what takes no time
+_ATTEMPTS = 3
+
+# What runs in turn, with the same inputs.
+_TOGETHER = (("one", "chain"), ("in_order", "across"), ("matmul",))
 
 _REGION = """\
   %{number} = "flow.dispatch.region"() ({{
-    %e = tensor.empty() : tensor<{written}xf32>
+    %e = tensor.empty() : tensor<{shape}xf32>
     %g = linalg.generic {{indexing_maps = [affine_map<(a, b) -> ({read})>,
         affine_map<(a, b) -> (a, b)>], iterator_types = ["parallel", "parallel"]}}
-        ins(%{operand} : tensor<{source}xf32>) outs(%e : tensor<{written}xf32>) {{
+        ins(%{operand} : tensor<{shape}xf32>) outs(%e : tensor<{shape}xf32>) {{
     ^bb0(%i: f32, %o: f32):
       %s = arith.addf %i, %i : f32
       linalg.yield %s : f32
-    }} -> tensor<{written}xf32>
-    "flow.return"(%g) : (tensor<{written}xf32>) -> ()
-  }}, {{}}) {{operandSegmentSizes = array<i32: 0, 0>}} : () -> tensor<{written}xf32>
+    }} -> tensor<{shape}xf32>
+    "flow.return"(%g) : (tensor<{shape}xf32>) -> ()
+  }}, {{}}) {{operandSegmentSizes = array<i32: 0, 0>}} : () -> tensor<{shape}xf32>
 """
 
 _MATMUL = """\
@@ -66,23 +70,26 @@ def measure_costs(bench: Bench, bounds: Workgroups | None) -> Rates | None:
             sources["matmul"] = folder / "matmul.mlirbc"
             case.write(sources["matmul"], case.tiles)
         modules = dict(zip(sources, bench.compile(list(sources.values())), strict=True))
-        seconds = {n: m and bench.least_seconds(m) for n, m in modules.items()}
-    known = {n: s for n, s in seconds.items() if isinstance(s, float)}
-    if case is None or len(known) < len(seconds):
-        logger.warning("the device's costs cannot be measured; those of the model stay")
-        return None
-    return rates_from(known, _work(case, bench))
+        for _ in range(_ATTEMPTS):
+            seconds = _seconds(modules, bench)
+            rates = case and seconds and rates_from(seconds, _work(case, bench))
+            if rates:
+                return rates
+    logger.warning("the device's costs cannot be measured; those of the model stay")
+    return None
 
 
-def rates_from(seconds: dict[str, float], work: float) -> Rates:
-    """The rates out of the seconds of each module.
+def rates_from(seconds: Mapping[str, float], work: float) -> Rates | None:
+    """The rates out of the seconds of each module; None where they are but noise.
 
     Args:
         work: of the matrix multiplication, in FLOPs of vectors of 16 lanes.
     """
     # What is the same for all modules, that of a kernel with hardly any data, is no cost.
-    net = {n: max(s - seconds["one"], _LEAST_S) for n, s in seconds.items()}
-    size = _BYTES * _ROWS * _COLUMNS
+    net = {name: s - seconds["one"] for name, s in seconds.items()}
+    if not all(s > 0 for name, s in net.items() if name != "one"):
+        return None
+    size = _BYTES * _SIDE**2
     in_order = 2 * size / net["in_order"]
     return Rates(
         flops=work / net["matmul"],
@@ -92,13 +99,25 @@ def rates_from(seconds: dict[str, float], work: float) -> Rates:
     )
 
 
+def _seconds(modules: Mapping[str, Path | None], bench: Bench) -> dict[str, float] | None:
+    """The seconds of each module; None if one does not run."""
+    found: dict[str, float] = {}
+    for names in _TOGETHER:
+        files = [file for name in names if (file := modules.get(name)) is not None]
+        seconds = bench.least_seconds(files) if len(files) == len(names) else None
+        if seconds is None:
+            return None
+        found |= zip(names, seconds, strict=True)
+    return found
+
+
 def _write(folder: Path) -> dict[str, Path]:
-    rows, columns = f"{_ROWS}x{_COLUMNS}", f"{_COLUMNS}x{_ROWS}"
+    large = f"{_SIDE}x{_SIDE}"
     texts = {
-        "one": _text("8x8", "8x8", "a, b", 1),
-        "chain": _text("8x8", "8x8", "a, b", _CHAIN),
-        "in_order": _text(rows, rows, "a, b", 1),
-        "across": _text(columns, rows, "b, a", 1),
+        "one": _text("8x8", "a, b", 1),
+        "chain": _text("8x8", "a, b", _CHAIN),
+        "in_order": _text(large, "a, b", 1),
+        "across": _text(large, "b, a", 1),
     }
     files = {name: folder / f"{name}.mlir" for name in texts}
     for name, text in texts.items():
@@ -106,24 +125,22 @@ def _write(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _text(source: str, written: str, read: str, kernels: int) -> str:
+def _text(shape: str, read: str, kernels: int) -> str:
     """A module of kernels, each of which reads what the one before has written."""
     regions = "".join(
-        _REGION.format(
-            number=f"r{k + 1}", operand=f"r{k}", source=source, written=written, read=read
-        )
+        _REGION.format(number=f"r{k + 1}", operand=f"r{k}", shape=shape, read=read)
         for k in range(kernels)
     )
     return (
-        f"func.func @main(%r0: tensor<{source}xf32>) -> tensor<{written}xf32> {{\n{regions}"
-        f"  return %r{kernels} : tensor<{written}xf32>\n}}\n"
+        f"func.func @main(%r0: tensor<{shape}xf32>) -> tensor<{shape}xf32> {{\n{regions}"
+        f"  return %r{kernels} : tensor<{shape}xf32>\n}}\n"
     )
 
 
 def _matmul(folder: Path, bench: Bench, bounds: Workgroups | None) -> KernelCase | None:
     """The kernel that SmartMem makes of a matrix multiplication for the target."""
     path = folder / "matmul.mlir"
-    path.write_text(_MATMUL.format(n=_SIDE, data="0000803F" * _SIDE**2))
+    path.write_text(_MATMUL.format(n=_MATRIX_SIDE, data="0000803F" * _MATRIX_SIDE**2))
     options = CompileOptions(shipped_tuning=False, keep_ir=False)
     recorder = StageRecorder(IR_STAGES, options)
     job = Job(path, None, bench.target, options)

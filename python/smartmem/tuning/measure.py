@@ -101,10 +101,16 @@ class Bench:
         found, _ = self._run([module])
         return None if found is None else statistics.median(found.seconds[0])
 
-    def least_seconds(self, module: Path) -> float | None:
-        """Those of its fastest run: what else the machine does adds the least to it."""
-        found, _ = self._run([module])
-        return None if found is None else min(found.seconds[0])
+    def least_seconds(self, modules: Sequence[Path]) -> list[float] | None:
+        """Those of the fastest run of each: what else the machine does adds least to it.
+
+        Args:
+            modules: take the same inputs; run in turn.
+        """
+        found, ran = self._run(modules)
+        if found is None or len(ran) < len(modules):
+            return None
+        return [min(seconds) for seconds in found.seconds]
 
     def _run(self, files: Sequence[Path]) -> tuple[_Times | None, list[Path]]:
         """What was measured, and of which modules: those left out crash or take too long."""
