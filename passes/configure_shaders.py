@@ -71,7 +71,8 @@ class ConfigureShaders(Pass):
         if not found:
             return
         root, nest = found[-1]
-        measured = _measured(kernel_key(computing, root), nest, context.tuning, bounds)
+        key = kernel_key(computing, root)
+        measured = _measured(key, [n for _, n in found], context.tuning, bounds)
         if measured is None and len(found) == 1 and not is_special(nest):
             return
         tiles = measured or gpu_tiles(nest, bounds)
@@ -96,11 +97,13 @@ def shader_root(computing: Sequence[ir.Operation]) -> ir.Operation | None:
 
 
 def _measured(
-    key: str, nest: LoopNest, table: Table | None, bounds: Workgroups
+    key: str, nests: Sequence[LoopNest], table: Table | None, bounds: Workgroups
 ) -> GpuTiles | None:
     """The tile sizes that were measured to be faster, if the target can run them."""
     found = None if table is None else table.tiles(key)
-    return found if isinstance(found, GpuTiles) and fits(found, nest, bounds) else None
+    if not isinstance(found, GpuTiles):
+        return None
+    return found if all(fits(found, nest, bounds) for nest in nests) else None
 
 
 def shader_tiles_of(attribute: ir.Attribute) -> GpuTiles | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -441,3 +443,33 @@ def test_costs_are_measured_on_the_device(name: str) -> None:
     assert found is not None
     assert 1e6 < found.bytes < 1e13 and 1e6 < found.flops < 1e16
     assert 1e-8 < found.launch < 0.1 and 1 <= found.strided < 1e3
+
+
+_RUN = """
+import sys
+import numpy as np
+from smartmem.backend.runtime import LoadedModule
+x = np.random.default_rng(0).standard_normal((64, 48)).astype(np.float32)
+np.save(sys.argv[2], LoadedModule(sys.argv[1], "vulkan")(x)[0])
+"""
+
+
+@needs_library
+def test_measured_storage_changes_no_bit(tmp_path: Path) -> None:
+    key = "contraction 64x32x64 ac.f32,cb.f32->ab.f32"
+    results = []
+    for storage in ("buffer", "texel_buffer", "image2d"):
+        tuning = saved(tmp_path, "vulkan", {key: Measured(None, 1.0, 1.0, storage)})
+        options = CompileOptions(tuning=tuning)
+        compiled = smartmem.compile(layers_file(tmp_path), target="vulkan", options=options)
+        used = {b.storage for b in compiled.report.bindings if b.reads}
+        assert used == (set() if storage == "buffer" else {"buffer", storage})
+        output = tmp_path / f"{storage}.npy"
+        # In a process of its own: the first loader of a process is the only one.
+        command = [sys.executable, "-c", _RUN, str(compiled.path), str(output)]
+        subprocess.run(command, check=True, timeout=120)
+        results.append(np.load(output))
+    x = np.random.default_rng(0).standard_normal((64, 48)).astype(np.float32)
+    expected = np.tanh(x.sum(axis=1, keepdims=True) / 4) * 8
+    np.testing.assert_allclose(results[0], expected + np.zeros_like(results[0]), rtol=1e-4)
+    assert {found.tobytes() for found in results} == {results[0].tobytes()}

@@ -12,7 +12,7 @@ from torch_mlir import ir
 from smartmem.backend.regions import use_default_configuration
 from smartmem.passes.analysis.gpu_tiles import GpuTiles, gpu_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.base import REGION, Workgroups, operations
 from smartmem.passes.configure_kernels import (
@@ -41,7 +41,7 @@ class KernelCase:
     Attributes:
         key: what its choice is filed under.
         runs: how many kernels of the model have this key.
-        tiles: the tile sizes that it has; None: those are IREE's choice.
+        tiles: the tile sizes that it has; None: they are IREE's choice, or have another form.
         start: the tile sizes from which a search starts; None: it can have no others.
         root: the operation that the tile sizes are for.
         nest: its loops.
@@ -111,17 +111,19 @@ def _cpu_case(region: ir.Operation, module: ir.Module) -> KernelCase | None:
 
 
 def _case(region: ir.Operation, module: ir.Module, bounds: Workgroups) -> KernelCase | None:
-    """A kernel of a GPU; it has tile sizes to choose if it is a contraction."""
+    """A kernel of a GPU; it has tile sizes to choose if it contracts over one set of loops."""
     computing = shader_operations(region)
     root = shader_root(computing)
     nest = loop_nest(root) if root is not None else None
     if root is None or nest is None:
         return None
+    key = kernel_key(computing, root)
+    if len({loop_nest(op) for op in computing if contracts(op)}) != 1:
+        return KernelCase(key, 1, None, None, root, nest, region, module)
     configured = ATTRIBUTE in root.attributes
     tiles = shader_tiles_of(root.attributes[ATTRIBUTE]) if configured else None
     computed = gpu_tiles(nest, bounds)
     start = tiles or (computed if isinstance(computed, GpuTiles) and not configured else None)
-    key = kernel_key(computing, root)
     return KernelCase(key, 1, tiles, start, root, nest, region, module)
 
 

@@ -81,6 +81,8 @@ def tune(
     bench = Bench(chosen, where, threads, options.opt_level or "O3")
     table.save(path)  # what cannot be written is known before the work
     if table.costs is None:
+        if progress is not None:
+            progress("the device", 0, len(cases))
         table.costs = measure_costs(bench, None if gpu is None else gpu.bounds)
         table.save(path)
     session = Session(table, bench, lambda t: t.save(path), 60 * minutes, gpu)
