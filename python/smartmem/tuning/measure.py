@@ -28,7 +28,7 @@ MARGIN = 0.05
 
 _TOLERANCE = 1e-4
 _ROUNDS = 11
-_FIRST = 1 / 3  # part of the time limit for the first run of one candidate
+_PART = 1 / 3  # of the time limit: for the first run of a candidate, and for the rounds of all
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,8 @@ class Bench:
             "device": self.device,
             "threads": self.threads,
             "rounds": _ROUNDS,
-            "first_s": self.timeout_s * _FIRST,
+            "first_s": self.timeout_s * _PART,
+            "rounds_s": self.timeout_s * _PART,
         }
         command = [sys.executable, "-m", "smartmem.tuning.runner"]
         with subprocess.Popen(

@@ -11,6 +11,7 @@ import json
 import signal
 import statistics
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -24,9 +25,16 @@ from smartmem.parameters import Array
 _SHORTEST_S = 2e-3
 """Time of one sample: several runs where one is shorter, so that the clock is fine enough."""
 
+_LEAST_ROUNDS = 3
+
 
 def run(
-    files: Sequence[str], device: str, threads: int | None, rounds: int, first_s: float
+    files: Sequence[str],
+    device: str,
+    threads: int | None,
+    rounds: int,
+    first_s: float,
+    rounds_s: float,
 ) -> object:
     """Seconds of each module in each round, its error against the first one, and whether
     its results have the same bits.
@@ -34,6 +42,7 @@ def run(
     Args:
         first_s: the process ends if a module's first run takes longer: drivers compile
             then, and for some shaders hardly come to an end.
+        rounds_s: no round begins after so much time, but for the least number of them.
     """
     arrays = random_inputs(ModuleFile(files[0]).metadata.inputs, seed=0)
     loaded: dict[int, LoadedModule] = {}
@@ -48,16 +57,30 @@ def run(
     results = [outputs[number] for number in range(len(files))]
     errors = [_error(result, results[0]) for result in results]
     same = [_bits(result) == _bits(results[0]) for result in results]
+    return {
+        "seconds": _seconds(modules, arrays, rounds, rounds_s),
+        "errors": errors,
+        "same": same,
+    }
+
+
+def _seconds(
+    modules: Sequence[LoadedModule], arrays: Sequence[Array], rounds: int, rounds_s: float
+) -> list[list[float]]:
+    """Seconds of each module in each round."""
     first = modules[0].benchmark(arrays, warmup=2, repetitions=5).median
     repetitions = max(1, min(int(_SHORTEST_S / first), 50))
     seconds: list[list[float]] = [[] for _ in modules]
+    end = time.monotonic() + rounds_s
     for number in range(rounds):
+        if number >= _LEAST_ROUNDS and time.monotonic() > end:
+            break
         # In turn, and each round from another one on: what comes first is not always cold.
         for k in range(len(modules)):
             place = (number + k) % len(modules)
             times = modules[place].benchmark(arrays, warmup=1, repetitions=repetitions)
             seconds[place].append(statistics.median(times.seconds))
-    return {"seconds": seconds, "errors": errors, "same": same}
+    return seconds
 
 
 def _in_order(files: Sequence[str]) -> list[int]:
