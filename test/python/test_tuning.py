@@ -22,7 +22,7 @@ from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.candidates import rounds
 from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
-from smartmem.tuning.measure import MARGIN, Bench
+from smartmem.tuning.measure import MARGIN, Bench, Times, ratio_of
 from smartmem.tuning.session import Session
 from smartmem.tuning.shipped import machine_of, shipped_table, table_for
 from smartmem.tuning.table import Machine, Measured, Table, read_table
@@ -278,3 +278,42 @@ def test_errors_of_the_command_line(cli: Any, matmul: Path, tmp_path: Path) -> N
     assert done.returncode == 1
     assert not (tmp_path / "a.json").exists()
     assert bad.read_text() == "{"
+
+
+def test_candidates_that_do_not_run_are_left_out(tmp_path: Path) -> None:
+    (case,) = cases()
+    bench = Bench(resolve_target("cpu"), "cpu")
+    source, other = tmp_path / "kernel.mlirbc", tmp_path / "other.mlir"
+    case.write(source, case.tiles)
+    other.write_text(
+        "func.func @main(%x: tensor<3xf32>) -> tensor<3xf32> { return %x : tensor<3xf32> }"
+    )
+    module, broken = bench.compile([source, other])  # whose arrays do not fit
+    assert module is not None and broken is not None
+    again = tmp_path / "again.vmfb"
+    again.write_bytes(module.read_bytes())
+    nothing, wrong, ratio = bench.ratios(module, [None, broken, again], exact=True)
+    assert (nothing, wrong) == (None, None)
+    assert ratio is not None and 0.01 < ratio < 100
+    assert bench.ratios(broken, [again]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "ratio"),
+    [
+        ([1.0, 1.0, 1.0], 0.5),
+        ([1.0, 1.0, 2.0], 0.5),  # one run was disturbed
+        ([0.5, 3.0, 3.0], 1.5),  # fast once only
+        ([1.9, 1.9, 1.9], 0.95),
+    ],
+)
+def test_a_ratio_is_of_the_median_and_of_the_best(candidate: list[float], ratio: float) -> None:
+    times = Times([[2.0, 2.0, 2.0], candidate], [0.0, 0.0], [True, False])
+    assert ratio_of(times, 1, False) == pytest.approx(ratio)
+    assert ratio_of(times, 1, True) is None  # other bits
+
+
+def test_a_candidate_is_only_as_good_as_its_best_run() -> None:
+    times = Times([[1.0, 9.0, 9.0], [1.0, 1.0, 1.0]], [0.0, 0.0], [True, True])
+    assert ratio_of(times, 1, False) == 1.0  # the other one was disturbed twice
+    assert ratio_of(Times(times.seconds, [0.0, 1.0], times.same), 1, False) is None

@@ -93,7 +93,7 @@ class Bench:
         if not files:
             return [None for _ in others]
         found, ran = self._run([first, *files])
-        times = {path: _ratio(found, k, exact) for k, path in enumerate(ran)}
+        times = {path: ratio_of(found, k, exact) for k, path in enumerate(ran)}
         return [None if path is None else times.get(path) for path in others]
 
     def seconds(self, module: Path) -> float | None:
@@ -112,7 +112,7 @@ class Bench:
             return None
         return [min(seconds) for seconds in found.seconds]
 
-    def _run(self, files: Sequence[Path]) -> tuple[_Times | None, list[Path]]:
+    def _run(self, files: Sequence[Path]) -> tuple[Times | None, list[Path]]:
         """What was measured, and of which modules: those left out crash or take too long."""
         left = list(files)
         while left and left[0] == files[0]:
@@ -127,7 +127,7 @@ class Bench:
             logger.info("%s does not run: left out", wrong)
         return None, left
 
-    def _start(self, files: Sequence[Path]) -> tuple[_Times | None, list[dict[str, Any]]]:
+    def _start(self, files: Sequence[Path]) -> tuple[Times | None, list[dict[str, Any]]]:
         """One run of ``runner``: its result, or what it said until it failed."""
         asked = {
             "files": [str(path) for path in files],
@@ -156,11 +156,11 @@ class Bench:
         if process.returncode or not lines or "seconds" not in lines[-1]:
             return None, lines
         values = lines[-1]
-        return _Times(values["seconds"], values["errors"], values["same"]), lines
+        return Times(values["seconds"], values["errors"], values["same"]), lines
 
 
 @dataclass(frozen=True)
-class _Times:
+class Times:
     """What ``runner`` measured."""
 
     seconds: list[list[float]]
@@ -168,11 +168,16 @@ class _Times:
     same: list[bool]
 
 
-def _ratio(times: _Times | None, number: int, exact: bool) -> float | None:
-    """The median of the ratios of neighbouring runs, if the results agree."""
+def ratio_of(times: Times | None, number: int, exact: bool) -> float | None:
+    """The ratio of neighbouring runs, its median, if the results agree.
+
+    Or that of the fastest runs if it is larger: what else a machine does can make either
+    look better than it is, but seldom both.
+    """
     if times is None or not times.errors[number] <= _TOLERANCE:
         return None
     if exact and not times.same[number]:
         return None
     pairs = zip(times.seconds[number], times.seconds[0], strict=True)
-    return statistics.median(a / b for a, b in pairs)
+    fastest = min(times.seconds[number]) / min(times.seconds[0])
+    return max(statistics.median(a / b for a, b in pairs), fastest)
