@@ -66,6 +66,19 @@ class RolledNorm(torch.nn.Module):
         return self.linear(self.norm(torch.roll(x, (-2, -3), (1, 2))))
 
 
+class RolledWindows(torch.nn.Module):
+    """LayerNorm of rolled windows, which looks its rows up."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.roll(torch.tanh(x), (-2, -2), (1, 2))
+        y = y.reshape(2, 4, 3, 4, -1).transpose(1, 2)
+        return torch.relu(self.norm(y.reshape(6, 16, -1)))
+
+
 class FlippedSoftmax(torch.nn.Module):
     """A flip before a softmax over a leading dim: its reads take the reduction's loop order."""
 
@@ -242,6 +255,10 @@ MODULES = {
     "over two flipped dims": (OverTwoDims(1, 2), (4, 6, 5, 9)),
     "turned group norm": (TurnedGroupNorm(), (4, 6, 5, 9)),
     "long rows": (torch.nn.Softmax(dim=-1), (3, 5, 301)),
+    "rows of threads": (torch.nn.LayerNorm(20), (3, 70, 20)),
+    "rows of subgroups": (torch.nn.RMSNorm(64), (5, 64)),
+    "softmax of vectors": (torch.nn.Softmax(dim=-1), (2, 3, 11, 52)),
+    "rolled windows": (RolledWindows(48), (1, 8, 12, 48)),
 }
 
 
