@@ -150,21 +150,35 @@ class EmbeddedBlock(torch.nn.Module):
 
 
 class Tokens(torch.nn.Module):
-    """A class token before others, attention and a linear layer: 37 rows, a prime number."""
+    """A class token before others, attention and a linear layer over a prime number of rows."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, rows: int, width: int = 32) -> None:
         super().__init__()
+        self.rows = rows
         self.token = torch.nn.Parameter(torch.zeros(1, 1, width))
-        self.norm = torch.nn.LayerNorm(width)
+        self.norm: torch.nn.Module = torch.nn.LayerNorm(width)
         self.qkv = torch.nn.Linear(width, 3 * width)
         self.out = torch.nn.Linear(width, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.cat((self.token, torch.relu(x)), 1)
-        q, k, v = self.qkv(self.norm(x)).reshape(37, 3, 2, 16).permute(1, 2, 0, 3)
+        q, k, v = self.qkv(self.norm(x)).reshape(self.rows, 3, 2, 16).permute(1, 2, 0, 3)
         attended = torch.softmax(q @ k.transpose(1, 2) / 4, -1) @ v
-        x = x + self.out(attended.transpose(0, 1).reshape(1, 37, 32))
+        x = x + self.out(attended.transpose(0, 1).reshape(1, self.rows, 32))
         return torch.cat((self.norm(x)[:, 0], x.mean(1)), 1)
+
+
+class Directions(torch.nn.Module):
+    """Rows as unit vectors: those of zeros are no numbers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / x.square().sum(-1, keepdim=True).sqrt()
+
+
+def directed(tokens: Tokens) -> Tokens:
+    """``tokens`` that are normalized without an epsilon."""
+    tokens.norm = Directions()
+    return tokens
 
 
 class OverTwoDims(torch.nn.Module):
@@ -216,7 +230,9 @@ class TurnedHeads(torch.nn.Module):
 
 
 MODULES = {
-    "tokens": (Tokens(), (1, 36, 32)),
+    "tokens": (Tokens(37), (1, 36, 32)),
+    "masked keys": (Tokens(53), (1, 52, 32)),
+    "masked keys without an epsilon": (directed(Tokens(53)), (1, 52, 32)),
     "turned heads": (TurnedHeads(), (3, 7, 5)),
     "excitation": (Excitation(), (1, 9, 7, 6)),
     "running sums": (BetweenMovements(lambda x: x.cumsum(0)), (6, 5, 6)),
