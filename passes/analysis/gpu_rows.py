@@ -65,7 +65,7 @@ def gpu_rows(
         return refusal
     extents = nests[-1].domain
     looks_up = any(nest.uses_index for nest in nests)
-    alone = _alone(extents, bounds, whole=looks_up)
+    alone = _alone(extents, bounds)
     if looks_up or extents[-1] % (VECTOR * bounds.subgroup):
         return alone
     shared = _together(extents, bounds)
@@ -95,14 +95,10 @@ def _order(nest: LoopNest) -> list[int]:
     return [d for d in range(len(nest.domain)) if d not in nest.reductions]
 
 
-def _alone(extents: Sequence[int], bounds: Workgroups, *, whole: bool) -> GpuRows:
-    """A thread has a row.
-
-    Args:
-        whole: all workgroups have as many rows; else IREE looks up single elements.
-    """
+def _alone(extents: Sequence[int], bounds: Workgroups) -> GpuRows:
+    """A thread has a row."""
     outer = len(extents) - 1
-    blocks = _blocks(extents, bounds, whole)
+    blocks = _blocks(extents, bounds)
     x, y = min(blocks, key=lambda block: _cost(block, extents, bounds))
     workgroup = [1] * outer + [0]
     workgroup[outer - 1] = x
@@ -114,14 +110,12 @@ def _alone(extents: Sequence[int], bounds: Workgroups, *, whole: bool) -> GpuRow
     return GpuRows(THREAD, (tuple(workgroup), thread, reduction), (x, y, 1))
 
 
-def _blocks(
-    extents: Sequence[int], bounds: Workgroups, whole: bool
-) -> Iterator[tuple[int, int]]:
+def _blocks(extents: Sequence[int], bounds: Workgroups) -> Iterator[tuple[int, int]]:
     """Rows of a workgroup along the two innermost dims of rows."""
     most = min(_THREADS, bounds.threads)
     inner = extents[-2]
     sizes = {n for n in divisors(inner) if n <= min(most, bounds.sizes[0])}
-    if not whole and most < min(inner, bounds.sizes[0]):
+    if most < min(inner, bounds.sizes[0]):
         sizes.add(most)
     for x in sorted(sizes):
         outer = divisors(extents[-3]) if len(extents) > 2 and x == inner else [1]
