@@ -13,9 +13,14 @@ Rewrites:
 
 For chains of contractions, which are convolutions, for batches of contractions, and for those
 that sum over several loops: left to itself the code generator gives each thread one element.
+For softmax and normalizations, whose rows a thread takes alone, or a subgroup:
 
-Keeps, silently, matrix multiplications, which the code generator tiles as well, and all of
-CPUs; with a remark what no tiles suit.
+      lowering_config = #iree_codegen.lowering_config<tile_sizes = [[50, 0], [1, 0], [0, 4]]>,
+      translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
+          workgroup_size = [50, 1, 1]>
+
+Keeps, silently, matrix multiplications, which the code generator tiles as well, what neither
+contracts nor sums, and all of CPUs; with a remark what no tiles suit.
 
 Where a table of measured tile sizes knows the kernel, its sizes are taken instead, for
 matrix multiplications, too.
@@ -30,12 +35,13 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.gpu_rows import SUBGROUP, gpu_rows
 from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, gpu_tiles, is_special
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
-from smartmem.passes.configure_kernels import ATTRIBUTE
+from smartmem.passes.configure_kernels import ATTRIBUTE, BESIDE
 
 if TYPE_CHECKING:
     from smartmem.tuning.table import Table
@@ -49,27 +55,29 @@ _CONFIGURATION = re.compile(
 
 @dataclass(frozen=True)
 class ConfigureShaders(Pass):
-    """Sets compilation_info on the last contraction of a shader."""
+    """Sets compilation_info on the last contraction of a shader, or the end of its rows."""
 
     argument = "smartmem-configure-shaders"
     summary = "Tell the code generator the tile sizes of each shader"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Configures each region in which IREE does not see a matrix multiplication."""
+        """Configures regions with rows, and those in which IREE sees no matrix multiplication."""
         if context.workgroups is None:
             return
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
         for region in (op for op in operations(module) if op.name == REGION):
-            self._configure(shader_operations(region), context, context.workgroups)
+            computing = shader_operations(region)
+            if any(map(contracts, computing)):
+                self._configure(computing, context, context.workgroups)
+            else:
+                self._configure_rows(computing, context, context.workgroups)
 
     def _configure(
         self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
     ) -> None:
         nests = [(op, nest) for op in computing if (nest := loop_nest(op)) is not None]
         found = [(op, nest) for op, nest in nests if nest.is_contraction]
-        if not found:
-            return
         root, nest = found[-1]
         key = kernel_key(computing, root)
         measured = _measured(key, [n for _, n in found], context.tuning, bounds)
@@ -82,6 +90,24 @@ class ConfigureShaders(Pass):
         how = ", measured" if measured else ""
         context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
         root.attributes[ATTRIBUTE] = shader_attribute(tiles, root.context)
+
+    def _configure_rows(
+        self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
+    ) -> None:
+        rows = gpu_rows(computing, bounds)
+        if rows is None:
+            return
+        *beside, root = computing
+        if isinstance(rows, Refusal):
+            context.remark(self.argument, root, False, rows.reason)
+            return
+        who = "a subgroup" if rows.pipeline == SUBGROUP else "a thread"
+        context.remark(self.argument, root, True, f"{who} for each row: {rows.tiles[-1]}")
+        info = _compilation_info(rows.pipeline, rows.tiles, rows.threads)
+        root.attributes[ATTRIBUTE] = ir.Attribute.parse(info, root.context)
+        for op in beside if rows.pipeline == SUBGROUP else ():
+            # Each operation is distributed alone. Threads with a row of their own share loops.
+            op.attributes[BESIDE] = ir.Attribute.parse(_lowering(rows.tiles), root.context)
 
 
 def shader_operations(region: ir.Operation) -> list[ir.Operation]:
@@ -120,14 +146,24 @@ def shader_tiles_of(attribute: ir.Attribute) -> GpuTiles | None:
 def shader_attribute(tiles: GpuTiles, context: ir.Context) -> ir.Attribute:
     """The ``compilation_info`` of these sizes; the context need not know IREE's dialects."""
     context.allow_unregistered_dialects = True
-    sizes = ", ".join(map(_list, (tiles.workgroup, tiles.thread, tiles.reduction)))
-    return ir.Attribute.parse(
-        "#iree_codegen.compilation_info<"
-        f"lowering_config = #iree_codegen.lowering_config<tile_sizes = [{sizes}]>, "
-        "translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> "
-        f"workgroup_size = {_list(tiles.threads)}>>",
-        context,
+    levels = (tiles.workgroup, tiles.thread, tiles.reduction)
+    info = _compilation_info("BaseVectorize", levels, tiles.threads)
+    return ir.Attribute.parse(info, context)
+
+
+def _compilation_info(
+    pipeline: str, levels: Sequence[Sequence[int]], threads: Sequence[int]
+) -> str:
+    """IREE's notation of tile sizes by level, and of the threads of a workgroup."""
+    return (
+        f"#iree_codegen.compilation_info<lowering_config = {_lowering(levels)}, "
+        f"translation_info = <pipeline = #iree_gpu.spirv_pipeline<{pipeline}> "
+        f"workgroup_size = {_list(threads)}>>"
     )
+
+
+def _lowering(levels: Sequence[Sequence[int]]) -> str:
+    return f"#iree_codegen.lowering_config<tile_sizes = [{', '.join(map(_list, levels))}]>"
 
 
 def _list(sizes: Sequence[int]) -> str:

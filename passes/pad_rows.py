@@ -11,6 +11,12 @@ and everything between that has these rows. What sums over the rows, or reads on
 takes the first 197. Constants get zeros behind their rows now; nothing is copied when the
 model runs.
 
+  softmax(%scores : 197x197) x %values
+    ->
+  softmax(%scores + [0 ... 0, -inf ...] : 200x200) x %values   on GPUs, whose vectors divide 200
+
+There the new rows repeat the last one: the zeros of the softmax meet numbers as finite as it.
+
 Keeps, with a remark: rows of arguments, and what only a padding could make longer.
 """
 
@@ -45,8 +51,10 @@ class PadRows(Pass):
         self, module: ir.Operation, context: PassContext
     ) -> list[tuple[ir.Operation, RowPadding | Refusal]]:
         """The layers whose rows do not fit."""
+        # Shaders load the columns of a softmax as vectors only where vectors divide them.
+        masks = context.shared_memory is not None
         layers = [
-            (op, row_padding(op, context.vectors, context.parameters))
+            (op, row_padding(op, context.vectors, context.parameters, masks=masks))
             for op in operations(module)
         ]
         return [(op, found) for op, found in layers if found is not None]

@@ -3,6 +3,7 @@
 197 tokens are a prime number: no block of rows divides them. 208 are 16 blocks of 13. All
 tensors that have these rows get more of them, from where the rows come together to where
 they are summed up or read one by one; what the rows behind the last one hold, nobody reads.
+A softmax along them can have them, too, as columns that are masked.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
+from smartmem.passes.analysis.masked_sums import masked_sums
+from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
 from smartmem.passes.analysis.tile_sizes import block_rows
 from smartmem.passes.analysis.windows import loops_of
 from smartmem.vectors import Vectors
@@ -44,12 +46,14 @@ class RowPadding:
         new: number of rows that fit.
         loops: the loops over the rows, of each operation.
         places: the dims of tensors that the loops and views have.
+        masked: tensors whose new elements become minus infinity, each with their dim.
     """
 
     old: int
     new: int
     loops: dict[ir.Operation, set[int]] = field(default_factory=dict)
     places: set[Place] = field(default_factory=set)
+    masked: dict[ir.Value, int] = field(default_factory=dict)
 
     def shape(self, value: ir.Value) -> Shape:
         """The shape of ``value`` with its rows padded."""
@@ -84,9 +88,13 @@ def fitting_rows(rows: int, vectors: Vectors) -> int | None:
 
 
 def row_padding(
-    op: ir.Operation, vectors: Vectors, parameters: Parameters
+    op: ir.Operation, vectors: Vectors, parameters: Parameters, *, masks: bool = False
 ) -> RowPadding | Refusal | None:
-    """How the rows of a linear layer can be padded; None if there is no need."""
+    """How the rows of a linear layer can be padded; None if there is no need.
+
+    Args:
+        masks: also of the columns of a softmax, where that can be.
+    """
     layer = linear_layer(op)
     if not isinstance(layer, LinearLayer):
         return None
@@ -98,15 +106,20 @@ def row_padding(
     new = fitting_rows(old, vectors)
     if new is None:
         return None
-    return _Search(RowPadding(old, new), parameters).run(op, rows[0])
+    masks = masks and new % vectors.lanes == 0
+    found = _Search(RowPadding(old, new), parameters, masks).run(op, rows[0])
+    if masks and isinstance(found, Refusal):
+        return _Search(RowPadding(old, new), parameters, False).run(op, rows[0])
+    return found
 
 
 class _Search:
     """Follows the rows of one loop through all tensors that share them."""
 
-    def __init__(self, found: RowPadding, parameters: Parameters) -> None:
+    def __init__(self, found: RowPadding, parameters: Parameters, masks: bool) -> None:
         self.found = found
         self._parameters = parameters
+        self._masks = masks
         self._waiting: list[Place] = []
 
     def run(self, op: ir.Operation, loop: int) -> RowPadding | Refusal:
@@ -116,10 +129,28 @@ class _Search:
             value, d = self._waiting.pop()
             refusal = self._produced(value, d)
             if any(_sums_along(use, d) for use in value.uses):
-                continue  # all that reads it takes the first ones
+                self._mask(value, d)
+                continue  # all that reads it takes the first ones, if they are not masked
             for use in value.uses:
                 self._used(use.owner.operation, use.operand_number, d)
         return refusal or self.found
+
+    def _mask(self, value: ir.Value, d: int) -> None:
+        """Masks a dim where what makes ``value`` does, if all its readers then can have it."""
+        if not self._masks or any(_sums_along(use, d) and self._has(use) for use in value.uses):
+            return
+        value, d = _before_reshapes(value, d)
+        sums = masked_sums(value, d, self._parameters)
+        if sums is not None:
+            self.found.masked[value] = d
+            for op, loop in sums:
+                self._take_loop(op, loop)
+
+    def _has(self, use: ir.OpOperand) -> bool:
+        """Whether the loops of an operation are taken that sum up."""
+        nest = loop_nest(use.owner.operation)
+        taken = self.found.loops.get(use.owner.operation, set())
+        return nest is not None and bool(taken & nest.reductions)
 
     def _take_loop(self, op: ir.Operation, loop: int) -> None:
         taken = self.found.loops.setdefault(op, set())
@@ -183,8 +214,19 @@ class _Search:
                 loop for loop in _loops(nest, operand, d) if loop not in nest.reductions
             ):
                 d = nest.axis_of(len(nest.accesses) - 1, loop)
-                if nest.is_contraction or not _is_summed(op.results[0], d):
+                if nest.is_contraction or self._masks or not _is_summed(op.results[0], d):
                     self._take_loop(op, loop)
+
+
+def _before_reshapes(value: ir.Value, d: int) -> Place:
+    """The dim where it is computed, in front of views that only reshape."""
+    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+        view = value.owner.operation
+        exprs = view_map(view).exprs
+        if not is_free(view) or dim(d) not in exprs:
+            break
+        value, d = view.operands[0], exprs.index(dim(d))
+    return value, d
 
 
 def _is_summed(value: ir.Value, d: int) -> bool:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 from torch_mlir import ir
+from torch_mlir.dialects import arith
 
 from smartmem.dialect import ConcatOp, ViewOp, view
-from smartmem.index_map import Domain, IndexMap, constant, dim, extract_slice
+from smartmem.index_map import (
+    Domain,
+    Expr,
+    IndexMap,
+    bounds,
+    compose,
+    compose_domain,
+    constant,
+    dim,
+    extract_slice,
+)
 from smartmem.index_map import expr as ex
 from smartmem.parameters import Parameters, numpy_dtype
 from smartmem.passes.analysis.constant_values import constant_value
@@ -27,7 +38,8 @@ def pad_rows(found: RowPadding, parameters: Parameters) -> None:
     for op in [op.operation for op in block.operations]:
         if len(op.results) == 1 and op.results[0] in longer:
             with ir.InsertionPoint.after(op), op.location:
-                new[op.results[0]] = _longer(op, found, new, parameters)
+                longer_value = _longer(op, found, new, parameters)
+                new[op.results[0]] = _masked(op.results[0], longer_value, found, parameters)
             continue
         for number, value in enumerate(op.operands):
             if value in new:
@@ -40,7 +52,7 @@ def _longer(
 ) -> ir.Value:
     type_ = build.tensor_type(op.results[0], found.shape(op.results[0]))
     if op.name == "arith.constant":
-        return _longer_constant(op, type_, parameters)
+        return _longer_constant(op, type_, found, parameters)
     if op.name == ConcatOp.OPERATION_NAME:
         return _longer_concat(op, type_, found, parameters)
     inputs = [
@@ -65,31 +77,70 @@ def _part(value: ir.Value, shape: tuple[int, ...]) -> ir.Value:
     return view_as(value, extract_slice([0] * len(shape), list(shape), [1] * len(shape)))
 
 
+def _masked(
+    old: ir.Value, value: ir.Value, found: RowPadding, parameters: Parameters
+) -> ir.Value:
+    """``value``, in the place of ``old``, with its new elements masked where they have to be."""
+    if old not in found.masked:
+        return value
+    shape, d = shape_of(value), found.masked[old]
+    type_ = build.tensor_type(value, [shape[d]])
+    row = np.zeros(shape[d], numpy_dtype(type_.element_type))
+    row[found.old :] = -np.inf
+    mask = constant_tensor("mask", row, type_, parameters)
+    dims = [ir.AffineExpr.get_dim(k) for k in range(len(shape))]
+    maps = [ir.AffineMap.get(len(shape), 0, exprs) for exprs in (dims, [dims[d]])]
+    init = build.empty(build.tensor_type(value, shape))
+    return build.elementwise(
+        [value, mask], maps, init, lambda args: arith.addf(args[0], args[1])
+    )
+
+
 def _longer_constant(
-    op: ir.Operation, type_: ir.RankedTensorType, parameters: Parameters
+    op: ir.Operation, type_: ir.RankedTensorType, found: RowPadding, parameters: Parameters
 ) -> ir.Value:
     array = constant_value(op.results[0], parameters)
     assert array is not None, "the search has taken constants of known elements alone"
     padding = [(0, n - old) for n, old in zip(type_.shape, array.shape, strict=True)]
-    return constant_tensor("rows", np.pad(array, padding), type_, parameters)
+    # Zeros of a masked softmax meet the new rows: these are as finite as the last one.
+    longer = np.pad(array, padding, mode="edge" if found.masked else "constant")
+    return constant_tensor("rows", longer, type_, parameters)
 
 
 def _longer_concat(
     op: ir.Operation, type_: ir.RankedTensorType, found: RowPadding, parameters: Parameters
 ) -> ir.Value:
-    """The same pieces, and zeros behind them."""
+    """The same pieces, and zeros or, where something is masked, the last row behind them."""
     shape, old = tuple(type_.shape), shape_of(op.results[0])
     d = next(d for d in range(len(shape)) if shape[d] != old[d])
-    zeros = build.tensor_type(
-        op.results[0], [shape[d] - old[d] if k == d else n for k, n in enumerate(shape)]
-    )
-    zero = np.zeros(zeros.shape, numpy_dtype(zeros.element_type))
-    value = constant_tensor("zeros", zero, zeros, parameters)
     behind = ex.add([dim(d), constant(-old[d])], shape)
     within = ex.add([ex.scale(dim(d), -1), constant(old[d] - 1)], shape)
-    exprs = tuple(behind if k == d else dim(k) for k in range(len(shape)))
-    pieces = [Piece(value, IndexMap(exprs, shape), Domain((behind,)))]
+    if found.masked:
+        pieces = _last_row(op, d, behind, shape)
+    else:
+        zeros = build.tensor_type(
+            op.results[0], [shape[d] - old[d] if k == d else n for k, n in enumerate(shape)]
+        )
+        zero = np.zeros(zeros.shape, numpy_dtype(zeros.element_type))
+        value = constant_tensor("zeros", zero, zeros, parameters)
+        exprs = tuple(behind if k == d else dim(k) for k in range(len(shape)))
+        pieces = [Piece(value, IndexMap(exprs, shape), Domain((behind,)))]
     for piece in reading(op.results[0]).pieces:
         domain = Domain((*piece.domain.constraints, within))
         pieces.append(Piece(piece.source, IndexMap(piece.index_map.exprs, shape), domain))
     return build_movement(pieces, None, type_)
+
+
+def _last_row(op: ir.Operation, d: int, behind: Expr, shape: tuple[int, ...]) -> list[Piece]:
+    """The pieces of a concat's last row along ``d``, repeated where ``behind`` is not negative."""
+    last = shape_of(op.results[0])[d] - 1
+    exprs = tuple(constant(last) if k == d else dim(k) for k in range(len(shape)))
+    row = IndexMap(exprs, shape)
+    found = []
+    for piece in reading(op.results[0]).pieces:
+        domain = compose_domain(row, piece.domain)
+        if any(bounds(e, shape)[1] < 0 for e in domain.constraints):
+            continue  # it has no part of the last row
+        constraints = (behind, *domain.constraints)
+        found.append(Piece(piece.source, compose(row, piece.index_map), Domain(constraints)))
+    return found

@@ -66,6 +66,19 @@ class RolledNorm(torch.nn.Module):
         return self.linear(self.norm(torch.roll(x, (-2, -3), (1, 2))))
 
 
+class RolledWindows(torch.nn.Module):
+    """LayerNorm of rolled windows, which looks its rows up."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.roll(torch.tanh(x), (-2, -2), (1, 2))
+        y = y.reshape(2, 4, 3, 4, -1).transpose(1, 2)
+        return torch.relu(self.norm(y.reshape(6, 16, -1)))
+
+
 class FlippedSoftmax(torch.nn.Module):
     """A flip before a softmax over a leading dim: its reads take the reduction's loop order."""
 
@@ -137,21 +150,35 @@ class EmbeddedBlock(torch.nn.Module):
 
 
 class Tokens(torch.nn.Module):
-    """A class token before others, attention and a linear layer: 37 rows, a prime number."""
+    """A class token before others, attention and a linear layer over a prime number of rows."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, rows: int, width: int = 32) -> None:
         super().__init__()
+        self.rows = rows
         self.token = torch.nn.Parameter(torch.zeros(1, 1, width))
-        self.norm = torch.nn.LayerNorm(width)
+        self.norm: torch.nn.Module = torch.nn.LayerNorm(width)
         self.qkv = torch.nn.Linear(width, 3 * width)
         self.out = torch.nn.Linear(width, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.cat((self.token, torch.relu(x)), 1)
-        q, k, v = self.qkv(self.norm(x)).reshape(37, 3, 2, 16).permute(1, 2, 0, 3)
+        q, k, v = self.qkv(self.norm(x)).reshape(self.rows, 3, 2, 16).permute(1, 2, 0, 3)
         attended = torch.softmax(q @ k.transpose(1, 2) / 4, -1) @ v
-        x = x + self.out(attended.transpose(0, 1).reshape(1, 37, 32))
+        x = x + self.out(attended.transpose(0, 1).reshape(1, self.rows, 32))
         return torch.cat((self.norm(x)[:, 0], x.mean(1)), 1)
+
+
+class Directions(torch.nn.Module):
+    """Rows as unit vectors: those of zeros are no numbers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / x.square().sum(-1, keepdim=True).sqrt()
+
+
+def directed(tokens: Tokens) -> Tokens:
+    """``tokens`` that are normalized without an epsilon."""
+    tokens.norm = Directions()
+    return tokens
 
 
 class OverTwoDims(torch.nn.Module):
@@ -203,7 +230,9 @@ class TurnedHeads(torch.nn.Module):
 
 
 MODULES = {
-    "tokens": (Tokens(), (1, 36, 32)),
+    "tokens": (Tokens(37), (1, 36, 32)),
+    "masked keys": (Tokens(53), (1, 52, 32)),
+    "masked keys without an epsilon": (directed(Tokens(53)), (1, 52, 32)),
     "turned heads": (TurnedHeads(), (3, 7, 5)),
     "excitation": (Excitation(), (1, 9, 7, 6)),
     "running sums": (BetweenMovements(lambda x: x.cumsum(0)), (6, 5, 6)),
@@ -242,6 +271,10 @@ MODULES = {
     "over two flipped dims": (OverTwoDims(1, 2), (4, 6, 5, 9)),
     "turned group norm": (TurnedGroupNorm(), (4, 6, 5, 9)),
     "long rows": (torch.nn.Softmax(dim=-1), (3, 5, 301)),
+    "rows of threads": (torch.nn.LayerNorm(20), (3, 70, 20)),
+    "rows of subgroups": (torch.nn.RMSNorm(64), (5, 64)),
+    "softmax of vectors": (torch.nn.Softmax(dim=-1), (2, 3, 11, 52)),
+    "rolled windows": (RolledWindows(48), (1, 8, 12, 48)),
 }
 
 
