@@ -131,7 +131,8 @@ def compile_shaders(name: str, target: str) -> list[Shader]:
         RuntimeError: a part of it was given up on the way.
     """
     model, inputs = MODELS[name].build() if name in MODELS else (Path(name), None)
-    options = CompileOptions(keep_ir=False, timeout_s=1800)
+    # As buffers: images are accessed in the same widths, by other instructions.
+    options = CompileOptions(keep_ir=False, storage="buffer", timeout_s=1800)
     compiled = smartmem.compile(model, inputs=inputs, target=target, options=options)
     if fallbacks := compiled.report.fallbacks:
         raise RuntimeError(f"{name} for {target}: {'; '.join(map(str, fallbacks))}")

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.gpu_tiles import GpuTiles, gpu_tiles, is_special
+from smartmem.passes.analysis.gpu_tiles import GpuTiles, is_special, joint_gpu_tiles
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
@@ -56,8 +56,8 @@ class ConfigureShaders(Pass):
         found = [(op, nest) for op, nest in nests if nest.is_contraction]
         if not found or (len(found) == 1 and not is_special(found[0][1])):
             return
-        root, nest = found[-1]
-        tiles = gpu_tiles(nest, bounds)
+        root = found[-1][0]
+        tiles = joint_gpu_tiles([nest for _, nest in found], bounds)
         if isinstance(tiles, Refusal):
             context.remark(self.argument, root, False, tiles.reason)
             return
