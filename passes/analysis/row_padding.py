@@ -1,4 +1,4 @@
-"""Which rows a model computes in blocks that do not fit, and how many more would fit.
+"""Which rows and columns are computed in blocks that do not fit, and how many more would fit.
 
 197 tokens are a prime number: no block of rows divides them. 208 are 16 blocks of 13. All
 tensors that have these rows get more of them, from where the rows come together to where
@@ -18,13 +18,16 @@ from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
+from smartmem.passes.analysis.movement import Refusal, domain_of, shape_of, view_map
 from smartmem.passes.analysis.tile_sizes import block_rows
 from smartmem.passes.analysis.windows import loops_of
 from smartmem.vectors import Vectors
 
 # More work than this part would be lost on rows that nobody reads.
 _MOST = 0.08
+
+# Of columns, more: without them each is loaded alone.
+_MOST_COLUMNS = 0.25
 
 # Fewer rows in a block leave most of the registers unused.
 _FEW = 4
@@ -101,6 +104,33 @@ def row_padding(
     return _Search(RowPadding(old, new), parameters).run(op, rows[0])
 
 
+def column_padding(
+    op: ir.Operation, lanes: int, parameters: Parameters
+) -> RowPadding | Refusal | None:
+    """How the columns of a contraction become whole vectors; None if there is no need.
+
+    Columns that are summed up, such as the scores of a softmax, or returned stay as they are.
+    """
+    nest = plain_nest(op)
+    if isinstance(nest, Refusal) or not nest.is_contraction or not nest.loops_of(2):
+        return None
+    loop = nest.loops_of(2)[-1]
+    old = nest.domain[loop]
+    new = -(-old // lanes) * lanes
+    if old in (1, new) or _is_summed(op.results[0], nest.axis_of(2, loop)):
+        return None
+    if new > old * (1 + _MOST_COLUMNS):
+        return Refusal("its columns would be much more work")
+    found = _Search(RowPadding(old, new), parameters).run(op, loop)
+    if isinstance(found, RowPadding) and any(map(_is_returned, found.places)):
+        return Refusal("its columns are returned: to cut them off would be a copy")
+    return found
+
+
+def _is_returned(place: Place) -> bool:
+    return any(use.owner.name == "func.return" for use in place[0].uses)
+
+
 class _Search:
     """Follows the rows of one loop through all tensors that share them."""
 
@@ -159,7 +189,8 @@ class _Search:
 
     def _viewed(self, view: ir.Operation, d: int) -> Refusal | None:
         if "domain" in view.attributes:
-            return Refusal("a padding makes the rows")
+            filled = len(view.operands) > 1 and self._fills(view, d)
+            return None if filled else Refusal("a padding makes the rows")
         exprs = view_map(view).exprs
         if (
             dim(d) not in exprs
@@ -168,6 +199,13 @@ class _Search:
             return Refusal("a view makes the rows of others")
         self._take(view.operands[0], exprs.index(dim(d)))
         return None
+
+    def _fills(self, view: ir.Operation, d: int) -> bool:
+        """Whether a padding has its fill in all new rows."""
+        shape = enumerate(shape_of(view.results[0]))
+        longer = tuple(self.found.new if k == d else n for k, n in shape)
+        box = domain_of(view.attributes["domain"], longer).box(longer)
+        return box is not None and box[d][1] <= self.found.old
 
     def _used(self, op: ir.Operation, operand: int, d: int) -> None:
         """Takes the rows of a reader, too, if it has them as they are."""

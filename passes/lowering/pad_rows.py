@@ -48,7 +48,11 @@ def _longer(
         for k, v in enumerate(op.operands)
     ]
     if op.name == ViewOp.OPERATION_NAME:
-        return view(inputs[0], ir.AffineMapAttr(op.attributes["map"]).value, type_)
+        domain = op.attributes["domain"] if "domain" in op.attributes else None
+        held = None if domain is None else ir.AffineMapAttr(domain).value
+        return view(
+            inputs[0], ir.AffineMapAttr(op.attributes["map"]).value, type_, held, *inputs[1:]
+        )
     init = new_init(op.operands[len(inputs) - 1], tuple(type_.shape))
     attributes = dict(op.attributes.items())
     generic = ir.Operation.create(
