@@ -30,7 +30,6 @@ from smartmem.passes.analysis.windows import Windows, windows_of
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering.pack_layer import pack_layer, split_end
 
-
 Decision = Callable[[ir.Operation, int], Packing | Refusal | None]
 
 

@@ -48,7 +48,7 @@ def _longer(
         for k, v in enumerate(op.operands)
     ]
     if op.name == ViewOp.OPERATION_NAME:
-        domain = op.attributes["domain"] if "domain" in op.attributes else None
+        domain = op.attributes.get("domain", None)
         held = None if domain is None else ir.AffineMapAttr(domain).value
         return view(
             inputs[0], ir.AffineMapAttr(op.attributes["map"]).value, type_, held, *inputs[1:]
