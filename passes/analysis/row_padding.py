@@ -7,6 +7,7 @@ they are summed up or read one by one; what the rows behind the last one hold, n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
@@ -29,7 +30,7 @@ _MOST = 0.08
 # Of columns, more: without them each is loaded alone.
 _MOST_COLUMNS = 0.25
 
-# Fewer rows in a block leave most of the registers unused.
+# Fewer rows in a block leave most of the registers unused, and read columns about once.
 _FEW = 4
 
 _FEWEST_ROWS = 32
@@ -114,7 +115,9 @@ def column_padding(
     nest = plain_nest(op)
     if isinstance(nest, Refusal) or not nest.is_contraction or not nest.loops_of(2):
         return None
-    loop = nest.loops_of(2)[-1]
+    *rows, loop = nest.loops_of(2)
+    if math.prod(nest.domain[d] for d in rows) < _FEW:
+        return None  # each element is read once, in whatever order
     old = nest.domain[loop]
     new = -(-old // lanes) * lanes
     if old in (1, new) or _is_summed(op.results[0], nest.axis_of(2, loop)):

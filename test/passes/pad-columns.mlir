@@ -71,3 +71,17 @@ func.func @keeps_few_columns(%x: tensor<8x4xf32>) -> tensor<8x8xf32> {
   %r = "smartmem.view"(%m) {map = affine_map<(m, n) -> (m, n)>} : (tensor<8x9xf32>) -> tensor<8x8xf32>
   return %r : tensor<8x8xf32>
 }
+
+// -----
+// Of one row each element of the weights is read once: no block of results would share it.
+// CHECK-LABEL: func @keeps_the_columns_of_one_row
+// CHECK-NOT: x20xf32
+func.func @keeps_the_columns_of_one_row(%x: tensor<1x4xf32>) -> tensor<1x16xf32> {
+  %w = arith.constant dense<1.0> : tensor<4x18xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x18xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<1x18xf32>) -> tensor<1x18xf32>
+  %m = linalg.matmul ins(%x, %w : tensor<1x4xf32>, tensor<4x18xf32>) outs(%z : tensor<1x18xf32>) -> tensor<1x18xf32>
+  %r = "smartmem.view"(%m) {map = affine_map<(m, n) -> (m, n)>} : (tensor<1x18xf32>) -> tensor<1x16xf32>
+  return %r : tensor<1x16xf32>
+}
