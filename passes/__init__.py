@@ -25,6 +25,7 @@ from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_columns import PadColumns
+from smartmem.passes.pad_keys import PadKeys
 from smartmem.passes.pad_rows import PadRows
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
@@ -57,6 +58,7 @@ PASSES: tuple[type[Pass], ...] = (
     ClassifyOps,
     RecomputeRows,
     PadColumns,
+    PadKeys,
     ComposeViews,
     FuseSiblings,
     JoinOperands,
@@ -91,8 +93,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     (
         "eliminated",
         (
-            *(_FUSE, RecomputeRows, _FUSE, PadColumns, ComposeViews, FuseSiblings),
-            *(JoinOperands, EliminateViews, SearchFormats, PadRows, FuseConcats),
+            *(_FUSE, RecomputeRows, _FUSE, PadColumns, PadKeys, ComposeViews),
+            *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, PadRows, FuseConcats),
         ),
     ),
     ("packed", (PackWeights,)),

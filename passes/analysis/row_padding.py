@@ -120,12 +120,16 @@ def column_padding(
         return None  # each element is read once, in whatever order
     old = nest.domain[loop]
     new = -(-old // lanes) * lanes
-    if old in (1, new) or _is_summed(op.results[0], nest.axis_of(2, loop)):
+    if old in (1, new):
         return None
     if new > old * (1 + _MOST_COLUMNS):
         return Refusal("its columns would be much more work")
     found = _Search(RowPadding(old, new), parameters).run(op, loop)
-    if isinstance(found, RowPadding) and any(map(_is_returned, found.places)):
+    if isinstance(found, Refusal):
+        return found
+    if any(_sums_along(use, d) for value, d in found.places for use in value.uses):
+        return None
+    if any(map(_is_returned, found.places)):
         return Refusal("its columns are returned: to cut them off would be a copy")
     return found
 
@@ -184,7 +188,9 @@ class _Search:
         if op.name == ViewOp.OPERATION_NAME:
             return self._viewed(op, d)
         nest = plain_nest(op)
-        loops = [] if isinstance(nest, Refusal) else _loops(nest, len(nest.accesses) - 1, d)
+        loops = (
+            [] if isinstance(nest, Refusal) else loops_along(nest, len(nest.accesses) - 1, d)
+        )
         if not loops:
             return Refusal(f"{op.name} makes the rows, and cannot make more")
         self._take_loop(op, loops[0])
@@ -221,7 +227,7 @@ class _Search:
         nest = plain_nest(op)
         if isinstance(nest, LoopNest) and operand < len(op.operands) - 1:
             for loop in (
-                loop for loop in _loops(nest, operand, d) if loop not in nest.reductions
+                loop for loop in loops_along(nest, operand, d) if loop not in nest.reductions
             ):
                 d = nest.axis_of(len(nest.accesses) - 1, loop)
                 if nest.is_contraction or not _is_summed(op.results[0], d):
@@ -246,9 +252,10 @@ def _sums_along(use: ir.OpOperand, d: int) -> bool:
     nest = plain_nest(use.owner.operation)
     if isinstance(nest, Refusal) or use.operand_number == len(nest.accesses) - 1:
         return False
-    return any(loop in nest.reductions for loop in _loops(nest, use.operand_number, d))
+    return any(loop in nest.reductions for loop in loops_along(nest, use.operand_number, d))
 
 
-def _loops(nest: LoopNest, operand: int, d: int) -> list[int]:
+def loops_along(nest: LoopNest, operand: int, d: int) -> list[int]:
+    """The loop that alone indexes a dim of an operand, if one does."""
     expr = nest.accesses[operand].exprs[d]
     return [loop for loop in nest.loops_of(operand) if expr == dim(loop)]
