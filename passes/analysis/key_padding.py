@@ -106,9 +106,10 @@ class _Search:
         keys = self._padded(op.operands[operand], nest.axis_of(operand, loop))
         if refusal or keys:
             return refusal or keys
-        if len(self._sources) != 1:
+        source, *others = self._sources
+        if others:
             return Refusal("keys and values are parts of different tensors")
-        return KeyPadding(self._found, *self._sources, op, self._bias)
+        return KeyPadding(self._found, source, op, self._bias)
 
     def _readers(self, op: ir.Operation) -> Refusal | None:
         """Follows all that reads the scores, in program order."""

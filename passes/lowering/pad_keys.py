@@ -16,20 +16,20 @@ from smartmem.passes.analysis.movement import shape_of, view_map
 from smartmem.passes.analysis.row_padding import Place
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.constants import constant_tensor
-from smartmem.passes.lowering.pad_rows import pad_rows
+from smartmem.passes.lowering.pad_rows import Make, pad_rows
 from smartmem.passes.lowering.pad_views import padded_view
 
 # Far below all scores, so that exp makes zero of it, and no infinity when more is added.
-_LOWEST = 1e-2
+_LOW, _LOW_HALF = -1e30, -3e4
 
 
 def pad_keys(found: KeyPadding, parameters: Parameters) -> None:
     """Pads keys and values with zeros, and masks their scores."""
-    made = {found.source[0]: lambda _: _padded(found)}
-    if found.bias is None:
+    made: dict[ir.Value, Make] = {found.source[0]: lambda _: _padded(found)}
+    if (bias := found.bias) is None:
         made[found.scores.results[0]] = lambda longer: _masked(longer, found, parameters)
     else:
-        made[found.bias[0]] = lambda _: _low_bias(found.bias, found, parameters)
+        made[bias[0]] = lambda _: _low_bias(bias, found, parameters)
     pad_rows(found.padding, parameters, made)
 
 
@@ -77,5 +77,5 @@ def _low_bias(bias: Place, found: KeyPadding, parameters: Parameters) -> ir.Valu
 def _lowered(array: Array, d: int, found: KeyPadding) -> Array:
     more = found.padding.new - found.padding.old
     widths = [(0, more if k == d else 0) for k in range(array.ndim)]
-    low = np.finfo(array.dtype).min * _LOWEST
+    low = _LOW_HALF if array.dtype == np.float16 else _LOW
     return np.pad(array, widths, constant_values=low)
