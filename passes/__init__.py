@@ -24,6 +24,8 @@ from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.pack_weights import PackWeights
+from smartmem.passes.pad_columns import PadColumns
+from smartmem.passes.pad_keys import PadKeys
 from smartmem.passes.pad_rows import PadRows
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
@@ -55,6 +57,8 @@ PASSES: tuple[type[Pass], ...] = (
     SelectLayouts,
     ClassifyOps,
     RecomputeRows,
+    PadColumns,
+    PadKeys,
     ComposeViews,
     FuseSiblings,
     JoinOperands,
@@ -89,8 +93,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     (
         "eliminated",
         (
-            *(_FUSE, RecomputeRows, _FUSE, ComposeViews, FuseSiblings, JoinOperands),
-            *(EliminateViews, SearchFormats, PadRows, FuseConcats),
+            *(_FUSE, RecomputeRows, _FUSE, PadColumns, PadKeys, ComposeViews),
+            *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, PadRows, FuseConcats),
         ),
     ),
     ("packed", (PackWeights,)),

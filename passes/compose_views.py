@@ -27,30 +27,24 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import (
     Domain,
     IndexMap,
-    Shape,
-    box_domain,
     compose,
     compose_domain,
     contiguous_run,
     digit_form,
-    divisions,
-    extract_slice,
     from_affine,
     is_within,
     layout_of,
-    reshape,
     restrict,
 )
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Piece, shape_of, view_map
 from smartmem.passes.analysis.producer_consumer import Pair, pair_of
-from smartmem.passes.analysis.reading import MOVEMENTS, Reading, reading
+from smartmem.passes.analysis.reading import MOVEMENTS, Reading, readers_of, reading
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.movement_ops import build_movement
-from smartmem.passes.lowering.split_loops import reshaped
+from smartmem.passes.lowering.pad_views import padded_view
 
 # A folded constant may hold this many elements, or no more than its source.
 FOLD_LIMIT = 1 << 16
@@ -92,8 +86,8 @@ def _pad_last(op: ir.Operation) -> None:
     if inner.name != ViewOp.OPERATION_NAME or inner.opview.fill is None:
         return
     shape, pad = shape_of(op.results[0]), inner.opview
-    if isinstance(pad.source.owner, ir.Block):
-        return  # nothing computes it
+    if isinstance(pad.source.owner, ir.Block) or len(readers_of(pad.result)) > 1:
+        return  # nothing computes it, or it would be padded for each of its readers
     held = Domain(from_affine(ir.AffineMapAttr(pad.domain).value, shape_of(pad.result)).exprs)
     through = view_map(op)
     box = compose_domain(through, held).box(shape)
@@ -102,30 +96,9 @@ def _pad_last(op: ir.Operation) -> None:
     index_map = restrict(compose(through, view_map(pad.operation)), box)
     if any(high <= low for low, high in box) or not is_within(index_map, shape_of(pad.source)):
         return
-    index_map, box, merged = _merged(index_map, box, shape)
     with ir.InsertionPoint(op), op.location:
-        part = build.tensor_type(op.results[0], index_map.shape)
-        viewed = build_movement([Piece(pad.source, index_map)], None, part)
-        back = extract_slice([-low for low, _ in box], list(merged), [1] * len(merged))
-        piece = Piece(viewed, back, box_domain(box, merged))
-        padded = build_movement([piece], pad.fill, build.tensor_type(viewed, merged))
-        op.results[0].replace_all_uses_with(reshaped(padded, shape))
-
-
-def _merged(
-    index_map: IndexMap, box: build.Box, shape: Shape
-) -> tuple[IndexMap, build.Box, Shape]:
-    """The same with those neighbouring dims merged that are not padded and lie together."""
-    for d in range(len(shape) - 1):
-        if any(box[k] != (0, shape[k]) or shape[k] == 1 for k in (d, d + 1)):
-            continue
-        joined = (*index_map.shape[:d], shape[d] * shape[d + 1], *index_map.shape[d + 2 :])
-        through = compose(reshape(index_map.shape, joined), index_map)
-        if divisions(through) <= divisions(index_map):
-            padded = (*shape[:d], shape[d] * shape[d + 1], *shape[d + 2 :])
-            whole = (0, padded[d])
-            return _merged(through, [*box[:d], whole, *box[d + 2 :]], padded)
-    return index_map, box, shape
+        padded = padded_view(pad.source, index_map, box, shape, pad.fill)
+        op.results[0].replace_all_uses_with(padded)
 
 
 def _readings(read: list[ir.Operation]) -> dict[ir.Operation, Reading]:

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 from torch_mlir import ir
 
 from smartmem.passes.analysis.gpu_rows import SUBGROUP, gpu_rows
-from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, gpu_tiles, is_special
+from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, is_special, joint_gpu_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.movement import Refusal
@@ -79,11 +79,11 @@ class ConfigureShaders(Pass):
         nests = [(op, nest) for op in computing if (nest := loop_nest(op)) is not None]
         found = [(op, nest) for op, nest in nests if nest.is_contraction]
         root, nest = found[-1]
-        key = kernel_key(computing, root)
-        measured = _measured(key, [n for _, n in found], context.tuning, bounds)
+        contracted = [n for _, n in found]
+        measured = _measured(kernel_key(computing, root), contracted, context.tuning, bounds)
         if measured is None and len(found) == 1 and not is_special(nest):
             return
-        tiles = measured or gpu_tiles(nest, bounds)
+        tiles = measured or joint_gpu_tiles(contracted, bounds)
         if isinstance(tiles, Refusal):
             context.remark(self.argument, root, False, tiles.reason)
             return

@@ -30,8 +30,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.fusion_plan import Group, Plan, fusion_plan
-from smartmem.passes.analysis.joint_sums import share_results
+from smartmem.passes.analysis.fusion_plan import Group, Plan, RedException, fusion_plan
+from smartmem.passes.analysis.joint_sums import share_results, share_threads
 from smartmem.passes.analysis.kernel_limits import (
     must_stand_alone,
     reduces_alone,
@@ -89,9 +89,7 @@ class FormRegions(Pass):
         block = function.regions[0].blocks[0]
         copy_lookups(block)
         spirv = self.spirv or context.shared_memory is not None
-        # SPIR-V kernels have one configuration: two contractions would not be tiled alike.
-        joint = None if spirv else functools.partial(share_results, vectors=context.vectors)
-        plan = fusion_plan(block, refuse_fusion, joint)
+        plan = fusion_plan(block, refuse_fusion, _exception(spirv, context))
         self._remark(plan, context)
         for group in plan.groups:
             refusal = refuse_region(group, spirv)
@@ -120,6 +118,15 @@ class FormRegions(Pass):
                 context.remark(self.argument, op, True, reason)
         for pair in plan.refused:
             context.remark(self.argument, pair.consumer, False, pair.reason)
+
+
+def _exception(spirv: bool, context: PassContext) -> RedException | None:
+    """Which many-to-many operators may share a kernel: that depends on the target's tiles."""
+    if not spirv:
+        return functools.partial(share_results, vectors=context.vectors)
+    if context.workgroups is None:
+        return None
+    return functools.partial(share_threads, bounds=context.workgroups)
 
 
 def _order_loops(kernel: list[ir.Operation], spirv: bool) -> None:

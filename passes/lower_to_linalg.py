@@ -29,7 +29,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
 from smartmem.errors import PassError
-from smartmem.index_map import Domain, Shape, identity, restrict
+from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
 from smartmem.parameters import Parameters, resource_key
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import domain_of, is_free, shape_of, view_map
@@ -118,7 +118,12 @@ def _lower_padded(view: ViewOp, fill: ir.Value) -> ir.Value:
         return gather([piece], fill, type_)
     if _volume(box) == 0:
         return build.splat(fill, type_)
-    return build.pad(read(view.source, restrict(view_map(view), box)), box, shape, fill)
+    inside = restrict(view_map(view), box)
+    is_argument = isinstance(view.source.owner, ir.Block)
+    if is_argument and not is_reshape(inside, shape_of(view.source)):
+        # Nothing before it could move or pad: one kernel does both.
+        return gather([GatherPiece(view.source, view_map(view), domain)], fill, type_)
+    return build.pad(read(view.source, inside), box, shape, fill)
 
 
 def _volume(box: build.Box) -> int:

@@ -11,21 +11,26 @@ Rewrites:
 The elementwise operations behind it run over the split channels, too, as those behind a
 grouped convolution do over its groups. The weights are
 written in their new order into the module: nothing packs them when a model is loaded.
+On GPUs a block is all channels, and only weights are packed of which no vectors could be
+loaded: those of windows that do not overlap, stored with the window innermost.
 
 Keeps, with a remark: layers of few rows, and those of fewer channels than a vector has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.packing import packing
+from smartmem.passes.analysis.packing import Packing, column_packing, packing
 from smartmem.passes.analysis.windows import Windows, windows_of
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering.pack_layer import pack_layer, split_end
+
+Decision = Callable[[ir.Operation, int], Packing | Refusal | None]
 
 
 @dataclass(frozen=True)
@@ -36,16 +41,18 @@ class PackWeights(Pass):
     summary = "Pack the weights of linear layers into blocks of channels"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Packs each layer for CPUs; what it keeps gets a remark."""
-        if context.shared_memory is None:
-            self._pack(module, context)
+        """Packs each layer as its kernel reads it; what it keeps gets a remark."""
+        if context.workgroups is not None:
+            self._pack(module, context, column_packing)
+        elif context.shared_memory is None:
+            self._pack(module, context, packing)
         windows = [op for op in operations(module) if isinstance(windows_of(op), Windows)]
         for op in reversed(windows):  # what is behind is replaced, another window maybe
             split_end(op.results[0])
 
-    def _pack(self, module: ir.Operation, context: PassContext) -> None:
+    def _pack(self, module: ir.Operation, context: PassContext, decide: Decision) -> None:
         # All decisions first: packing a layer replaces the operations behind it.
-        decided = [(op, packing(op, context.lanes)) for op in operations(module)]
+        decided = [(op, decide(op, context.lanes)) for op in operations(module)]
         for op, found in [(op, found) for op, found in decided if found is not None]:
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)

@@ -13,7 +13,8 @@ Rewrites:
 The reduction dimension or, where that is short, the groups are innermost (``FORMS`` in
 ``analysis/windows.py``; SmartMem, section 3.2.2): vectors are loaded of them. The views
 say which layout is wanted; elimination composes them into the producers and consumers,
-and those of weights are computed now.
+and those of weights are computed now. For GPUs a picture
+that is padded gets a fourth channel of zeros, which the padding writes.
 
 Keeps, with a remark: operations whose window loops are not seen.
 """
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.channel_padding import channel_padding
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.windows import form_of, windows_of
 from smartmem.passes.base import Pass, PassContext, operations
@@ -46,5 +48,9 @@ class SelectLayouts(Pass):
                 context.remark(self.argument, op, False, found.reason)
                 continue
             form = form_of(found, context.lanes)
-            context.remark(self.argument, op, True, f"{form}: vectors are loaded of them")
-            rearrange_windows(found, form)
+            padding = None
+            if context.workgroups is not None:
+                padding = channel_padding(found, context.lanes, context.parameters)
+            more = "" if padding is None else f", {padding.channels} with zeros"
+            context.remark(self.argument, op, True, f"{form}{more}: vectors are loaded of them")
+            rearrange_windows(found, form, padding, context.parameters)

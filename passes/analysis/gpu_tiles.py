@@ -126,6 +126,29 @@ def threads_of(workgroup: Sequence[int], thread: Sequence[int]) -> tuple[int, in
     return x, y, z
 
 
+def joint_gpu_tiles(nests: Sequence[LoopNest], bounds: Workgroups) -> GpuTiles | Refusal:
+    """The tile sizes of contractions whose sums one kernel takes up in turn.
+
+    The code generator has one list of sizes for all of a kernel: their loops must be alike
+    but for the number of steps.
+    """
+    nests = list(dict.fromkeys(nests))
+    found = [gpu_tiles(nest, bounds) for nest in nests]
+    refusal = next((tiles for tiles in found if isinstance(tiles, Refusal)), None)
+    if refusal is not None:
+        return refusal
+    if len({_results(nest) for nest in nests}) > 1:
+        return Refusal("its sums run over other loops")
+    steps = {tiles.reduction for tiles in found if isinstance(tiles, GpuTiles)}
+    return found[-1] if len(steps) == 1 else Refusal("its sums have other steps")
+
+
+def _results(nest: LoopNest) -> tuple[object, ...]:
+    """The loops of a contraction, without how long its reductions are."""
+    extents = tuple(0 if d in nest.reductions else n for d, n in enumerate(nest.domain))
+    return nest.accesses[2].exprs, extents
+
+
 def is_special(nest: LoopNest) -> bool:
     """Whether a contraction has a batch, or sums over several loops.
 

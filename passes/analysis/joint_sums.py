@@ -13,13 +13,16 @@ Or a workgroup has all the rows that are summed up: the pooling behind the last 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group
+from smartmem.passes.analysis.gpu_tiles import joint_gpu_tiles
 from smartmem.passes.analysis.loops import contracts, loop_nest, reduces
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import joint_tiles, pooled_tiles
+from smartmem.passes.base import Workgroups
 from smartmem.vectors import Vectors
 
 COMBINED = "both sums are combined at once: a block of results takes up one after the other"
@@ -31,11 +34,30 @@ POOLED = "a workgroup has all the rows that are summed up: it need not store the
 _MOST_ROWS = 256
 
 
+Contractions = Sequence[ir.Operation]
+
+
 def share_results(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
-    """Why two many-to-many operators are one kernel nevertheless; None: they are not."""
-    return _combines_contractions(producer, consumer, vectors) or _pools(
-        producer, consumer, vectors
-    )
+    """Why two many-to-many operators are one kernel of a CPU; None: they are not."""
+
+    def fits(contractions: Contractions) -> bool:
+        return not isinstance(joint_tiles(contractions, vectors), Refusal)
+
+    combined = _combines_contractions(producer, consumer, fits)
+    return combined or _pools(producer, consumer, vectors)
+
+
+def share_threads(producer: Group, consumer: Group, bounds: Workgroups) -> str | None:
+    """Why two many-to-many operators are one kernel of a GPU; None: they are not.
+
+    Rows are not summed up: the threads of a workgroup have some each.
+    """
+
+    def fits(contractions: Contractions) -> bool:
+        nests = [nest for op in contractions if (nest := loop_nest(op)) is not None]
+        return not isinstance(joint_gpu_tiles(nests, bounds), Refusal)
+
+    return _combines_contractions(producer, consumer, fits)
 
 
 def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
@@ -52,7 +74,9 @@ def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     return None if isinstance(pooled_tiles(kernel, vectors), Refusal) else POOLED
 
 
-def _combines_contractions(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
+def _combines_contractions(
+    producer: Group, consumer: Group, fits: Callable[[Contractions], bool]
+) -> str | None:
     """``COMBINED`` if the end of ``consumer`` reads a contraction's result beside its own."""
     *ends, contraction = reversed(producer.operations)
     others = [op for op in consumer.operations if contracts(op)]
@@ -61,7 +85,7 @@ def _combines_contractions(producer: Group, consumer: Group, vectors: Vectors) -
     (other,) = others
     if contraction.results[0].type != other.results[0].type:
         return None
-    if isinstance(joint_tiles((contraction, other), vectors), Refusal):
+    if not fits((contraction, other)):
         return None
     uses = list(contraction.results[0].uses)
     reader = uses[0].owner.operation

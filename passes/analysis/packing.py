@@ -57,6 +57,28 @@ def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     return Packing(layer, width)
 
 
+def column_packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
+    """How a GPU loads the weights of ``op`` as vectors of columns.
+
+    A thread has some columns, of which vectors are loaded, or of steps that lie side by
+    side in data and weights alike.
+
+    Returns:
+        None if the weights are loaded as vectors where they lie.
+    """
+    layer = linear_layer(op)
+    if not isinstance(layer, LinearLayer) or not layer.nest.is_plain:
+        return None
+    data, weights = (layer.nest.loops_of(k)[-1] for k in (layer.data, 1 - layer.data))
+    if weights == layer.channel or (weights == data and weights in layer.nest.reductions):
+        return None
+    if layer.nest.loops_of(2)[-1] != layer.channel:
+        return Refusal("its channels are not innermost in its result")
+    if layer.width % lanes:
+        return Refusal("its channels are no whole vectors")
+    return Packing(layer, layer.width)
+
+
 def _width(channels: int, lanes: int) -> int:
     for vectors in _VECTORS:
         if channels % (lanes * vectors) == 0:

@@ -1,4 +1,4 @@
-"""Which rows a model computes in blocks that do not fit, and how many more would fit.
+"""Which rows and columns are computed in blocks that do not fit, and how many more would fit.
 
 197 tokens are a prime number: no block of rows divides them. 208 are 16 blocks of 13. All
 tensors that have these rows get more of them, from where the rows come together to where
@@ -8,6 +8,7 @@ A softmax along them can have them, too, as columns that are masked.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
@@ -20,7 +21,13 @@ from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.masked_sums import masked_sums
-from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
+from smartmem.passes.analysis.movement import (
+    Refusal,
+    domain_of,
+    is_free,
+    shape_of,
+    view_map,
+)
 from smartmem.passes.analysis.tile_sizes import block_rows
 from smartmem.passes.analysis.windows import loops_of
 from smartmem.vectors import Vectors
@@ -28,7 +35,10 @@ from smartmem.vectors import Vectors
 # More work than this part would be lost on rows that nobody reads.
 _MOST = 0.08
 
-# Fewer rows in a block leave most of the registers unused.
+# Of columns, more: without them each is loaded alone.
+_MOST_COLUMNS = 0.25
+
+# Fewer rows in a block leave most of the registers unused, and read columns about once.
 _FEW = 4
 
 _FEWEST_ROWS = 32
@@ -113,6 +123,39 @@ def row_padding(
     return found
 
 
+def column_padding(
+    op: ir.Operation, lanes: int, parameters: Parameters
+) -> RowPadding | Refusal | None:
+    """How the columns of a contraction become whole vectors; None if there is no need.
+
+    Columns that are summed up, such as the scores of a softmax, or returned stay as they are.
+    """
+    nest = plain_nest(op)
+    if isinstance(nest, Refusal) or not nest.is_contraction or not nest.loops_of(2):
+        return None
+    *rows, loop = nest.loops_of(2)
+    if math.prod(nest.domain[d] for d in rows) < _FEW:
+        return None  # each element is read once, in whatever order
+    old = nest.domain[loop]
+    new = -(-old // lanes) * lanes
+    if old in (1, new):
+        return None
+    if new > old * (1 + _MOST_COLUMNS):
+        return Refusal("its columns would be much more work")
+    found = _Search(RowPadding(old, new), parameters, masks=False).run(op, loop)
+    if isinstance(found, Refusal):
+        return found
+    if any(_sums_along(use, d) for value, d in found.places for use in value.uses):
+        return None
+    if any(map(_is_returned, found.places)):
+        return Refusal("its columns are returned: to cut them off would be a copy")
+    return found
+
+
+def _is_returned(place: Place) -> bool:
+    return any(use.owner.name == "func.return" for use in place[0].uses)
+
+
 class _Search:
     """Follows the rows of one loop through all tensors that share them."""
 
@@ -182,7 +225,9 @@ class _Search:
         if op.name == ViewOp.OPERATION_NAME:
             return self._viewed(op, d)
         nest = plain_nest(op)
-        loops = [] if isinstance(nest, Refusal) else _loops(nest, len(nest.accesses) - 1, d)
+        loops = (
+            [] if isinstance(nest, Refusal) else loops_along(nest, len(nest.accesses) - 1, d)
+        )
         if not loops:
             return Refusal(f"{op.name} makes the rows, and cannot make more")
         self._take_loop(op, loops[0])
@@ -190,7 +235,8 @@ class _Search:
 
     def _viewed(self, view: ir.Operation, d: int) -> Refusal | None:
         if "domain" in view.attributes:
-            return Refusal("a padding makes the rows")
+            filled = len(view.operands) > 1 and self._fills(view, d)
+            return None if filled else Refusal("a padding makes the rows")
         exprs = view_map(view).exprs
         if (
             dim(d) not in exprs
@@ -199,6 +245,13 @@ class _Search:
             return Refusal("a view makes the rows of others")
         self._take(view.operands[0], exprs.index(dim(d)))
         return None
+
+    def _fills(self, view: ir.Operation, d: int) -> bool:
+        """Whether a padding has its fill in all new rows."""
+        shape = enumerate(shape_of(view.results[0]))
+        longer = tuple(self.found.new if k == d else n for k, n in shape)
+        box = domain_of(view.attributes["domain"], longer).box(longer)
+        return box is not None and box[d][1] <= self.found.old
 
     def _used(self, op: ir.Operation, operand: int, d: int) -> None:
         """Takes the rows of a reader, too, if it has them as they are."""
@@ -211,7 +264,7 @@ class _Search:
         nest = plain_nest(op)
         if isinstance(nest, LoopNest) and operand < len(op.operands) - 1:
             for loop in (
-                loop for loop in _loops(nest, operand, d) if loop not in nest.reductions
+                loop for loop in loops_along(nest, operand, d) if loop not in nest.reductions
             ):
                 d = nest.axis_of(len(nest.accesses) - 1, loop)
                 if nest.is_contraction or self._masks or not _is_summed(op.results[0], d):
@@ -247,9 +300,10 @@ def _sums_along(use: ir.OpOperand, d: int) -> bool:
     nest = plain_nest(use.owner.operation)
     if isinstance(nest, Refusal) or use.operand_number == len(nest.accesses) - 1:
         return False
-    return any(loop in nest.reductions for loop in _loops(nest, use.operand_number, d))
+    return any(loop in nest.reductions for loop in loops_along(nest, use.operand_number, d))
 
 
-def _loops(nest: LoopNest, operand: int, d: int) -> list[int]:
+def loops_along(nest: LoopNest, operand: int, d: int) -> list[int]:
+    """The loop that alone indexes a dim of an operand, if one does."""
     expr = nest.accesses[operand].exprs[d]
     return [loop for loop in nest.loops_of(operand) if expr == dim(loop)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import arith
@@ -29,29 +32,53 @@ from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.movement_ops import build_movement
 from smartmem.passes.lowering.split_loops import clone_body, new_init, view_as
 
+Make = Callable[[Callable[[], ir.Value]], ir.Value]
+"""Makes a longer value, given what makes it without."""
 
-def pad_rows(found: RowPadding, parameters: Parameters) -> None:
-    """Makes everything in ``found`` longer; the old operations have no readers then."""
+
+def pad_rows(
+    found: RowPadding, parameters: Parameters, made: Mapping[ir.Value, Make] | None = None
+) -> None:
+    """Makes everything in ``found`` longer; the old operations have no readers then.
+
+    ``made`` makes some values itself: it gets what makes them longer without.
+    """
+    made = made or {}
     block = next(iter(found.loops)).block
     longer = {value for value, _ in found.places}
     new: dict[ir.Value, ir.Value] = {}
     for op in [op.operation for op in block.operations]:
         if len(op.results) == 1 and op.results[0] in longer:
             with ir.InsertionPoint.after(op), op.location:
-                longer_value = _longer(op, found, new, parameters)
-                new[op.results[0]] = _masked(op.results[0], longer_value, found, parameters)
+                plain = functools.partial(_longer, op, found, new, parameters)
+                make = made.get(op.results[0])
+                value = plain() if make is None else make(plain)
+                new[op.results[0]] = _masked(op.results[0], value, found, parameters)
             continue
-        for number, value in enumerate(op.operands):
-            if value in new:
-                with ir.InsertionPoint(op), op.location:
-                    op.operands[number] = _part(new[value], found.read_shape(op, number))
+        _read_longer(op, found, new, parameters)
+
+
+def _read_longer(
+    op: ir.Operation,
+    found: RowPadding,
+    new: Mapping[ir.Value, ir.Value],
+    parameters: Parameters,
+) -> None:
+    """Lets ``op``, whose result stays as it is, read what has become longer."""
+    values = [(k, value) for k, value in enumerate(op.operands) if value in new]
+    # All shapes first: they follow from loops, which change with the operands.
+    for number, value, shape in [(k, v, found.read_shape(op, k)) for k, v in values]:
+        if shape == shape_of(value) and constant_value(value, parameters) is not None:
+            continue  # it is there as it was
+        with ir.InsertionPoint(op), op.location:
+            op.operands[number] = _part(new[value], shape)
 
 
 def _longer(
     op: ir.Operation, found: RowPadding, new: dict[ir.Value, ir.Value], parameters: Parameters
 ) -> ir.Value:
     type_ = build.tensor_type(op.results[0], found.shape(op.results[0]))
-    if op.name == "arith.constant":
+    if op.name == "arith.constant" or _views_constant(op, new, parameters):
         return _longer_constant(op, type_, found, parameters)
     if op.name == ConcatOp.OPERATION_NAME:
         return _longer_concat(op, type_, found, parameters)
@@ -60,7 +87,11 @@ def _longer(
         for k, v in enumerate(op.operands)
     ]
     if op.name == ViewOp.OPERATION_NAME:
-        return view(inputs[0], ir.AffineMapAttr(op.attributes["map"]).value, type_)
+        domain = op.attributes.get("domain", None)
+        held = None if domain is None else ir.AffineMapAttr(domain).value
+        return view(
+            inputs[0], ir.AffineMapAttr(op.attributes["map"]).value, type_, held, *inputs[1:]
+        )
     init = new_init(op.operands[len(inputs) - 1], tuple(type_.shape))
     attributes = dict(op.attributes.items())
     generic = ir.Operation.create(
@@ -68,6 +99,15 @@ def _longer(
     )
     clone_body(op, generic)
     return generic.results[0]
+
+
+def _views_constant(
+    op: ir.Operation, new: Mapping[ir.Value, ir.Value], parameters: Parameters
+) -> bool:
+    """Whether ``op`` moves a constant that does not get longer itself."""
+    if op.name != ViewOp.OPERATION_NAME or op.operands[0] in new:
+        return False
+    return constant_value(op.results[0], parameters) is not None
 
 
 def _part(value: ir.Value, shape: tuple[int, ...]) -> ir.Value:

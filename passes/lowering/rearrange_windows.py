@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch_mlir import ir
 
@@ -10,35 +11,66 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import dim, transpose
 from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
+from smartmem.parameters import Parameters
+from smartmem.passes.analysis.channel_padding import ChannelPadding
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.windows import FORMS, IMAGE, RESULT, WEIGHTS, Windows
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.pad_channels import (
+    padded_domain,
+    padded_picture,
+    padded_weights,
+)
 from smartmem.passes.lowering.split_loops import clone_body, new_init, view_as
 
 _FEW_CHANNELS = 4
 """Fewer channels, as a picture has them, are no vector."""
 
 
-def rearrange_windows(found: Windows, form: str) -> None:
-    """Replaces the operation by a generic in the layouts ``FORMS[form]``, between views."""
+def rearrange_windows(
+    found: Windows, form: str, padding: ChannelPadding | None, parameters: Parameters
+) -> None:
+    """Replaces the operation by a generic in the layouts ``FORMS[form]``, between views.
+
+    With ``padding``, it runs over that many input channels.
+    """
     orders = FORMS[form]
     op = found.op
     rank = len(found.accesses[IMAGE].exprs)
+    in_order = padding is None and _is_scalar(found)
     axes = [
-        list(range(rank)) if _is_scalar(found) else found.axes(IMAGE, orders.image),
+        list(range(rank)) if in_order else found.axes(IMAGE, orders.image),
         found.axes(WEIGHTS, orders.weights if _holds_weights(found) else ("window",)),
         found.axes(RESULT, orders.result),
     ]
     with ir.InsertionPoint(op), op.location:
-        there = [transpose(shape_of(v), a) for v, a in zip(op.operands, axes, strict=True)]
-        inputs = [view_as(op.operands[k], there[k]) for k in (IMAGE, WEIGHTS)]
-        init = new_init(op.operands[RESULT], there[RESULT].shape, there[RESULT])
+        inputs = _inputs(found, axes, padding, parameters)
+        there = transpose(shape_of(op.operands[RESULT]), axes[RESULT])
+        init = new_init(op.operands[RESULT], there.shape, there)
         loops = found.loops((*orders.result, "window", "input"))
+        if padding is not None:
+            found = replace(found, domain=padded_domain(found, padding))
         generic = _generic(found, [*inputs, init], axes, loops)
         back = [axes[RESULT].index(d) for d in range(len(axes[RESULT]))]
         result = view_as(generic, transpose(shape_of(generic), back))
         op.results[0].replace_all_uses_with(result)
     op.erase()
+
+
+def _inputs(
+    found: Windows,
+    axes: Sequence[Sequence[int]],
+    padding: ChannelPadding | None,
+    parameters: Parameters,
+) -> list[ir.Value]:
+    """Image and weights with their dims in the orders ``axes``."""
+    if padding is not None:
+        return [
+            padded_picture(found, padding, axes[IMAGE]),
+            padded_weights(found, padding, axes[WEIGHTS], parameters),
+        ]
+    values = [(found.op.operands[k], axes[k]) for k in (IMAGE, WEIGHTS)]
+    return [view_as(v, transpose(shape_of(v), order)) for v, order in values]
 
 
 def _is_scalar(found: Windows) -> bool:

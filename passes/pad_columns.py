@@ -1,0 +1,58 @@
+"""Pad the columns of contractions to whole vectors, for GPUs.
+
+Rewrites:
+  %v = "smartmem.view"(%x, 1.0)   17 columns, the last one of ones
+  %a = contraction(%k, %v)        17 columns
+  %b = contraction(%q, %a)        17 columns
+    ->
+  the same with 20 columns, of which nobody reads the last three
+
+A matrix whose rows are no whole vectors is loaded element by element, as no row but the
+first begins where a vector can. The columns come from a padding, a concat, or constants;
+what reads some of them takes them from the longer rows.
+
+Keeps columns that are summed up, silently; with a remark those that only a copy could make
+longer, or that would be much more work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.row_padding import RowPadding, column_padding
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.lowering.pad_rows import pad_rows
+
+
+@dataclass(frozen=True)
+class PadColumns(Pass):
+    """Gives contractions a number of columns that are whole vectors."""
+
+    argument = "smartmem-pad-columns"
+    summary = "Pad the columns of contractions to whole vectors, for GPUs"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Pads the columns of each contraction; what it keeps gets a remark."""
+        if context.workgroups is None:
+            return
+        while self._pad(module, context):
+            erase_unused(module)
+
+    def _pad(self, module: ir.Operation, context: PassContext) -> bool:
+        """Pads the columns of the first contraction that needs it; whether there was one."""
+        kept = []
+        for op in operations(module):
+            found = column_padding(op, context.lanes, context.parameters)
+            if isinstance(found, RowPadding):
+                reason = f"{found.new} columns instead of {found.old}: whole vectors"
+                context.remark(self.argument, op, True, reason)
+                pad_rows(found, context.parameters)
+                return True
+            if isinstance(found, Refusal):
+                kept.append((op, found))
+        for op, refusal in kept:
+            context.remark(self.argument, op, False, refusal.reason)
+        return False

@@ -1,0 +1,52 @@
+"""Pad the keys of attention to whole vectors, for GPUs.
+
+Rewrites:
+  softmax(Q K^T + bias) V   over 49 keys
+    ->
+  softmax(Q K'^T + mask + bias') V'   over 52 keys
+
+  %k = "smartmem.view"(%qkv) ...   49 of the 64 x 49 rows of a projection
+    ->
+  %p = "smartmem.view"(%qkv, 0.0)  64 x 52 rows, which the projection writes
+
+K' and V' have zeros behind the last key, the mask lowers their scores so far that softmax
+makes zeros of them. Bias and scores lie in rows that begin where vectors can.
+
+Keeps, with a remark: keys that are all rows of a tensor, whose rows are padded as a whole;
+and attention whose sum cannot be followed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.key_padding import key_padding
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.lowering.pad_keys import pad_keys
+
+
+@dataclass(frozen=True)
+class PadKeys(Pass):
+    """Gives attention a number of keys that is whole vectors."""
+
+    argument = "smartmem-pad-keys"
+    summary = "Pad the keys of attention to whole vectors, for GPUs"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Pads the keys of each attention; what it keeps gets a remark."""
+        if context.workgroups is None:
+            return
+        contractions = [op for op in operations(module) if op.name.startswith("linalg.")]
+        for op in reversed(contractions):  # what is behind is replaced
+            found = key_padding(op, context.lanes, context.parameters)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                keys = found.padding
+                reason = f"{keys.new} keys instead of {keys.old}: whole vectors"
+                context.remark(self.argument, op, True, reason)
+                pad_keys(found, context.parameters)
+        erase_unused(module)
