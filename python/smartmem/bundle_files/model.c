@@ -74,8 +74,8 @@ void smartmem_model_close(smartmem_model* model) {
 }
 
 // Memory that both the host and the device see, through which tensors are copied. IREE's own
-// copies between host and device ask for memory that is the host's alone, which a device has
-// not where all memory is shared, as on phones.
+// copies between host and device ask for memory that is the host's alone, which a device does
+// not have where all memory is shared, as on software devices and many phones.
 static iree_status_t make_staging(iree_runtime_session_t* session, size_t bytes,
                                   iree_hal_buffer_t** staging) {
   return iree_hal_allocator_allocate_buffer(
