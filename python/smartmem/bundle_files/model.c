@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,13 +49,28 @@ static iree_status_t open_session(const char* module_path, smartmem_model* model
                                                                module_path);
 }
 
+// Makes IREE load the library in place of the Vulkan loader. Where IREE cannot, it takes the
+// loader itself, and kernels that read images crash: so this loads the library, too.
+static iree_status_t use_library(const char* path) {
+  if (!path && !SMARTMEM_MODEL_NEEDS_LIBRARY) return iree_ok_status();
+  if (!path) {
+    return iree_make_status(IREE_STATUS_INVALID_ARGUMENT,
+                            "the model needs libsmartmem_vulkan.so");
+  }
+  if (!dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
+    return iree_make_status(IREE_STATUS_NOT_FOUND, "%s", dlerror());
+  }
+  if (setenv("IREE_HAL_VULKAN_LIBVULKAN_PATH", path, 1)) {
+    return iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory");
+  }
+  return iree_ok_status();
+}
+
 int smartmem_model_open(const char* module_path, const char* library_path,
                         smartmem_model** model) {
   *model = NULL;
-  // IREE's Vulkan driver loads the file that this variable names.
-  if (library_path && setenv("IREE_HAL_VULKAN_LIBVULKAN_PATH", library_path, 1)) {
-    return report(iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory"));
-  }
+  int fault = report(use_library(library_path));
+  if (fault) return fault;
   smartmem_model* made = calloc(1, sizeof(*made));
   if (!made) return report(iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory"));
   int code = report(open_session(module_path, made));
