@@ -75,7 +75,8 @@ class Row:
     @property
     def is_good(self) -> bool:
         """Right, with images, and nothing to object to."""
-        has_images = self.way == BUFFERS or any(n for k, n in self.shown.items() if n)
+        images = self.shown["texel_bindings"] + self.shown["image_bindings"]
+        has_images = self.way == BUFFERS or images > 0
         return self.is_same and has_images and not self.new_messages
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from smartmem.backend.image_library import find_image_library, image_statistics
 from smartmem.backend.runtime import LoadedModule
+from smartmem.inputs import fit_arrays
 from smartmem.parameters import Array
 
 LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
@@ -35,9 +36,7 @@ _VALIDATION = {
     "VK_KHRONOS_VALIDATION_LOG_FILENAME": "stdout",
     "VK_KHRONOS_VALIDATION_DEBUG_ACTION": "VK_DBG_LAYER_ACTION_LOG_MSG",
 }
-_MESSAGE = re.compile(
-    r"\b((?:VUID|UNASSIGNED|SYNC-HAZARD)[\w-]+)\(.*\| MessageID = \w+ \| (.*)"
-)
+_NAME = re.compile(r"\b(?:VUID|UNASSIGNED|SYNC-HAZARD)[\w-]+")
 _NUMBER = re.compile(r"\b0x[0-9a-fA-F]+\b|%?\b\d+\b")
 # The layer itself calls this "most likely a validation bug".
 _LAYERS_OWN_FAULTS = {"UNASSIGNED-VkSemaphore-state-timeout"}
@@ -116,11 +115,14 @@ def run_fresh(
 
 
 def _messages(said: str) -> frozenset[str]:
-    return frozenset(
-        f"{name}: {_NUMBER.sub('N', text).strip()}"
-        for name, text in _MESSAGE.findall(said)
-        if name not in _LAYERS_OWN_FAULTS
-    )
+    """Each line with a name: "NAME(ERROR): ... | MessageID = 0x12 | TEXT"."""
+    found = set()
+    for line in said.splitlines():
+        name = _NAME.search(line)
+        if name and name[0] not in _LAYERS_OWN_FAULTS:
+            text = line.rpartition(" | ")[2]
+            found.add(f"{name[0]}: {_NUMBER.sub('N', text).strip()}")
+    return frozenset(found)
 
 
 def same_bits(some: Sequence[Array], others: Sequence[Array]) -> bool:
@@ -132,14 +134,15 @@ def same_bits(some: Sequence[Array], others: Sequence[Array]) -> bool:
 
 
 def are_finite(arrays: Sequence[Array]) -> bool:
-    """Whether no array has a NaN or an infinity."""
-    return all(bool(np.isfinite(array).all()) for array in arrays)
+    """Whether no array of floats has a NaN or an infinity."""
+    floats = [array for array in arrays if np.issubdtype(array.dtype, np.floating)]
+    return all(bool(np.isfinite(array).all()) for array in floats)
 
 
 def _run_here(path: Path, folder: Path, runs: int) -> None:
-    with np.load(folder / "inputs.npz") as given:
-        arrays = [given[key] for key in given]
     module = LoadedModule(path, "vulkan")
+    with np.load(folder / "inputs.npz") as given:
+        arrays = fit_arrays(module.inputs, [given[key] for key in given])
     seconds = []
     for _ in range(runs):
         start = time.perf_counter()
