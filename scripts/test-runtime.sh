@@ -10,7 +10,8 @@ set -eu
 cd "$(dirname "$0")/.."
 mkdir -p build
 SANITIZE=${SANITIZE:-}
-BUILD=build/runtime${SANITIZE:+-$SANITIZE}
+# A comma in a folder's name would end an option of the linker.
+BUILD=build/runtime$(printf %s "${SANITIZE:+-$SANITIZE}" | tr , -)
 
 for tool in cmake ctest c++; do
     if ! command -v "$tool" >/dev/null; then

@@ -6,17 +6,18 @@
 
 namespace smartmem {
 
-#define SMARTMEM_INSTANCE_FUNCTIONS(X)      \
-  X(CreateDevice)                           \
-  X(DestroyInstance)                        \
-  X(EnumeratePhysicalDeviceGroups)          \
-  X(EnumeratePhysicalDevices)               \
-  X(GetDeviceProcAddr)                      \
-  X(GetPhysicalDeviceFeatures)              \
-  X(GetPhysicalDeviceFormatProperties)      \
-  X(GetPhysicalDeviceImageFormatProperties) \
-  X(GetPhysicalDeviceMemoryProperties)      \
-  X(GetPhysicalDeviceProperties)            \
+#define SMARTMEM_INSTANCE_FUNCTIONS(X)         \
+  X(CreateDevice)                              \
+  X(DestroyInstance)                           \
+  X(EnumeratePhysicalDeviceGroups)             \
+  X(EnumeratePhysicalDevices)                  \
+  X(GetDeviceProcAddr)                         \
+  X(GetPhysicalDeviceExternalBufferProperties) \
+  X(GetPhysicalDeviceFeatures)                 \
+  X(GetPhysicalDeviceFormatProperties)         \
+  X(GetPhysicalDeviceImageFormatProperties)    \
+  X(GetPhysicalDeviceMemoryProperties)         \
+  X(GetPhysicalDeviceProperties)               \
   X(GetPhysicalDeviceProperties2)
 
 #define SMARTMEM_DEVICE_FUNCTIONS(X)   \

@@ -36,11 +36,43 @@ bool is_shareable(const VkMemoryAllocateInfo& allocate) {
   return true;
 }
 
-VkBufferCreateInfo with_texels(const VkBufferCreateInfo& create) {
+VkExternalMemoryProperties external_properties(const Device& device,
+                                               const VkBufferCreateInfo& create,
+                                               VkBufferUsageFlags usage, uint32_t handle_type) {
+  VkPhysicalDeviceExternalBufferInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO;
+  info.flags = create.flags;
+  info.usage = usage;
+  info.handleType = static_cast<VkExternalMemoryHandleTypeFlagBits>(handle_type);
+  VkExternalBufferProperties properties = {};
+  properties.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES;
+  device.instance->table.GetPhysicalDeviceExternalBufferProperties(device.physical, &info,
+                                                                   &properties);
+  return properties.externalMemoryProperties;
+}
+
+// Whether memory from outside lets a buffer have texels, too: it must not be able to less
+// with them than without.
+bool external_memory_has_texels(const Device& device, const VkBufferCreateInfo& create) {
+  const auto* external = find_structure<VkExternalMemoryBufferCreateInfo>(
+      create.pNext, VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO);
+  if (!external) return true;
+  if (!device.instance->table.GetPhysicalDeviceExternalBufferProperties) return false;
+  for (uint32_t left = external->handleTypes; left; left &= left - 1) {
+    const uint32_t type = left & ~(left - 1);
+    const auto plain = external_properties(device, create, create.usage, type);
+    const auto texels = external_properties(device, create, create.usage | kTexelUsage, type);
+    if (plain.externalMemoryFeatures & ~texels.externalMemoryFeatures) return false;
+    if (plain.compatibleHandleTypes & ~texels.compatibleHandleTypes) return false;
+  }
+  return true;
+}
+
+VkBufferCreateInfo with_texels(const Device& device, const VkBufferCreateInfo& create) {
   VkBufferCreateInfo changed = create;
   const VkBufferUsageFlags shown =
       VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT;
-  if (!(create.usage & shown)) return changed;
+  if (!(create.usage & shown) || !external_memory_has_texels(device, create)) return changed;
   changed.usage |= kTexelUsage;
   // The last texel of the buffer is a whole one.
   if (!is_special_buffer(create) && create.size <= UINT64_MAX - kLargestTexel) {
@@ -70,7 +102,7 @@ VKAPI_ATTR VkResult VKAPI_CALL CreateBuffer(VkDevice handle, const VkBufferCreat
     const auto device = registry().devices.find(handle);
     if (!device) return VK_ERROR_UNKNOWN;
     auto record = std::make_shared<Buffer>();
-    VkBufferCreateInfo used = with_texels(*create);
+    VkBufferCreateInfo used = with_texels(*device, *create);
     VkResult result = device->table.CreateBuffer(handle, &used, allocator, buffer);
     if (result != VK_SUCCESS) {
       used = *create;
@@ -94,7 +126,7 @@ GetDeviceBufferMemoryRequirements(VkDevice handle, const VkDeviceBufferMemoryReq
                                   VkMemoryRequirements2* requirements) {
   const auto device = registry().devices.find(handle);
   if (!device) return;
-  const VkBufferCreateInfo create = with_texels(*info->pCreateInfo);
+  const VkBufferCreateInfo create = with_texels(*device, *info->pCreateInfo);
   VkDeviceBufferMemoryRequirements changed = *info;
   changed.pCreateInfo = &create;
   device->table.GetDeviceBufferMemoryRequirements(handle, &changed, requirements);

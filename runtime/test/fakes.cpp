@@ -94,6 +94,13 @@ void GetPhysicalDeviceFeatures(VkPhysicalDevice device, VkPhysicalDeviceFeatures
   if (g_fakes->features) g_fakes->features(*p);
 }
 
+void GetPhysicalDeviceExternalBufferProperties(VkPhysicalDevice device,
+                                               const VkPhysicalDeviceExternalBufferInfo* info,
+                                               VkExternalBufferProperties* p) {
+  BELOW(GetPhysicalDeviceExternalBufferProperties)(device, info, p);
+  if (g_fakes->external_buffers) g_fakes->external_buffers(*info, *p);
+}
+
 void GetImageMemoryRequirements(VkDevice device, VkImage image, VkMemoryRequirements* p) {
   BELOW(GetImageMemoryRequirements)(device, image, p);
   if (g_fakes->image_memory) g_fakes->image_memory(*p);
@@ -194,6 +201,7 @@ PFN_vkVoidFunction find(const char* name) {
   ENTRY(GetPhysicalDeviceProperties2)
   ENTRY(GetPhysicalDeviceFormatProperties)
   ENTRY(GetPhysicalDeviceImageFormatProperties)
+  ENTRY(GetPhysicalDeviceExternalBufferProperties)
   ENTRY(GetPhysicalDeviceFeatures)
   ENTRY(GetImageMemoryRequirements)
   ENTRY(GetImageSubresourceLayout)

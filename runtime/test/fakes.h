@@ -21,6 +21,8 @@ struct Fakes {
   std::function<void(VkPhysicalDeviceFeatures&)> features;
   std::function<void(VkMemoryRequirements&)> image_memory;
   std::function<void(VkSubresourceLayout&)> image_layout;
+  std::function<void(const VkPhysicalDeviceExternalBufferInfo&, VkExternalBufferProperties&)>
+      external_buffers;
   uint32_t max_push_descriptors = UINT32_MAX;
   VkDeviceSize max_allocation = UINT64_MAX;
 

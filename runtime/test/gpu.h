@@ -11,32 +11,47 @@
 #include <vector>
 
 #include "kernels.h"
+#include "smartmem_vulkan.h"
 
 namespace smartmem::test {
 
-#define SMARTMEM_TEST_FUNCTIONS(X)                                                             \
-  X(AllocateCommandBuffers)                                                                    \
-  X(AllocateDescriptorSets)                                                                    \
-  X(AllocateMemory) X(BeginCommandBuffer) X(BindBufferMemory) X(BindBufferMemory2) X(          \
-      CmdBindDescriptorSets) X(CmdBindPipeline) X(CmdDispatch) X(CmdDispatchBase)              \
-      X(CmdDispatchIndirect) X(CmdPipelineBarrier2) X(CmdPushConstants) X(                     \
-          CmdPushDescriptorSetKHR) X(CreateBuffer) X(CreateCommandPool)                        \
-          X(CreateComputePipelines) X(CreateDescriptorPool) X(CreateDescriptorSetLayout) X(    \
-              CreateFence) X(CreatePipelineLayout) X(CreateSemaphore) X(CreateShaderModule)    \
-              X(DestroyBuffer) X(DestroySemaphore) X(FreeDescriptorSets) X(SignalSemaphore) X( \
-                  DestroyCommandPool) X(DestroyDescriptorPool) X(DestroyDescriptorSetLayout)   \
-                  X(DestroyDevice) X(DestroyFence) X(DestroyPipeline) X(DestroyPipelineLayout) \
-                      X(DestroyShaderModule) X(EndCommandBuffer) X(FreeCommandBuffers)         \
-                          X(FreeMemory) X(GetBufferMemoryRequirements)                         \
-                              X(GetDeviceBufferMemoryRequirements) X(GetDeviceQueue)           \
-                                  X(GetDeviceQueue2) X(MapMemory) X(QueueSubmit)               \
-                                      X(QueueSubmit2) X(QueueWaitIdle) X(ResetCommandBuffer)   \
-                                          X(ResetCommandPool) X(ResetDescriptorPool)           \
-                                              X(UpdateDescriptorSets) X(WaitForFences)
+// clang-format off
+#define SMARTMEM_TEST_FUNCTIONS(X)                                                  \
+  X(AllocateCommandBuffers) X(AllocateDescriptorSets) X(AllocateMemory)             \
+  X(BeginCommandBuffer) X(BindBufferMemory) X(BindBufferMemory2)                    \
+  X(CmdBindDescriptorSets) X(CmdBindPipeline) X(CmdDispatch) X(CmdDispatchBase)     \
+  X(CmdDispatchIndirect) X(CmdPipelineBarrier2) X(CmdPushConstants)                 \
+  X(CmdPushDescriptorSetKHR) X(CreateBuffer) X(CreateCommandPool)                   \
+  X(CreateComputePipelines) X(CreateDescriptorPool) X(CreateDescriptorSetLayout)    \
+  X(CreatePipelineLayout) X(CreateSemaphore) X(CreateShaderModule) X(DestroyBuffer) \
+  X(DestroyCommandPool) X(DestroyDescriptorPool) X(DestroyDescriptorSetLayout)      \
+  X(DestroyDevice) X(DestroyPipeline) X(DestroyPipelineLayout) X(DestroySemaphore)  \
+  X(DestroyShaderModule) X(EndCommandBuffer) X(FreeCommandBuffers)                  \
+  X(FreeDescriptorSets) X(FreeMemory) X(GetBufferMemoryRequirements)                \
+  X(GetDeviceBufferMemoryRequirements) X(GetDeviceQueue) X(GetDeviceQueue2)         \
+  X(GetMemoryHostPointerPropertiesEXT) X(MapMemory) X(QueueSubmit) X(QueueSubmit2)  \
+  X(QueueWaitIdle) X(ResetCommandBuffer) X(ResetCommandPool) X(ResetDescriptorPool) \
+  X(SignalSemaphore) X(UpdateDescriptorSets)
+// clang-format on
 
 struct Features {
   bool layout_changes = true;  // timelineSemaphore and synchronization2
+  bool host_imports = false;   // VK_EXT_external_memory_host
 };
+
+// A structure of Vulkan's, empty but for its type.
+template <typename Structure>
+Structure make(VkStructureType type) {
+  Structure made = {};
+  made.sType = type;
+  return made;
+}
+
+// A function of the library under test, by name.
+template <typename Function>
+Function instance_function(VkInstance instance, const char* name) {
+  return reinterpret_cast<Function>(vkGetInstanceProcAddr(instance, name));
+}
 
 // One instance and one device of its own.
 class Gpu {
@@ -53,6 +68,7 @@ class Gpu {
   SMARTMEM_TEST_FUNCTIONS(X)
 #undef X
   VkInstance instance = VK_NULL_HANDLE;
+  VkPhysicalDevice physical = VK_NULL_HANDLE;
   VkDevice device = VK_NULL_HANDLE;
   VkQueue queue = VK_NULL_HANDLE;
   uint32_t memory_type = 0;
@@ -72,7 +88,7 @@ class HostBuffer {
   HostBuffer& operator=(const HostBuffer&) = delete;
 
   template <typename T>
-  T* data() {
+  T* data() const {
     return static_cast<T*>(mapped_);
   }
   VkDeviceMemory memory() const { return memory_; }
@@ -102,8 +118,12 @@ class Kernel {
   bool push = false;
 
  private:
+  void make_layouts(VkDescriptorType type);
   Gpu& gpu_;
 };
+
+VkResult make_shader(Gpu& gpu, const std::string& assembly, VkShaderModule* module);
+VkComputePipelineCreateInfo pipeline_info(VkShaderModule module, VkPipelineLayout layout);
 
 struct Binding {
   VkBuffer buffer = VK_NULL_HANDLE;
@@ -124,7 +144,13 @@ class Recording {
   void push_constant(const Kernel& kernel, uint32_t value);
   void dispatch(const Kernel& kernel, uint32_t groups, VkBuffer indirect = VK_NULL_HANDLE);
   void barrier();
+  // All that a kernel needs, and a barrier behind it.
+  void step(const Kernel& kernel, const std::vector<Binding>& bindings, uint32_t groups,
+            uint32_t push_constant = 0);
   VkResult end();
+  // A command buffer with one step; the result of end.
+  VkResult record(const Kernel& kernel, const std::vector<Binding>& bindings, uint32_t groups,
+                  uint32_t push_constant = 0);
   // Runs to the end.
   VkResult submit(bool old_form = false);
   VkCommandPool pool() const { return pool_; }
@@ -140,14 +166,8 @@ class Recording {
 // Values that tell from which place they were read.
 void fill(HostBuffer& buffer, size_t words, char scalar);
 // Whether `words` words of `out` are twice those of `in` behind `shift` words.
-testing::AssertionResult doubled(HostBuffer& in, HostBuffer& out, size_t words, size_t shift,
-                                 char scalar, size_t in_start = 0, size_t out_start = 0);
-
-// All that was counted since the last call.
-struct Counted {
-  uint64_t dispatches, texels, images, fallbacks;
-};
-Counted counted();
-std::string last_error();
+testing::AssertionResult doubled(const HostBuffer& in, const HostBuffer& out, size_t words,
+                                 size_t shift, char scalar, size_t in_start = 0,
+                                 size_t out_start = 0);
 
 }  // namespace smartmem::test

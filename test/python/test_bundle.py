@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -65,6 +66,18 @@ def test_the_program_compiles(module, tmp_path):
     app = tmp_path / "bundle/app"
     flags = ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
     subprocess.run([compiler, *flags, app / "main.c"], check=True)
+
+
+@pytest.mark.skipif("IREE_SOURCE_DIR" not in os.environ, reason="IREE_SOURCE_DIR is not set")
+def test_the_program_fits_irees_headers(module, tmp_path):
+    write_bundle(module, tmp_path / "bundle")
+    flags = (tmp_path / "bundle/CMakeLists.txt").read_text()
+    (allocator,) = re.findall(r"IREE_ALLOCATOR_SYSTEM_CTL=\w+", flags)
+    command = [
+        *("cc", "-std=c11", "-D_GNU_SOURCE", f"-D{allocator}", "-Wall", "-Wextra", "-Werror"),
+        *("-fsyntax-only", "-isystem", Path(os.environ["IREE_SOURCE_DIR"], "runtime/src")),
+    ]
+    subprocess.run([*command, tmp_path / "bundle/app/model.c"], check=True)
 
 
 def test_a_second_bundle_replaces_the_first(module, tmp_path):

@@ -10,13 +10,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 import sysconfig
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_run import LOADER_VARIABLE, has_validation_layer, run_fresh, same_bits
 
 from smartmem.backend import image_library, runtime
 from smartmem.backend.devices import usable_devices
@@ -156,7 +156,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory):
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def arrays():
     """Two operands."""
     random = np.random.default_rng(3)
@@ -194,6 +194,20 @@ def test_modules_without_images_go_without_the_library(compiled, arrays, monkeyp
     before = image_statistics(LIBRARY).image_dispatches
     LoadedModule(compiled("buffer"), "vulkan")(*arrays)
     assert image_statistics(LIBRARY).image_dispatches == before
+
+
+@needs_library
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc")
+def test_only_modules_with_images_load_the_library(compiled, arrays):
+    plain = run_fresh(compiled("buffer"), arrays)
+    assert not plain.is_through_library
+    images = run_fresh(compiled("texel_buffer"), arrays)
+    assert images.is_through_library
+    # Made to go through it, a module without images computes the same.
+    forced = run_fresh(compiled("buffer"), arrays, environment={LOADER_VARIABLE: str(LIBRARY)})
+    assert forced.is_through_library
+    assert forced.statistics["image_dispatches"] == 0
+    assert same_bits(forced.outputs, plain.outputs)
 
 
 @needs_library
@@ -281,43 +295,19 @@ def test_irees_tools_with_the_library(compiled, tmp_path):
     assert run_iree(module, LD_LIBRARY_PATH=str(tmp_path)) == expected
 
 
-VALIDATED = """
-import sys
-import numpy as np
-from smartmem.backend.runtime import LoadedModule
-arrays = [np.ones((64, 64), np.float32)] * 2
-for path in sys.argv[1:]:
-    module = LoadedModule(path, "vulkan")
-    for _ in range(3):
-        module(*arrays)
-"""
-
-
-def validation_messages(*modules: Path) -> set[str]:
-    """Names of what the validation layer finds, with synchronization validation."""
-    environment = {
-        "VK_INSTANCE_LAYERS": "VK_LAYER_KHRONOS_validation",
-        "VK_LAYER_ENABLES": "VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT",
-        "VK_KHRONOS_VALIDATION_LOG_FILENAME": "stdout",
-        "VK_KHRONOS_VALIDATION_DEBUG_ACTION": "VK_DBG_LAYER_ACTION_LOG_MSG",
-    }
-    output = subprocess.run(
-        [sys.executable, "-c", VALIDATED, *modules],
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    found = set(re.findall(r"\b(?:VUID|UNASSIGNED|SYNC-HAZARD)[\w-]+", output))
-    # The layer itself calls this "most likely a validation bug".
-    return found - {"UNASSIGNED-VkSemaphore-state-timeout"}
+@pytest.fixture(scope="module")
+def found_with_buffers(compiled, arrays):
+    """What the validation layer finds without images: IREE's own."""
+    return run_fresh(compiled("buffer"), arrays, validate=True).messages
 
 
 @needs_library
 @pytest.mark.skipif(
-    not list(Path("/usr/share/vulkan/explicit_layer.d").glob("*khronos_validation*")),
+    not has_validation_layer(),
     reason="no validation layer; on Debian and Ubuntu: apt-get install vulkan-validationlayers",
 )
-def test_validation_finds_nothing_new(compiled):
-    images = [compiled(i, writes=w) for i in ("texel_buffer", "image2d") for w in (True, False)]
-    assert validation_messages(*images) <= validation_messages(compiled("buffer"))
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("image", ["texel_buffer", "image2d"])
+def test_validation_finds_nothing_new(compiled, arrays, found_with_buffers, image, writes):
+    shown = run_fresh(compiled(image, writes=writes), arrays, runs=2, validate=True)
+    assert shown.messages <= found_with_buffers

@@ -7,12 +7,12 @@ import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_run import run_fresh, same_bits
 
 import smartmem
 from smartmem.backend.devices import usable_devices
@@ -23,6 +23,7 @@ from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.storage import family_of, image_pass, limits_of
 from smartmem.backend.targets import device_target, resolve_target
 from smartmem.errors import InvalidInputError, TargetError
+from smartmem.inputs import random_inputs
 from smartmem.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
 from smartmem.passes import BindImages, BindingRecord
@@ -247,16 +248,6 @@ def test_a_fault_of_the_pass_leaves_buffers(tmp_path, monkeypatch, broken):
     assert ModuleFile(compiled.path).metadata.images == {}
 
 
-_RUN = """
-import sys
-import numpy as np
-from smartmem.backend.runtime import LoadedModule
-module = LoadedModule(sys.argv[1], "vulkan")
-inputs = np.load(sys.argv[2])
-np.savez(sys.argv[3], *module(*(inputs[name] for name in inputs)))
-"""
-
-
 @pytest.mark.skipif(not usable_devices(), reason="no Vulkan device")
 @pytest.mark.skipif(library() is None, reason="SmartMem's Vulkan library is not built")
 @pytest.mark.parametrize("dtype", ["f32", "f16"])
@@ -264,16 +255,10 @@ np.savez(sys.argv[3], *module(*(inputs[name] for name in inputs)))
 def test_results_are_those_of_buffers_bit_by_bit(tmp_path, text, dtype):
     source = model(tmp_path, text, dtype)
     results = []
-    for number, (reads, writes) in enumerate([("buffer", "buffer"), *STORAGES]):
+    for reads, writes in [("buffer", "buffer"), *STORAGES]:
         options = CompileOptions(storage=reads, storage_writes=writes)
         compiled = smartmem.compile(source, target="vulkan", options=options)
-        rng = np.random.default_rng(1)
-        arrays = [rng.standard_normal(s.shape).astype(s.dtype) for s in compiled.inputs]
-        np.savez(tmp_path / "inputs.npz", *arrays)
-        output = tmp_path / f"{number}.npz"
-        # In a process of its own: the first loader of a process is the only one.
-        command = [sys.executable, "-c", _RUN, compiled.path, tmp_path / "inputs.npz", output]
-        subprocess.run(command, check=True, timeout=120)
-        results.append(np.load(output)["arr_0"])
+        arrays = random_inputs(compiled.inputs, seed=1)
+        results.append(run_fresh(compiled.path, arrays, timeout_s=120).outputs)
     for found in results[1:]:
-        assert found.tobytes() == results[0].tobytes()
+        assert same_bits(found, results[0])

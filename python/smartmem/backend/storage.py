@@ -19,9 +19,11 @@ from smartmem.passes.analysis.image_choices import ImageLimits, Storage
 AUTO = "auto"
 
 # Of a device that is known by name only: what Vulkan demands of all (table "Required
-# Limits" of its specification, version 1.3; the profile VP_ANDROID_baseline_2022 demands no
-# more). Drivers offer more: Mesa's for an Adreno 702 has 134217728 texels and images of
-# 16384, Arm's for a Mali-G615 268435456 and 65536. A target file tells a device's own.
+# Limits" of its specification, version 1.3). The profile VP_ANDROID_baseline_2022 demands
+# images of 8192, and else the same. Drivers offer more: Mesa's for an Adreno 702 has
+# 134217728 texels and images of 16384 (meta-flutter/workspace-automation#150), Arm's for a
+# Mali-G615 268435456 and 65536 (leegao/bionic-vulkan-wrapper#124). A target file tells a
+# device's own.
 REQUIRED_LIMITS = ImageLimits(
     texel_buffer_elements=65536, image_dimension=4096, texel_buffer_alignment=256
 )
@@ -46,17 +48,20 @@ FAMILIES = (
     Family(
         r"adreno.*",
         "texel_buffer",
-        "Qualcomm's OpenCL programming guide (80-NB295-11): images are read through the "
-        "texture unit and its L1 cache, buffers are not",
+        "Qualcomm's OpenCL programming guide (80-NB295-11 Rev. C, 3.2.1 and 7.1.5.3): images "
+        "that are only read go through the texture unit and its L1 cache, buffers on most "
+        "GPUs through the L2 cache alone; ncnn found the same (Tencent/ncnn#1694)",
     ),
     Family(
         r"valhall\d|arm5gen|bifrost.*|arm-mali|mali.*",
         "buffer",
-        "MNN's OpenCL backend takes buffers on Mali; Arm's OpenCL guide: images have no "
-        "advantage where texels have 32 bits in each component",
+        "MNN takes buffers on Mali, and a user saw little difference (alibaba/MNN#2790); Arm's "
+        "Mali OpenCL SDK: one pixel in a cycle either way where a component has 32 bits",
     ),
 )
-OTHERS = Family(r".*", "buffer", "ncnn removed its image storage in 2025: no gain on desktops")
+OTHERS = Family(
+    r".*", "buffer", "ncnn dropped images on all GPUs in 2025 (Tencent/ncnn#6124, #6126, #6128)"
+)
 
 
 def family_of(target: Target) -> Family:

@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,13 +49,28 @@ static iree_status_t open_session(const char* module_path, smartmem_model* model
                                                                module_path);
 }
 
+// Makes IREE load the library in place of the Vulkan loader. Where IREE cannot, it takes the
+// loader itself, and kernels that read images crash: so this loads the library, too.
+static iree_status_t use_library(const char* path) {
+  if (!path && !SMARTMEM_MODEL_NEEDS_LIBRARY) return iree_ok_status();
+  if (!path) {
+    return iree_make_status(IREE_STATUS_INVALID_ARGUMENT,
+                            "the model needs libsmartmem_vulkan.so");
+  }
+  if (!dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
+    return iree_make_status(IREE_STATUS_NOT_FOUND, "%s", dlerror());
+  }
+  if (setenv("IREE_HAL_VULKAN_LIBVULKAN_PATH", path, 1)) {
+    return iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory");
+  }
+  return iree_ok_status();
+}
+
 int smartmem_model_open(const char* module_path, const char* library_path,
                         smartmem_model** model) {
   *model = NULL;
-  // IREE's Vulkan driver loads the file that this variable names.
-  if (library_path && setenv("IREE_HAL_VULKAN_LIBVULKAN_PATH", library_path, 1)) {
-    return report(iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory"));
-  }
+  int fault = report(use_library(library_path));
+  if (fault) return fault;
   smartmem_model* made = calloc(1, sizeof(*made));
   if (!made) return report(iree_make_status(IREE_STATUS_RESOURCE_EXHAUSTED, "no memory"));
   int code = report(open_session(module_path, made));
@@ -73,23 +89,75 @@ void smartmem_model_close(smartmem_model* model) {
   free(model);
 }
 
+// Memory that both the host and the device see, through which tensors are copied. IREE's own
+// copies between host and device ask for memory that is the host's alone, which a device does
+// not have where all memory is shared, as on software devices and many phones.
+static iree_status_t make_staging(iree_runtime_session_t* session, size_t bytes,
+                                  iree_hal_buffer_t** staging) {
+  return iree_hal_allocator_allocate_buffer(
+      iree_runtime_session_device_allocator(session),
+      (iree_hal_buffer_params_t){
+          .type = IREE_HAL_MEMORY_TYPE_HOST_VISIBLE | IREE_HAL_MEMORY_TYPE_DEVICE_VISIBLE,
+          .usage = IREE_HAL_BUFFER_USAGE_TRANSFER | IREE_HAL_BUFFER_USAGE_MAPPING_SCOPED,
+      },
+      bytes, staging);
+}
+
+static iree_status_t copy(iree_runtime_session_t* session, iree_hal_buffer_t* source,
+                          iree_hal_buffer_t* target, size_t bytes) {
+  return iree_hal_device_transfer_d2d(iree_runtime_session_device(session), source, 0, target,
+                                      0, bytes, IREE_HAL_TRANSFER_BUFFER_FLAG_DEFAULT,
+                                      iree_infinite_timeout());
+}
+
+static iree_status_t upload(iree_runtime_session_t* session, const void* data,
+                            iree_hal_buffer_t* buffer, size_t bytes) {
+  if (!bytes) return iree_ok_status();
+  iree_hal_buffer_t* staging = NULL;
+  IREE_RETURN_IF_ERROR(make_staging(session, bytes, &staging));
+  iree_status_t status = iree_hal_buffer_map_write(staging, 0, data, bytes);
+  if (iree_status_is_ok(status)) status = copy(session, staging, buffer, bytes);
+  iree_hal_buffer_release(staging);
+  return status;
+}
+
+static iree_status_t download(iree_runtime_session_t* session, iree_hal_buffer_t* buffer,
+                              void* data, size_t bytes) {
+  if (!bytes) return iree_ok_status();
+  iree_hal_buffer_t* staging = NULL;
+  IREE_RETURN_IF_ERROR(make_staging(session, bytes, &staging));
+  iree_status_t status = copy(session, buffer, staging, bytes);
+  if (iree_status_is_ok(status)) status = iree_hal_buffer_map_read(staging, 0, data, bytes);
+  iree_hal_buffer_release(staging);
+  return status;
+}
+
 static iree_status_t push_input(iree_runtime_session_t* session, iree_runtime_call_t* call,
                                 const smartmem_tensor* tensor, const void* data) {
   iree_hal_dim_t shape[SMARTMEM_MODEL_MAX_RANK];
   for (size_t i = 0; i < tensor->rank; ++i) shape[i] = (iree_hal_dim_t)tensor->shape[i];
-  iree_hal_buffer_view_t* view = NULL;
-  IREE_RETURN_IF_ERROR(iree_hal_buffer_view_allocate_buffer_copy(
-      iree_runtime_session_device(session),
-      iree_runtime_session_device_allocator(session), tensor->rank, shape,
-      tensor->element_type, IREE_HAL_ENCODING_TYPE_DENSE_ROW_MAJOR,
+  iree_hal_buffer_t* buffer = NULL;
+  IREE_RETURN_IF_ERROR(iree_hal_allocator_allocate_buffer(
+      iree_runtime_session_device_allocator(session),
       (iree_hal_buffer_params_t){
           .type = IREE_HAL_MEMORY_TYPE_DEVICE_LOCAL,
           .access = IREE_HAL_MEMORY_ACCESS_ALL,
           .usage = IREE_HAL_BUFFER_USAGE_DEFAULT,
       },
-      iree_make_const_byte_span(data, tensor->bytes), &view));
-  iree_status_t status = iree_runtime_call_inputs_push_back_buffer_view(call, view);
+      tensor->bytes, &buffer));
+  iree_hal_buffer_view_t* view = NULL;
+  iree_status_t status = upload(session, data, buffer, tensor->bytes);
+  if (iree_status_is_ok(status)) {
+    status = iree_hal_buffer_view_create(
+        buffer, tensor->rank, shape, tensor->element_type,
+        IREE_HAL_ENCODING_TYPE_DENSE_ROW_MAJOR,
+        iree_runtime_session_host_allocator(session), &view);
+  }
+  if (iree_status_is_ok(status)) {
+    status = iree_runtime_call_inputs_push_back_buffer_view(call, view);
+  }
   iree_hal_buffer_view_release(view);
+  iree_hal_buffer_release(buffer);
   return status;
 }
 
@@ -97,9 +165,8 @@ static iree_status_t pop_output(iree_runtime_session_t* session, iree_runtime_ca
                                 const smartmem_tensor* tensor, void* data) {
   iree_hal_buffer_view_t* view = NULL;
   IREE_RETURN_IF_ERROR(iree_runtime_call_outputs_pop_front_buffer_view(call, &view));
-  iree_status_t status = iree_hal_device_transfer_d2h(
-      iree_runtime_session_device(session), iree_hal_buffer_view_buffer(view), 0, data,
-      tensor->bytes, IREE_HAL_TRANSFER_BUFFER_FLAG_DEFAULT, iree_infinite_timeout());
+  iree_status_t status =
+      download(session, iree_hal_buffer_view_buffer(view), data, tensor->bytes);
   iree_hal_buffer_view_release(view);
   return status;
 }
