@@ -86,14 +86,31 @@ class FormRegions(Pass):
                 number += 1
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
+        plan = self.plan(function, context)
+        self._remark(plan, context)
+        yield from self._kernels_of(plan.groups, context)
+
+    def plan(self, function: ir.Operation, context: PassContext) -> Plan:
+        """The plan for a function, in which each reader of a lookup gets its own one."""
         block = function.regions[0].blocks[0]
         copy_lookups(block)
-        spirv = self.spirv or context.shared_memory is not None
         # SPIR-V kernels have one configuration: two contractions would not be tiled alike.
+        spirv = self._for_spirv(context)
         joint = None if spirv else functools.partial(share_results, vectors=context.vectors)
-        plan = fusion_plan(block, refuse_fusion, joint)
-        self._remark(plan, context)
-        for group in plan.groups:
+        times = None if context.tuning is None else context.tuning.fusions
+        return fusion_plan(block, refuse_fusion, joint, times)
+
+    def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
+        """Makes regions of the groups, in program order, of which one can be made."""
+        for number, (kernel, end) in enumerate(self._kernels_of(groups, context)):
+            _wrap(kernel, end, number)
+
+    def _for_spirv(self, context: PassContext) -> bool:
+        return self.spirv or context.shared_memory is not None
+
+    def _kernels_of(self, groups: Sequence[Group], context: PassContext) -> Iterator[Kernel]:
+        spirv = self._for_spirv(context)
+        for group in groups:
             refusal = refuse_region(group, spirv)
             if refusal is not None:
                 context.remark(self.argument, group.operations[-1], False, refusal.reason)
