@@ -9,7 +9,8 @@ Rewrites:
         other readers of %r read a slice
 
 A slice beside a contraction would be a copy in the code generator; in the region it is
-an offset. Each operation of a region looks elements of a table up itself; the same lookup
+an offset. Where a reshape merges dims between which the slice leaves gaps it is a copy
+anyway, for which a region has no place, and stays outside. Each operation of a region looks elements of a table up itself; the same lookup
 can be in several regions. The region is an operation of IREE, in generic form; its location is
 ``smartmem.group.<number>``, by which messages of iree-compile and the report name it.
 
@@ -44,6 +45,7 @@ from smartmem.passes.analysis.loop_order import loop_orders, result_order
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
 from smartmem.passes.analysis.rows import RESHAPES
+from smartmem.passes.analysis.strides import SLICE, has_strides
 from smartmem.passes.base import REGION, Pass, PassContext
 from smartmem.passes.lowering.copy_lookups import copy_lookups
 from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
@@ -242,10 +244,12 @@ def _chain(value: ir.Value, inside: list[ir.Operation]) -> list[ir.Operation]:
                 value = op.operands[1]
                 continue
             return chain
-        if op.name != "tensor.extract_slice" and op.name not in RESHAPES:
+        if op.name != SLICE and op.name not in RESHAPES:
             break
         chain.insert(0, op)
-        if op.name == "tensor.extract_slice":
+        if op.name == SLICE:
+            if not has_strides(chain):
+                break
             keep = len(chain)
         value = op.operands[0]
     return chain[len(chain) - keep :]
