@@ -98,13 +98,13 @@ def tune(
             progress("the device", 0, len(cases))
         table.costs = measure_costs(bench, None if gpu is None else gpu.bounds)
         table.save(path)
-    end, found = time.monotonic() + 60 * minutes, None
+    end, fusions = time.monotonic() + 60 * minutes, None
     if pairs is not None:
-        found = PairSession(table, bench, _saver(path), 30 * minutes).run(pairs, progress)
-        if found.faster:  # other kernels now
+        fusions = PairSession(table, bench, _saver(path), 30 * minutes).run(pairs, progress)
+        if fusions.faster:  # other kernels now
             cases = _cases(_lowered(job, table), gpu)
     session = Session(table, bench, _saver(path), end - time.monotonic(), gpu)
-    return replace(session.run(cases, progress), pairs=found)
+    return replace(session.run(cases, progress), pairs=fusions)
 
 
 def _saver(path: Path) -> Callable[[Table], None]:
