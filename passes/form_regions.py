@@ -9,7 +9,8 @@ Rewrites:
         other readers of %r read a slice
 
 A slice beside a contraction would be a copy in the code generator; in the region it is
-an offset. Each operation of a region looks elements of a table up itself; the same lookup
+an offset. Where a reshape merges dims between which the slice leaves gaps it is a copy
+anyway, for which a region has no place, and stays outside. Each operation of a region looks elements of a table up itself; the same lookup
 can be in several regions. The region is an operation of IREE, in generic form; its location is
 ``smartmem.group.<number>``, by which messages of iree-compile and the report name it.
 
@@ -44,6 +45,7 @@ from smartmem.passes.analysis.loop_order import loop_orders, result_order
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
 from smartmem.passes.analysis.rows import RESHAPES
+from smartmem.passes.analysis.strides import SLICE, has_strides
 from smartmem.passes.base import REGION, Pass, PassContext
 from smartmem.passes.lowering.copy_lookups import copy_lookups
 from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
@@ -86,12 +88,29 @@ class FormRegions(Pass):
                 number += 1
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
+        plan = self.plan(function, context)
+        self._remark(plan, context)
+        yield from self._kernels_of(plan.groups, context)
+
+    def plan(self, function: ir.Operation, context: PassContext) -> Plan:
+        """The plan for a function, in which each reader of a lookup gets its own one."""
         block = function.regions[0].blocks[0]
         copy_lookups(block)
-        spirv = self.spirv or context.shared_memory is not None
-        plan = fusion_plan(block, refuse_fusion, _exception(spirv, context))
-        self._remark(plan, context)
-        for group in plan.groups:
+        exception = _exception(self._for_spirv(context), context)
+        times = None if context.tuning is None else context.tuning.fusions
+        return fusion_plan(block, refuse_fusion, exception, times)
+
+    def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
+        """Makes regions of the groups, in program order, of which one can be made."""
+        for number, (kernel, end) in enumerate(self._kernels_of(groups, context)):
+            _wrap(kernel, end, number)
+
+    def _for_spirv(self, context: PassContext) -> bool:
+        return self.spirv or context.shared_memory is not None
+
+    def _kernels_of(self, groups: Sequence[Group], context: PassContext) -> Iterator[Kernel]:
+        spirv = self._for_spirv(context)
+        for group in groups:
             refusal = refuse_region(group, spirv)
             if refusal is not None:
                 context.remark(self.argument, group.operations[-1], False, refusal.reason)
@@ -232,10 +251,12 @@ def _chain(value: ir.Value, inside: list[ir.Operation]) -> list[ir.Operation]:
                 value = op.operands[1]
                 continue
             return chain
-        if op.name != "tensor.extract_slice" and op.name not in RESHAPES:
+        if op.name != SLICE and op.name not in RESHAPES:
             break
         chain.insert(0, op)
-        if op.name == "tensor.extract_slice":
+        if op.name == SLICE:
+            if not has_strides(chain):
+                break
             keep = len(chain)
         value = op.operands[0]
     return chain[len(chain) - keep :]

@@ -2,7 +2,8 @@
 
 Seeds are one-to-one operators, the smallest result first. From a seed the plan goes to
 the readers, then to the producers, asks the table for each pair, then what the code
-generator can do with it. At last one-to-many and many-to-many operators take in producers
+generator can do with it. A pair of a yellow cell is decided by what was measured
+(``fusion_profile``), if it was. At last one-to-many and many-to-many operators take in producers
 that no seed has reached. What remains alone is a kernel of its own. The plan changes no IR; ``Plan``
 can be printed.
 """
@@ -10,15 +11,18 @@ can be printed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
 
 from smartmem.dialect import MANY_TO_MANY, ONE_TO_MANY, ONE_TO_ONE, SHUFFLE
 from smartmem.passes.analysis.classification import classify
+from smartmem.passes.analysis.fusion_profile import PairTimes, advice
 from smartmem.passes.analysis.fusion_table import TABLE, Cell
+from smartmem.passes.analysis.kernel_keys import pair_key
 from smartmem.passes.analysis.lookups import is_lookup
+from smartmem.passes.analysis.loops import contracts
 from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.rows import is_made_by, origin, readers, row_operators
 
@@ -62,11 +66,37 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class YellowPair:
+    """A pair of a yellow cell that the plan met: what there is to measure.
+
+    Attributes:
+        key: what a measurement of it is filed under.
+        producer: as it was when the plan asked.
+        consumer: likewise.
+        by_rule: whether the rule makes one kernel of both.
+        fused: the mapping type of that kernel.
+    """
+
+    key: str
+    producer: Group
+    consumer: Group
+    by_rule: bool
+    fused: str
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The groups in program order, and the pairs that were kept apart with the reason."""
+    """The groups in program order, and how the plan came about.
+
+    Attributes:
+        groups: what becomes a kernel each.
+        refused: the pairs that were kept apart with the reason.
+        yellow: the pairs that a measurement decides, in the order in which they were met.
+    """
 
     groups: tuple[Group, ...]
     refused: tuple[Refused, ...]
+    yellow: tuple[YellowPair, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.groups))
@@ -79,24 +109,45 @@ RedException = Callable[[Group, Group], str | None]
 """Why a producer and a consumer are one kernel in spite of a red cell, if they are."""
 
 
+Times = Mapping[str, PairTimes]
+
+
 def fusion_plan(
-    block: ir.Block, legality: Legality, exception: RedException | None = None
+    block: ir.Block,
+    legality: Legality,
+    exception: RedException | None = None,
+    times: Times | None = None,
 ) -> Plan:
     """The plan for the operations of ``block``.
 
     Args:
         legality: asked for every pair that the table would fuse.
         exception: asked for the pairs of red cells; by default these stay apart.
+        times: what was measured of pairs of yellow cells; ``legality`` decides the others.
     """
-    return _Planner(block, legality, exception).plan()
+    return _Planner(block, legality, exception, times or {}).plan()
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """Whether a pair becomes one kernel, and why."""
+
+    fuse: bool
+    reason: str
 
 
 class _Planner:
     def __init__(
-        self, block: ir.Block, legality: Legality, exception: RedException | None
+        self,
+        block: ir.Block,
+        legality: Legality,
+        exception: RedException | None,
+        times: Times,
     ) -> None:
         self._legality = legality
         self._exception = exception
+        self._times = times
+        self._yellow: dict[tuple[ir.Operation, ir.Operation, str], YellowPair] = {}
         operations = [op.operation for op in block.operations]
         self._position = {op: number for number, op in enumerate(operations)}
         self._group: dict[ir.Operation, Group] = {}
@@ -124,7 +175,7 @@ class _Planner:
             if group.mapping == MANY_TO_MANY:
                 self._fuse_producers(self._group[group.operations[-1]])
         refused = (Refused(p, c, reason) for (p, c), reason in self._refused.items())
-        return Plan(tuple(self._groups()), tuple(refused))
+        return Plan(tuple(self._groups()), tuple(refused), tuple(self._yellow.values()))
 
     def _groups(self) -> list[Group]:
         unique = {id(group): group for group in self._group.values()}
@@ -178,25 +229,43 @@ class _Planner:
         if cell.color == "red" and self._exception is not None:
             reason = self._exception(producer, consumer)
             cell = cell if reason is None else Cell(MANY_TO_MANY, "green", reason)
-        refusal = self._refusal(producer, consumer, cell)
-        if refusal is not None:
+        verdict = self._verdict(producer, consumer, cell)
+        if not verdict.fuse:
             pair = (producer.operations[-1], consumer.operations[0])
-            self._refused[pair] = refusal.reason
+            self._refused[pair] = verdict.reason
             return False
         operations = sorted(
             [*producer.operations, *consumer.operations], key=self._position.__getitem__
         )
-        reasons = [*producer.reasons, *consumer.reasons, cell.reason]
+        reasons = [*producer.reasons, *consumer.reasons, verdict.reason]
         fused = Group(operations, cell.fused, reasons)
         self._group |= dict.fromkeys(operations, fused)
         return True
 
-    def _refusal(self, producer: Group, consumer: Group, cell: Cell) -> Refusal | None:
+    def _verdict(self, producer: Group, consumer: Group, cell: Cell) -> _Verdict:
         if cell.color == "red":
-            return Refusal(cell.reason)
+            return _Verdict(False, cell.reason)
         if len(_inputs([*producer.operations, *consumer.operations])) > MAX_OPERANDS:
-            return Refusal(f"the kernel would read more than {MAX_OPERANDS} tensors")
-        return self._legality(producer, consumer)
+            return _Verdict(False, f"the kernel would read more than {MAX_OPERANDS} tensors")
+        refusal = self._legality(producer, consumer)
+        rule = _Verdict(refusal is None, cell.reason if refusal is None else refusal.reason)
+        return self._measured(producer, consumer, rule) if cell.color == "yellow" else rule
+
+    def _measured(self, producer: Group, consumer: Group, rule: _Verdict) -> _Verdict:
+        """What the measurements say of a yellow pair, or else the rule."""
+        cell = (producer.mapping, consumer.mapping)
+        key = pair_key(producer.operations, consumer.operations, cell)
+        by_rule = _Verdict(rule.fuse, f"{rule.reason} (by rule)")
+        # What a contraction reads may yet be taken into its kernel: apart is no kernel then.
+        taken_in = not rule.fuse and any(map(contracts, readers(consumer.result)))
+        if key is None or taken_in:
+            return by_rule
+        asked = (producer.operations[-1], consumer.operations[0], key)
+        self._yellow[asked] = YellowPair(key, producer, consumer, rule.fuse, TABLE[cell].fused)
+        found = advice(self._times, key)
+        if found is None or (found.fuse and not rule.fuse and not found.is_exact):
+            return by_rule
+        return _Verdict(found.fuse, found.reason)
 
 
 def _mapping(op: ir.Operation) -> str:

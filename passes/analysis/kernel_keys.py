@@ -5,6 +5,10 @@ elements by weights in 6 blocks of 32 channels: a letter for each loop, operands
 of their dims. ``contraction 9*(14x14x32x16x16 abce.f32,ced.f32->abcd.f32)`` adds nine of
 them, the window of a convolution. Equal keys are equal work for the code generator, whatever
 the model.
+
+A pair of kernels, or of what could be one, is filed under both their keys, the mapping types
+by which the fusion table knows it, and where the second one reads the first:
+``shuffle+many_to_many: rows 784x96 ...; rows 784x96 ...; 784x96 ... @0.0``.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
+from smartmem.passes.analysis.rows import origin
 from smartmem.passes.analysis.window_sums import is_window_sum
 
 
@@ -34,6 +39,35 @@ def kernel_key(computing: Sequence[ir.Operation], root: ir.Operation) -> str:
     nests = [(op, loop_nest(op)) for op in computing]
     parts = [f"{_describe(op, n)} {_arithmetic(op)}" for op, n in nests if n is not None]
     return "rows " + "; ".join(parts)
+
+
+def pair_key(
+    producer: Sequence[ir.Operation], consumer: Sequence[ir.Operation], cell: tuple[str, str]
+) -> str | None:
+    """The key of a pair; None if it has an operation whose loops are not known.
+
+    Args:
+        producer: operations in program order; the last one's result is read.
+        consumer: operations in program order.
+        cell: the mapping types of both.
+    """
+    first, second = _part_key(producer), _part_key(consumer)
+    if first is None or second is None:
+        return None
+    read = [
+        f"{place}.{number}"
+        for place, op in enumerate(consumer)
+        for number, value in enumerate(op.operands)
+        if (source := origin(value)) is not None and source == producer[-1]
+    ]
+    return f"{'+'.join(cell)}: {first} => {second} @{','.join(read)}"
+
+
+def _part_key(operations: Sequence[ir.Operation]) -> str | None:
+    if any(loop_nest(op) is None for op in operations):
+        return None
+    roots = [op for op in operations if contracts(op) or is_window_sum(op)]
+    return kernel_key(operations, roots[0] if len(roots) == 1 else operations[-1])
 
 
 def _contractions(computing: Sequence[ir.Operation]) -> str:

@@ -14,6 +14,7 @@ from smartmem.passes.analysis.lookups import is_lookup
 from smartmem.passes.analysis.loops import contracts, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
+from smartmem.passes.analysis.strides import reads_slice
 from smartmem.passes.analysis.window_sums import is_window_sum
 
 
@@ -117,8 +118,7 @@ def _sums_rows(op: ir.Operation) -> bool:
 
 def _reads_slices(group: Group) -> bool:
     """Whether an operand is a slice: an offset in a region, maybe a copy outside."""
-    producers = (origin(value) for op in group.operations for value in op.operands)
-    return any(p is not None and p.name == "tensor.extract_slice" for p in producers)
+    return any(reads_slice(value) for op in group.operations for value in op.operands)
 
 
 def _reduces(group: Group) -> bool:

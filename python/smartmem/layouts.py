@@ -180,7 +180,9 @@ def _prediction(
     weighed = written + sum(
         size * (rates.strided if value in strided else 1) for value, size in sizes.items()
     )
-    work = [_work(op, rates, context) for op in computing if contracts(op) or op == root]
+    # The bindings refuse to compare an operation with None.
+    last = [] if root is None else [root]
+    work = [_work(op, rates, context) for op in computing if contracts(op) or op in last]
     flops, busy = (sum(parts) for parts in zip((0, 0.0), *work, strict=True))
     key = kernel_key(computing, root) if root is not None else None
     known = context.tuning.kernels.get(key) if context.tuning and key else None

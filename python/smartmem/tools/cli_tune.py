@@ -36,7 +36,7 @@ def tune_command(
         int | None, typer.Option(help="Worker threads on a CPU; one per core by default.")
     ] = None,
 ) -> None:
-    """Measure a model's kernels, and the device, on this machine.
+    """Measure a model's kernels and fusions, and the device, on this machine.
 
     Tile sizes; on a Vulkan device also how kernels should read; and what the device does per
     second. `smartmem compile --tuning FILE` takes what is faster. A session that was
@@ -64,7 +64,13 @@ def tune_command(
         f"with other tiles{_images(outcome)}, {outcome.known} known before, {outcome.left} left",
         messages,
     )
-    if outcome.left:
+    if pairs := outcome.pairs:
+        note(
+            f"{pairs.measured} pairs of kernels measured as one and as two, {pairs.faster} "
+            f"decided otherwise than by rule, {pairs.known} known before, {pairs.left} left",
+            messages,
+        )
+    if outcome.left or (pairs and pairs.left):
         note("the time was over; the same command goes on", messages)
 
 

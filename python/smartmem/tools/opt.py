@@ -149,7 +149,7 @@ def _run_passes(
     reporter: Reporter,
 ) -> None:
     elements = passes.elements(module.operation.name)
-    pass_context = _pass_context(arguments.smartmem_target)
+    pass_context = _pass_context(arguments.smartmem_target, arguments.smartmem_tuning)
     if arguments.works_on == "model" and any(isinstance(e, Pass) for e in elements):
         from smartmem.frontend.mlir import read_resources
 
@@ -172,13 +172,18 @@ def _run_passes(
         Path(arguments.mlir_pass_pipeline_crash_reproducer).unlink()
 
 
-def _pass_context(target: str | None) -> PassContext:
-    if target is None:
+def _pass_context(target: str | None, tuning: str | None) -> PassContext:
+    if target is None and tuning is None:
         return PassContext()
     from smartmem.backend.targets import resolve_target
+    from smartmem.options import CompileOptions
     from smartmem.stages import pass_context
+    from smartmem.tuning.table import read_table
 
-    return pass_context(Parameters(), resolve_target(target))
+    if target is None:  # of whatever machine the measurements are
+        return PassContext(tuning=None if tuning is None else read_table(Path(tuning)))
+    options = CompileOptions(tuning=Path(tuning) if tuning else None, shipped_tuning=False)
+    return pass_context(Parameters(), resolve_target(target), options)
 
 
 def _write_reproducers(

@@ -194,6 +194,11 @@ def _add_valued_options(groups: dict[str, argparse._ArgumentGroup]) -> None:
         help="what passes are to compile for, as `smartmem targets` lists; no part of a "
         "reproducer (default: a CPU with AVX-512)",
     )  # fmt: skip
+    passes.add_argument(
+        "--smartmem-tuning", metavar="FILE",
+        help="what was measured for passes, as `smartmem tune` writes; no part of a "
+        "reproducer (default: nothing, also of what is shipped)",
+    )  # fmt: skip
     in_out.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="output, - is stdout (default)"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from smartmem.backend.regions import use_default_configuration
 from smartmem.passes.analysis.gpu_tiles import GpuTiles, gpu_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
-from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.base import REGION, Workgroups, operations
 from smartmem.passes.configure_kernels import (
     ATTRIBUTE,
@@ -29,9 +27,8 @@ from smartmem.passes.configure_shaders import (
     shader_tiles_of,
 )
 from smartmem.torch_dialects import load_torch_dialects
+from smartmem.tuning.alone import alone, captured, indices, is_float
 from smartmem.tuning.table import Tiles
-
-_CONSTANT_ELEMENTS = 64  # constants of more are arguments of the module
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +62,7 @@ class KernelCase:
 
     def write(self, path: Path, tiles: Tiles | None) -> None:
         """Writes a module with this kernel alone, its root with ``tiles``."""
-        module = _alone(self.region)
+        module = alone([self.region]).module
         region = next(op for op in operations(module.operation) if op.name == REGION)
         if tiles is not None and tiles != self.tiles:
             _configure(region, tiles)
@@ -91,8 +88,8 @@ def kernel_cases(module: ir.Module, bounds: Workgroups | None = None) -> list[Ke
     found: dict[str, KernelCase] = {}
     for region in (op for op in operations(module.operation) if op.name == REGION):
         case = _cpu_case(region, module) if bounds is None else _case(region, module, bounds)
-        if case is None or not all(map(_is_float, _captured(region))):
-            continue  # indices cannot be made up
+        if case is None or indices([region]) or not all(map(is_float, captured([region]))):
+            continue  # what it computes depends on the indices
         runs = found[case.key].runs + 1 if case.key in found else 1
         found[case.key] = replace(case, runs=runs)
     return sorted(found.values(), key=lambda case: (-case.runs * _work(case.nest), case.key))
@@ -142,72 +139,3 @@ def _configure(region: ir.Operation, tiles: Tiles) -> None:
 
 def _work(nest: LoopNest) -> int:
     return math.prod(nest.domain) * (len(nest.accesses) - 1)
-
-
-def _is_float(value: ir.Value) -> bool:
-    type_ = value.type
-    tensor = isinstance(type_, ir.RankedTensorType)
-    return tensor and isinstance(type_.element_type, ir.FloatType)
-
-
-def _captured(region: ir.Operation) -> list[ir.Value]:
-    """What the region reads from outside, without small constants."""
-    inside = operations(region)
-    made = {result for op in inside for result in op.results}
-    made |= {a for op in inside for part in op.regions for b in part for a in b.arguments}
-    found: dict[ir.Value, None] = {}
-    for op in inside:
-        for value in op.operands:
-            if value not in made and not _is_copied(value):
-                found.setdefault(value)
-    return list(found)
-
-
-def _is_copied(value: ir.Value) -> bool:
-    """Whether ``value`` is a constant that belongs to the kernel: a scalar or a few."""
-    if isinstance(value.owner, ir.Block) or value.owner.name != "arith.constant":
-        return False
-    if not isinstance(value.type, ir.RankedTensorType):
-        return True
-    return math.prod(shape_of(value)) <= _CONSTANT_ELEMENTS
-
-
-def _alone(region: ir.Operation) -> ir.Module:
-    """A module whose function takes what the region captures and returns its result."""
-    arguments = _captured(region)
-    results = [r.type for r in region.results]
-    with region.context, ir.Location.unknown():
-        module = ir.Module.create()
-        with ir.InsertionPoint(module.body):
-            function = ir.Operation.create(
-                "func.func",
-                attributes={
-                    "sym_name": ir.StringAttr.get("main"),
-                    "function_type": ir.TypeAttr.get(
-                        ir.FunctionType.get([v.type for v in arguments], results)
-                    ),
-                },
-                regions=1,
-            )
-        block = function.regions[0].blocks.append(*(v.type for v in arguments))
-        with ir.InsertionPoint(block):
-            clone = _clone(region, arguments, block.arguments)
-            ir.Operation.create("func.return", [], list(clone.results))
-    return module
-
-
-def _clone(
-    region: ir.Operation, captured: Sequence[ir.Value], arguments: Sequence[ir.Value]
-) -> ir.Operation:
-    """The region at the current insertion point, reading ``arguments`` instead."""
-    replaced = dict(zip(captured, arguments, strict=True))
-    for op in operations(region):
-        for value in op.operands:
-            if value not in replaced and _is_copied(value):
-                replaced[value] = value.owner.operation.clone().results[0]
-    clone = region.clone()
-    for op in operations(clone):
-        for number, value in enumerate(op.operands):
-            if value in replaced:
-                op.operands[number] = replaced[value]
-    return clone

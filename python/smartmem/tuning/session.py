@@ -39,6 +39,8 @@ class Outcome:
         known: kernels that the table had already.
         left: kernels for which the time was over.
         images: kernels measured now that another storage makes faster.
+        pairs: the same of pairs of kernels, ``faster`` those for which another decision
+            than the rule's was; None if no plan was asked for them.
     """
 
     measured: int
@@ -46,6 +48,7 @@ class Outcome:
     known: int
     left: int
     images: int = 0
+    pairs: Outcome | None = None
 
 
 class Session:

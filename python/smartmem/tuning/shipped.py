@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import re
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -51,7 +52,10 @@ def shipped_table(machine: Machine) -> Table | None:
         return None
     with as_file(found) as path:
         table = read_table(path)
-    return None if table.machine.mismatch(machine) else table
+    if table.machine.mismatch(machine):
+        return None
+    fusions = {key: replace(times, shipped=True) for key, times in table.fusions.items()}
+    return replace(table, fusions=fusions)
 
 
 def _iree_version() -> str:

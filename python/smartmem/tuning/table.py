@@ -16,10 +16,12 @@ from typing import Any
 
 from smartmem.errors import InvalidInputError
 from smartmem.files import write_file
+from smartmem.passes.analysis.fusion_profile import PairTimes
 from smartmem.passes.analysis.gpu_tiles import GpuTiles
 from smartmem.passes.analysis.image_choices import STORAGES, Storage
 from smartmem.passes.analysis.kernel_costs import Rates
 from smartmem.passes.analysis.tile_sizes import TileSizes
+from smartmem.tuning.fusion_times import parsed_fusions, plain_fusions
 from smartmem.vectors import Vectors
 
 SCHEMA_VERSION = 2
@@ -88,11 +90,13 @@ class Table:
         machine: where they were measured.
         kernels: what was found for each.
         costs: what the device does per second; None: not measured.
+        fusions: seconds of pairs of kernels as one and as two.
     """
 
     machine: Machine
     kernels: dict[str, Measured] = field(default_factory=dict)
     costs: Rates | None = None
+    fusions: dict[str, PairTimes] = field(default_factory=dict)
 
     def tiles(self, key: str) -> Tiles | None:
         """The tile sizes to use instead of the computed ones."""
@@ -103,7 +107,12 @@ class Table:
         """This table, and what only ``other`` knows."""
         if other is None:
             return self
-        return Table(self.machine, other.kernels | self.kernels, self.costs or other.costs)
+        return Table(
+            self.machine,
+            other.kernels | self.kernels,
+            self.costs or other.costs,
+            other.fusions | self.fusions,
+        )
 
     def save(self, path: Path) -> None:
         """Writes the table, whole or not at all.
@@ -113,6 +122,7 @@ class Table:
         """
         values = {"schema_version": SCHEMA_VERSION, **asdict(self)}
         values["kernels"] = {k: _plain_kernel(v) for k, v in sorted(values["kernels"].items())}
+        values["fusions"] = plain_fusions(self.fusions)
         text = json.dumps(values, indent=1) + "\n"
         write_file(path, lambda out: out.write(text.encode()))
 
@@ -158,8 +168,9 @@ def _parsed(values: Mapping[str, Any]) -> Table:
     if kind not in _TILES:
         raise ValueError(f"there is no kind of machine {kind!r}")
     kernels = {key: _measured(value, kind) for key, value in values["kernels"].items()}
-    costs = None if values["costs"] is None else _rates(values["costs"])
-    return Table(Machine(**machine), kernels, costs)
+    costs = _rates(values["costs"]) if values.get("costs") else None
+    fusions = parsed_fusions(values.get("fusions", {}))
+    return Table(Machine(**machine), kernels, costs, fusions)
 
 
 def _plain_kernel(values: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,10 @@ from smartmem.passes.analysis.image_choices import STORAGES, Storage
 from smartmem.recorder import StageRecorder
 from smartmem.stages import import_stage, pass_context
 from smartmem.tuning.costs import measure_costs
+from smartmem.tuning.fusions import ModelPairs
 from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
 from smartmem.tuning.measure import Bench
+from smartmem.tuning.pair_session import PairSession
 from smartmem.tuning.session import Outcome, Progress, Session
 from smartmem.tuning.shipped import machine_of
 from smartmem.tuning.storages import Gpu
@@ -46,8 +51,9 @@ def tune(
 ) -> Outcome:
     """Measures the kernels of a model and the device, and writes what is faster.
 
-    Tile sizes of each kernel, on a Vulkan device how it should read, and what the device
-    does per second, for the cost model.
+    First what the device does per second, for the cost model. Then the pairs of kernels of
+    which the fusion plan could make one, for at most half of the time. Then, of the kernels
+    that the plan makes so, tile sizes and, on a Vulkan device, how they should read.
 
     Args:
         model: as for ``smartmem.compile``.
@@ -59,7 +65,7 @@ def tune(
         device: what runs the kernels, as for ``smartmem.load``.
         threads: worker threads on a CPU; None for one per physical core.
         minutes: the budget; a kernel that is begun is finished.
-        progress: told about every kernel that begins.
+        progress: told about every kernel or pair that begins.
 
     Raises:
         InvalidInputError: the file is no tuning file or cannot be written, or nothing of
@@ -75,18 +81,34 @@ def tune(
         found = device_for(chosen, device)
         where, machine = f"vulkan:{found.index}", replace(machine, description=str(found))
     table = read_table(path, machine) if path.exists() else Table(machine)
-    options = replace(options or CompileOptions(), tuning=None)
+    job = Job(model, inputs, chosen, replace(options or CompileOptions(), tuning=None))
     gpu = _gpu(chosen)
-    cases = _cases(_lowered(model, inputs, chosen, options), gpu)
-    bench = Bench(chosen, where, threads, options.opt_level or "O3")
+    lowered = _lowered(job, table)
+    cases = _cases(lowered, gpu)
+    pairs = None if lowered.fallbacks else ModelPairs(job, table)
+    if not cases and (pairs is None or not pairs.cases()):
+        raise InvalidInputError(
+            f"{lowered.name} has no kernel that can be tuned for target {chosen.name}; "
+            "tune another model, or for another target"
+        )
+    bench = Bench(chosen, where, threads, job.options.opt_level or "O3")
     table.save(path)  # what cannot be written is known before the work
     if table.costs is None:
         if progress is not None:
             progress("the device", 0, len(cases))
         table.costs = measure_costs(bench, None if gpu is None else gpu.bounds)
         table.save(path)
-    session = Session(table, bench, lambda t: t.save(path), 60 * minutes, gpu)
-    return session.run(cases, progress)
+    end, fusions = time.monotonic() + 60 * minutes, None
+    if pairs is not None:
+        fusions = PairSession(table, bench, _saver(path), 30 * minutes).run(pairs, progress)
+        if fusions.faster:  # other kernels now
+            cases = _cases(_lowered(job, table), gpu)
+    session = Session(table, bench, _saver(path), end - time.monotonic(), gpu)
+    return replace(session.run(cases, progress), pairs=fusions)
+
+
+def _saver(path: Path) -> Callable[[Table], None]:
+    return lambda table: table.save(path)
 
 
 def device_for(target: Target, device: str = "auto") -> VulkanDevice:
@@ -116,28 +138,24 @@ def device_for(target: Target, device: str = "auto") -> VulkanDevice:
     )
 
 
-def _lowered(model: Any, inputs: Any, target: Target, options: CompileOptions) -> Lowered:
-    recorder = StageRecorder(ALL_STAGES, options)
-    job = Job(model, inputs, target, options)
-    lowered = lower(import_stage(model, inputs, options, recorder), job, recorder)
-    recorder.done()
+def _lowered(job: Job, table: Table) -> Lowered:
+    """The model with the fusions that the table knows, and nothing else of it."""
+    with tempfile.TemporaryDirectory(prefix="smartmem-tune-") as name:
+        path = Path(name) / "fusions.json"
+        Table(table.machine, fusions=table.fusions).save(path)
+        options = replace(job.options, tuning=path)
+        recorder = StageRecorder(ALL_STAGES, options)
+        imported = import_stage(job.model, job.inputs, options, recorder)
+        lowered = lower(imported, replace(job, options=options), recorder)
+        recorder.done()
     return lowered
 
 
 def _cases(lowered: Lowered, gpu: Gpu | None) -> list[KernelCase]:
-    """What can be tuned of a model; where only tiles can, the kernels that have some.
-
-    Raises:
-        InvalidInputError: there is nothing.
-    """
+    """What can be tuned of a model's kernels; where only tiles can, those that have some."""
     cases = kernel_cases(read_module(lowered.bytecode), None if gpu is None else gpu.bounds)
     if gpu is not None and not gpu.storages:
         cases = [case for case in cases if case.start is not None]
-    if not cases:
-        raise InvalidInputError(
-            f"{lowered.name} has no kernel that can be tuned for target "
-            f"{lowered.job.target.name}; tune another model, or for another target"
-        )
     return cases
 
 

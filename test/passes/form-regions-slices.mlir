@@ -1,0 +1,73 @@
+// RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
+
+// Seven rows of nine: a fixed stride along each dim, also with the channels split.
+// CHECK-LABEL: func @a_slice_with_fixed_strides_is_read_in_place
+func.func @a_slice_with_fixed_strides_is_read_in_place(%x: tensor<9x16xf32>, %w: tensor<16x8xf32>) -> tensor<7x8xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: tensor.extract_slice %arg0
+  // CHECK: tensor.collapse_shape
+  // CHECK: linalg.matmul
+  %zero = arith.constant 0.0 : f32
+  %s = tensor.extract_slice %x[1, 0] [7, 16] [1, 1] : tensor<9x16xf32> to tensor<7x16xf32>
+  %v = tensor.expand_shape %s [[0], [1, 2]] output_shape [7, 4, 4] : tensor<7x16xf32> into tensor<7x4x4xf32>
+  %c = tensor.collapse_shape %v [[0], [1, 2]] : tensor<7x4x4xf32> into tensor<7x16xf32>
+  %e = tensor.empty() : tensor<7x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<7x8xf32>) -> tensor<7x8xf32>
+  %m = linalg.matmul ins(%c, %w : tensor<7x16xf32>, tensor<16x8xf32>) outs(%f : tensor<7x8xf32>) -> tensor<7x8xf32>
+  return %m : tensor<7x8xf32>
+}
+
+// -----
+// All 21 rows of three pictures as one dim: there is a gap behind every seventh.
+// CHECK-LABEL: func @a_slice_with_gaps_is_copied_before
+func.func @a_slice_with_gaps_is_copied_before(%x: tensor<3x9x16xf32>, %w: tensor<16x8xf32>) -> tensor<21x8xf32> {
+  // CHECK: %[[S:.*]] = tensor.extract_slice %arg0
+  // CHECK: tensor.collapse_shape %[[S]]
+  // CHECK: "flow.dispatch.region"
+  // CHECK-NOT: tensor.extract_slice
+  // CHECK-NOT: tensor.collapse_shape
+  // CHECK: linalg.matmul
+  %zero = arith.constant 0.0 : f32
+  %s = tensor.extract_slice %x[0, 1, 0] [3, 7, 16] [1, 1, 1] : tensor<3x9x16xf32> to tensor<3x7x16xf32>
+  %c = tensor.collapse_shape %s [[0, 1], [2]] : tensor<3x7x16xf32> into tensor<21x16xf32>
+  %e = tensor.empty() : tensor<21x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<21x8xf32>) -> tensor<21x8xf32>
+  %m = linalg.matmul ins(%c, %w : tensor<21x16xf32>, tensor<16x8xf32>) outs(%f : tensor<21x8xf32>) -> tensor<21x8xf32>
+  return %m : tensor<21x8xf32>
+}
+
+// -----
+// Every third row: gaps, too.
+// CHECK-LABEL: func @so_is_a_slice_with_steps
+func.func @so_is_a_slice_with_steps(%x: tensor<9x16xf32>, %w: tensor<2x8xf32>) -> tensor<24x8xf32> {
+  // CHECK: %[[S:.*]] = tensor.extract_slice %arg0
+  // CHECK: tensor.collapse_shape %[[S]]
+  // CHECK: "flow.dispatch.region"
+  // CHECK-NOT: tensor.extract_slice
+  // CHECK: linalg.matmul
+  %zero = arith.constant 0.0 : f32
+  %s = tensor.extract_slice %x[0, 0] [3, 16] [3, 1] : tensor<9x16xf32> to tensor<3x16xf32>
+  %c = tensor.collapse_shape %s [[0, 1]] : tensor<3x16xf32> into tensor<48xf32>
+  %v = tensor.expand_shape %c [[0, 1]] output_shape [24, 2] : tensor<48xf32> into tensor<24x2xf32>
+  %e = tensor.empty() : tensor<24x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<24x8xf32>) -> tensor<24x8xf32>
+  %m = linalg.matmul ins(%v, %w : tensor<24x2xf32>, tensor<2x8xf32>) outs(%f : tensor<24x8xf32>) -> tensor<24x8xf32>
+  return %m : tensor<24x8xf32>
+}
+
+// -----
+// An operation alone that reads such a copy is left to IREE, as others are.
+// CHECK-LABEL: func @an_operation_alone_gets_no_region
+func.func @an_operation_alone_gets_no_region(%x: tensor<3x9x16xf32>) -> tensor<21x16xf32> {
+  // CHECK-NOT: flow.dispatch.region
+  // CHECK: return
+  %s = tensor.extract_slice %x[0, 1, 0] [3, 7, 16] [1, 1, 1] : tensor<3x9x16xf32> to tensor<3x7x16xf32>
+  %c = tensor.collapse_shape %s [[0, 1], [2]] : tensor<3x7x16xf32> into tensor<21x16xf32>
+  %e = tensor.empty() : tensor<21x16xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%c : tensor<21x16xf32>) outs(%e : tensor<21x16xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = math.tanh %a : f32
+    linalg.yield %v : f32
+  } -> tensor<21x16xf32>
+  return %r : tensor<21x16xf32>
+}
