@@ -26,6 +26,7 @@ from smartmem.passes.analysis.row_padding import (
     Place,
     RowPadding,
     fitting_rows,
+    is_moved_constant,
     loops_along,
 )
 from smartmem.passes.analysis.windows import loops_of
@@ -38,8 +39,6 @@ LOW, ZERO, ANY = "low", "zero", "any"
 _MOST = 0.08
 
 _FEWEST_KEYS = 16
-
-_CONSTANTS = ("arith.constant", ViewOp.OPERATION_NAME)
 
 _CASTS = ("arith.truncf", "arith.extf")
 
@@ -200,8 +199,7 @@ class _Search:
 
     def _is_constant(self, value: ir.Value) -> bool:
         """Whether its elements are known, and only moved."""
-        owner = value.owner
-        moved = not isinstance(owner, ir.Block) and owner.name in _CONSTANTS
+        moved = is_moved_constant(value)
         return moved and constant_value(value, self._parameters) is not None
 
     def _computed(self, op: ir.Operation, nest: LoopNest, loop: int) -> Refusal | None:

@@ -307,3 +307,13 @@ def loops_along(nest: LoopNest, operand: int, d: int) -> list[int]:
     """The loop that alone indexes a dim of an operand, if one does."""
     expr = nest.accesses[operand].exprs[d]
     return [loop for loop in nest.loops_of(operand) if expr == dim(loop)]
+
+
+def is_moved_constant(value: ir.Value) -> bool:
+    """Whether ``value`` is a constant, seen through views.
+
+    To ask for the elements instead would walk through all that computes what is no constant.
+    """
+    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+        value = value.owner.operands[0]
+    return not isinstance(value.owner, ir.Block) and value.owner.name == "arith.constant"

@@ -26,7 +26,7 @@ from smartmem.parameters import Parameters, numpy_dtype
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.movement import Piece, shape_of
 from smartmem.passes.analysis.reading import reading
-from smartmem.passes.analysis.row_padding import RowPadding
+from smartmem.passes.analysis.row_padding import RowPadding, is_moved_constant
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.movement_ops import build_movement
@@ -55,20 +55,15 @@ def pad_rows(
                 value = plain() if make is None else make(plain)
                 new[op.results[0]] = _masked(op.results[0], value, found, parameters)
             continue
-        _read_longer(op, found, new, parameters)
+        _read_longer(op, found, new)
 
 
-def _read_longer(
-    op: ir.Operation,
-    found: RowPadding,
-    new: Mapping[ir.Value, ir.Value],
-    parameters: Parameters,
-) -> None:
+def _read_longer(op: ir.Operation, found: RowPadding, new: Mapping[ir.Value, ir.Value]) -> None:
     """Lets ``op``, whose result stays as it is, read what has become longer."""
     values = [(k, value) for k, value in enumerate(op.operands) if value in new]
     # All shapes first: they follow from loops, which change with the operands.
     for number, value, shape in [(k, v, found.read_shape(op, k)) for k, v in values]:
-        if shape == shape_of(value) and constant_value(value, parameters) is not None:
+        if shape == shape_of(value) and is_moved_constant(value):
             continue  # it is there as it was
         with ir.InsertionPoint(op), op.location:
             op.operands[number] = _part(new[value], shape)
@@ -78,7 +73,7 @@ def _longer(
     op: ir.Operation, found: RowPadding, new: dict[ir.Value, ir.Value], parameters: Parameters
 ) -> ir.Value:
     type_ = build.tensor_type(op.results[0], found.shape(op.results[0]))
-    if op.name == "arith.constant" or _views_constant(op, new, parameters):
+    if op.name == "arith.constant" or _views_constant(op, new):
         return _longer_constant(op, type_, found, parameters)
     if op.name == ConcatOp.OPERATION_NAME:
         return _longer_concat(op, type_, found, parameters)
@@ -101,13 +96,11 @@ def _longer(
     return generic.results[0]
 
 
-def _views_constant(
-    op: ir.Operation, new: Mapping[ir.Value, ir.Value], parameters: Parameters
-) -> bool:
+def _views_constant(op: ir.Operation, new: Mapping[ir.Value, ir.Value]) -> bool:
     """Whether ``op`` moves a constant that does not get longer itself."""
     if op.name != ViewOp.OPERATION_NAME or op.operands[0] in new:
         return False
-    return constant_value(op.results[0], parameters) is not None
+    return is_moved_constant(op.results[0])
 
 
 def _part(value: ir.Value, shape: tuple[int, ...]) -> ir.Value:
