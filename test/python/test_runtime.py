@@ -190,6 +190,16 @@ def test_benchmark(sum_path, rows):
     assert BenchmarkResult((3.0, 1.0, 2.0)).median == 2.0
 
 
+def test_cold_inputs_are_other_copies_in_each_run(sum_path, rows):
+    module = LoadedModule(sum_path, threads=1)
+    warm, cold = module.upload([rows]), module.upload([rows], cold=[0])
+    assert warm.next()[0] is warm.next()[0]
+    views = [cold.next()[0] for _ in range(3)]
+    assert len(set(map(id, views))) == 3
+    assert all((view.map().asarray(rows.shape, rows.dtype) == rows).all() for view in views)
+    assert len(module.benchmark(cold, repetitions=4).seconds) == 4
+
+
 @pytest.mark.parametrize("counts", [{"repetitions": 0}, {"warmup": -1}])
 def test_benchmark_counts(sum_path, rows, counts):
     with pytest.raises(InvalidInputError, match="1 repetition and 0 warm-ups or more"):

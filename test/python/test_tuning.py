@@ -20,6 +20,7 @@ from smartmem.passes import PassContext
 from smartmem.passes.analysis.tile_sizes import WORKGROUPS, TileSizes, workgroup_count
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.form_regions import FormRegions
+from smartmem.tuning.alone import captured
 from smartmem.tuning.candidates import rounds
 from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
 from smartmem.tuning.measure import MARGIN, Bench, Times, ratio_of
@@ -152,6 +153,13 @@ def test_kernels_of_a_module() -> None:
     assert (case.key, case.runs, case.nest.domain) == (KEY, 1, (56, 64, 48))
 
 
+def test_weights_of_a_kernel_are_its_constants() -> None:
+    (case,) = cases()
+    shapes = [tuple(ir.RankedTensorType(v.type).shape) for v in captured([case.region])]
+    assert [shapes[number] for number in case.weights] == [(48, 64)]
+    assert (56, 48) in shapes  # the rows, which the kernel before has left in the cache
+
+
 def test_candidates_differ_in_one_property_and_fit() -> None:
     (case,) = cases()
     for neighbours in rounds(case.nest, AVX512):
@@ -176,6 +184,9 @@ class FakeBench(Bench):
         super().__init__(resolve_target("cpu"), "cpu")
         object.__setattr__(self, "speed", speed)
         object.__setattr__(self, "again", again)
+
+    def reading(self, weights: tuple[int, ...]) -> Bench:
+        return self
 
     def compile(self, sources: Sequence[Path]) -> list[Path | None]:
         return list(sources)

@@ -227,6 +227,9 @@ class FakeBench(Bench):
         object.__setattr__(self, "again", again)
         object.__setattr__(self, "compiled", [])
 
+    def reading(self, weights: tuple[int, ...]) -> Bench:
+        return self
+
     def compile(self, sources: Sequence[Path]) -> list[Path | None]:
         return list(sources)
 

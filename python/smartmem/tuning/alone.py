@@ -59,6 +59,16 @@ def captured(part: Sequence[ir.Operation]) -> list[ir.Value]:
     return [v for v in _read_from_outside(part) if not _is_copied(v) and not is_index(v)]
 
 
+def constants(part: Sequence[ir.Operation]) -> tuple[int, ...]:
+    """Which of what the part captures, by number, are constants."""
+    owners = [value.owner for value in captured(part)]
+    return tuple(
+        number
+        for number, owner in enumerate(owners)
+        if not isinstance(owner, ir.Block) and owner.name == "arith.constant"
+    )
+
+
 def indices(part: Sequence[ir.Operation]) -> list[ir.Value]:
     """The tensors of indices that the part reads from outside: they are made up."""
     return [v for v in _read_from_outside(part) if not _is_copied(v) and is_index(v)]

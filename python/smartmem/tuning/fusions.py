@@ -19,7 +19,14 @@ from smartmem.passes.base import REGION, Pass
 from smartmem.passes.form_regions import FormRegions
 from smartmem.pipelines import run_pipeline
 from smartmem.stages import pass_context
-from smartmem.tuning.alone import alone, captured, indices, is_float, least_extent
+from smartmem.tuning.alone import (
+    alone,
+    captured,
+    constants,
+    indices,
+    is_float,
+    least_extent,
+)
 from smartmem.tuning.table import Table
 
 _BROUGHT = ("tensor.empty", "linalg.fill", "tensor.extract_slice", *RESHAPES)
@@ -49,6 +56,11 @@ class PairCase:
     def name(self) -> str:
         """A short name for people: the cell of the fusion table."""
         return f"fusion {self.key.partition(':')[0]}"
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """The arguments, of the module with the pair alone, that are constants here."""
+        return constants(_members(self.pair))
 
     def write(self, path: Path, fused: bool) -> bool:
         """Writes a module with the pair alone, as one kernel or as two.

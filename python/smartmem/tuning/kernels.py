@@ -27,7 +27,7 @@ from smartmem.passes.configure_shaders import (
     shader_tiles_of,
 )
 from smartmem.torch_dialects import load_torch_dialects
-from smartmem.tuning.alone import alone, captured, indices, is_float
+from smartmem.tuning.alone import alone, captured, constants, indices, is_float
 from smartmem.tuning.table import Tiles
 
 
@@ -59,6 +59,11 @@ class KernelCase:
     def name(self) -> str:
         """A short name for people: what it is, and its loops."""
         return " ".join(self.key.split(" ")[:2])
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """The arguments, of the module with the kernel alone, that are constants here."""
+        return constants([self.region])
 
     def write(self, path: Path, tiles: Tiles | None) -> None:
         """Writes a module with this kernel alone, its root with ``tiles``."""

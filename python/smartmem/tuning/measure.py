@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Bench:
         threads: worker threads on a CPU.
         opt_level: iree-compile's optimization level.
         timeout_s: for compiling one candidate, and for running those of one kernel.
+        weights: numbers of inputs that are weights. A network reads each of them once, from
+            memory: each run reads others.
     """
 
     target: Target
@@ -48,6 +50,11 @@ class Bench:
     threads: int | None = None
     opt_level: str = "O3"
     timeout_s: float = 60.0
+    weights: tuple[int, ...] = ()
+
+    def reading(self, weights: tuple[int, ...]) -> Bench:
+        """The same for modules that have these inputs as weights."""
+        return replace(self, weights=weights)
 
     def compile(self, sources: Sequence[Path]) -> list[Path | None]:
         """The modules that IREE makes of the files; None where it fails."""
@@ -136,6 +143,7 @@ class Bench:
             "rounds": _ROUNDS,
             "first_s": self.timeout_s * _PART,
             "rounds_s": self.timeout_s * _PART,
+            "weights": self.weights,
         }
         command = [sys.executable, "-m", "smartmem.tuning.runner"]
         with subprocess.Popen(

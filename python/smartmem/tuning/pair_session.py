@@ -80,20 +80,22 @@ class PairSession:
         sources = [folder / "apart.mlirbc", folder / "fused.mlirbc"]
         if not all(map(_write, (case, case), sources, (False, True))):
             return None
-        apart, fused = self._bench.compile(sources)
-        before = None if apart is None else self._bench.seconds(apart)
+        bench = self._bench.reading(case.weights)
+        apart, fused = bench.compile(sources)
+        before = None if apart is None else bench.seconds(apart)
         if apart is None or before is None:
             return None
-        ratio = None if fused is None else self._ratio(apart, fused)
+        ratio = None if fused is None else _ratio(bench, apart, fused)
         return PairTimes(None if ratio is None else ratio * before, before)
 
-    def _ratio(self, apart: Path, fused: Path) -> float | None:
-        """The time of one kernel over that of two; what is clear must be so twice."""
-        (first,) = self._bench.ratios(apart, [fused])
-        if first is None or abs(first - 1) <= CLEAR:
-            return first
-        (again,) = self._bench.ratios(apart, [fused])
-        return None if again is None else statistics.median((first, again, 1.0))
+
+def _ratio(bench: Bench, apart: Path, fused: Path) -> float | None:
+    """The time of one kernel over that of two; what is clear must be so twice."""
+    (first,) = bench.ratios(apart, [fused])
+    if first is None or abs(first - 1) <= CLEAR:
+        return first
+    (again,) = bench.ratios(apart, [fused])
+    return None if again is None else statistics.median((first, again, 1.0))
 
 
 def _write(case: PairCase, path: Path, fused: bool) -> bool:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from smartmem.backend.module_file import ModuleFile
-from smartmem.backend.runtime import LoadedModule
+from smartmem.backend.runtime import Inputs, LoadedModule
 from smartmem.inputs import random_inputs
 from smartmem.parameters import Array
 
@@ -35,6 +35,7 @@ def run(
     rounds: int,
     first_s: float,
     rounds_s: float,
+    weights: Sequence[int],
 ) -> object:
     """Seconds of each module in each round, its error against the first one, and whether
     its results have the same bits.
@@ -43,6 +44,7 @@ def run(
         first_s: the process ends if a module's first run takes longer: drivers compile
             then, and for some shaders hardly come to an end.
         rounds_s: no round begins after so much time, but for the least number of them.
+        weights: inputs that are weights: no run finds them in a cache.
     """
     arrays = random_inputs(ModuleFile(files[0]).metadata.inputs, seed=0)
     loaded: dict[int, LoadedModule] = {}
@@ -58,17 +60,19 @@ def run(
     errors = [_error(result, results[0]) for result in results]
     same = [_bits(result) == _bits(results[0]) for result in results]
     return {
-        "seconds": _seconds(modules, arrays, rounds, rounds_s),
+        "seconds": _seconds(
+            [(module, module.upload(arrays, weights)) for module in modules], rounds, rounds_s
+        ),
         "errors": errors,
         "same": same,
     }
 
 
 def _seconds(
-    modules: Sequence[LoadedModule], arrays: Sequence[Array], rounds: int, rounds_s: float
+    modules: Sequence[tuple[LoadedModule, Inputs]], rounds: int, rounds_s: float
 ) -> list[list[float]]:
     """Seconds of each module in each round."""
-    first = modules[0].benchmark(arrays, warmup=2, repetitions=5).median
+    first = modules[0][0].benchmark(modules[0][1], warmup=2, repetitions=5).median
     repetitions = max(1, min(int(_SHORTEST_S / first), 50))
     seconds: list[list[float]] = [[] for _ in modules]
     end = time.monotonic() + rounds_s
@@ -78,7 +82,8 @@ def _seconds(
         # In turn, and each round from another one on: what comes first is not always cold.
         for k in range(len(modules)):
             place = (number + k) % len(modules)
-            times = modules[place].benchmark(arrays, warmup=1, repetitions=repetitions)
+            module, inputs = modules[place]
+            times = module.benchmark(inputs, warmup=1, repetitions=repetitions)
             seconds[place].append(statistics.median(times.seconds))
     return seconds
 

@@ -106,26 +106,27 @@ class Session:
     def _best(self, case: KernelCase) -> Measured | None:
         """What is fastest for one kernel; None if not even its own tiles run."""
         known = self._table.kernels.get(case.key)
+        bench = self._bench.reading(case.weights)
         with tempfile.TemporaryDirectory(prefix="smartmem-tune-") as name:
             folder = Path(name)
-            found = self._fastest_tiles(case, folder) if known is None else known
+            found = self._fastest_tiles(case, bench, folder) if known is None else known
             if found is None or self._gpu is None or not self._gpu.storages:
                 return found
-            return with_storage(found, case, self._gpu, self._bench, folder)
+            return with_storage(found, case, self._gpu, bench, folder)
 
-    def _fastest_tiles(self, case: KernelCase, folder: Path) -> Measured | None:
+    def _fastest_tiles(self, case: KernelCase, bench: Bench, folder: Path) -> Measured | None:
         (default,) = self._built(case, [case.tiles], folder / "default")
-        before = None if default is None else self._bench.seconds(default)
+        before = None if default is None else bench.seconds(default)
         if default is None or before is None:
             logger.warning("kernel %s does not run alone; it keeps its tiles", case.key)
             return None
-        best, ratio = self._descend(case, default, folder)
+        best, ratio = self._descend(case, bench, default, folder)
         if ratio > 1 - MARGIN:
             return Measured(None, before, before)
         return Measured(best, ratio * before, before)
 
     def _descend(
-        self, case: KernelCase, default: Path, folder: Path
+        self, case: KernelCase, bench: Bench, default: Path, folder: Path
     ) -> tuple[Tiles | None, float]:
         """The best tiles of all rounds, and their time over that of ``default``."""
         times: dict[Tiles | None, float] = {case.tiles: 1.0}
@@ -138,13 +139,13 @@ class Session:
                 continue
             files = self._built(case, tiles, folder / f"round{number}")
             modules |= zip(tiles, files, strict=True)
-            ratios = self._bench.ratios(default, files)
+            ratios = bench.ratios(default, files)
             times |= {t: r for t, r in zip(tiles, ratios, strict=True) if r is not None}
         best = min(times, key=times.__getitem__)
         if best == case.tiles:
             return best, 1.0
         # The best of many is partly luck: it must be fastest again, alone with the default.
-        again = self._bench.ratios(default, [modules[best]])[0]
+        again = bench.ratios(default, [modules[best]])[0]
         return best, max(times[best], again if again is not None else 1.0)
 
     def _rounds(self, case: KernelCase) -> list[Callable[[Tiles | None], Sequence[Tiles]]]:
