@@ -17,24 +17,11 @@ from torch_mlir import ir
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.movement import Refusal, long_dims, shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
+from smartmem.passes.analysis.workgroups import workgroup_count, workgroup_sizes
 from smartmem.vectors import Vectors
-
-# Columns of the result in one workgroup, where they are not packed.
-COLUMNS = 64
-
-# Bytes of rows, or of weights, that stay in the cache of a core while a workgroup uses them.
-CACHED = 5 << 18
-
-# Bytes of weights in one workgroup, for each row that they are used for. What few rows use
-# streams from memory: many small workgroups let one thread compute while another one waits.
-_WEIGHTS_PER_ROW = 1 << 11
 
 # Rows of a softmax or normalization in one workgroup.
 _ROWS_OF_ROWS = 64
-
-# Workgroups that a kernel has at least, where its loops give as many: threads that end
-# early take over those that are left.
-WORKGROUPS = 8
 
 # Workgroups below which it is better to store rows and add them up in a kernel of its own.
 _FEWEST_WORKGROUPS = 4
@@ -145,7 +132,7 @@ def pooled_tiles(
         size = tiles[roots[-1]].vector[made]
         (part if loop in nest.reductions else block)[loop] = size
         if loop not in nest.reductions:
-            workgroup[loop] = tiles[roots[-1]].workgroup[made]
+            workgroup[loop] = size  # with all rows, a block of columns is work enough
     if workgroup_count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
         return Refusal("too few workgroups would have all rows of some columns")
     return {**tiles, total: TileSizes(tuple(workgroup), tuple(block), tuple(part))}
@@ -225,7 +212,7 @@ def _dot_tiles(
     vector[rows[-1]] = block_rows(nest.domain[rows[-1]], vectors.block_rows)
     vector[column] = vectors.lanes
     reduction = [vectors.lanes * (loop in nest.reductions) for loop in range(len(nest.domain))]
-    workgroup = _workgroup(nest, written, vector, beside)
+    workgroup = workgroup_sizes(nest, written, vector, beside)
     workgroup[column] = nest.domain[column]
     return TileSizes(tuple(workgroup), tuple(vector), tuple(reduction))
 
@@ -247,7 +234,7 @@ def _tiles(nest: LoopNest, written: Sequence[int], vectors: Vectors, beside: int
     if not nest.reductions:
         vector[column] = min(vector[column], lanes)
     reduction = [int(loop in nest.reductions) for loop in range(len(extent))]
-    workgroup = _workgroup(nest, written, vector, beside)
+    workgroup = workgroup_sizes(nest, written, vector, beside)
     return TileSizes(tuple(workgroup), tuple(vector), tuple(reduction))
 
 
@@ -278,82 +265,3 @@ def block_rows(extent: int, most: int) -> int:
     of 14 took 2.7 times as long as in blocks of one.
     """
     return max(d for d in range(1, most + 1) if extent % d == 0)
-
-
-def _workgroup(
-    nest: LoopNest, written: Sequence[int], vector: Sequence[int], beside: int
-) -> list[int]:
-    """What one workgroup computes: whole rows at first, then fewer, of some blocks of columns.
-
-    A workgroup that has fewer rows reads the weights again, one that has fewer columns the
-    rows. 3136 rows of 96 and 384 columns: 0.74 of the time with all columns and 392 rows
-    instead of 32 columns and 784 rows; 77 rows of 3072 and 768 columns: 0.5 with all rows.
-    """
-    *rows, column = written
-    extent = nest.domain
-    sizes = [extent[d] if d in written else 0 for d in range(len(extent))]
-    scalars = {
-        d
-        for k in range(len(nest.accesses) - 1)
-        if column not in (loops := nest.loops_of(k))
-        for d in loops
-    }
-    if scalars and extent[column] % COLUMNS == 0:
-        sizes[column] = COLUMNS
-    blocks = [loop for loop in rows if scalars and loop not in scalars]
-    for loop in blocks:
-        sizes[loop] = 1  # a block of packed channels
-    if blocks:
-        sizes[blocks[-1]] = _blocks_together(nest, written, blocks[-1], sizes)
-    row = 4 * (math.prod(extent[d] for d in nest.reductions) + beside)
-    most = max(CACHED // row, 1)
-    for loop in (loop for loop in rows if loop not in blocks):
-        others = math.prod(sizes[d] for d in rows if d != loop and d not in blocks and sizes[d])
-        fewest = math.ceil(WORKGROUPS / workgroup_count(sizes, extent))
-        cached = _whole_parts(
-            extent[loop], vector[loop], math.ceil(extent[loop] * others / most)
-        )
-        sizes[loop] = _part(extent[loop], vector[loop], max(cached, fewest))
-    return sizes
-
-
-def _blocks_together(
-    nest: LoopNest, written: Sequence[int], blocks: int, sizes: Sequence[int]
-) -> int:
-    """How many blocks of packed channels one workgroup computes."""
-    extent, column = nest.domain, written[-1]
-    rows = math.prod(extent[d] for d in written if sizes[d] == extent[d] and d != column)
-    operands = sum(column in nest.loops_of(k) for k in range(len(nest.accesses) - 1))
-    weights = 4 * operands * extent[column] * math.prod(extent[d] for d in nest.reductions)
-    divisors = [n for n in range(1, extent[blocks] + 1) if extent[blocks] % n == 0]
-    fitting = [n for n in divisors if n * weights <= _WEIGHTS_PER_ROW * rows] or [1]
-    if extent[blocks] * weights <= CACHED:
-        return fitting[-1]  # rows are split then: weights that stay cached cost little twice
-    others = workgroup_count(sizes, extent) // extent[blocks]
-    return next((n for n in reversed(fitting) if others * extent[blocks] // n >= WORKGROUPS), 1)
-
-
-def _whole_parts(extent: int, block: int, parts: int) -> int:
-    """The number of parts of whole blocks next to ``parts``, as a ratio; less if in doubt."""
-    blocks = extent // block
-    if extent % block or parts >= blocks:
-        return parts
-    return min(
-        (n for n in range(1, blocks + 1) if blocks % n == 0),
-        key=lambda n: max(n / parts, parts / n),
-    )
-
-
-def _part(extent: int, block: int, parts: int) -> int:
-    """The largest number of whole blocks of ``extent`` that make it ``parts`` parts."""
-    blocks = extent // block
-    if extent % block or parts <= 1:
-        return extent if parts <= 1 else block * math.ceil(math.ceil(extent / block) / parts)
-    count = next((n for n in range(min(parts, blocks), blocks + 1) if blocks % n == 0), blocks)
-    return blocks // count * block
-
-
-def workgroup_count(workgroup: Sequence[int], extent: Sequence[int]) -> int:
-    """Number of workgroups of a kernel whose loops have these extents."""
-    sizes = zip(workgroup, extent, strict=True)
-    return math.prod(math.ceil(n / size) for size, n in sizes if size)

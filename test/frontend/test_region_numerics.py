@@ -343,3 +343,19 @@ def assert_same(module: torch.nn.Module, x: torch.Tensor, target: str) -> Compil
     error = np.abs(compiled(x).numpy() - expected).max() / np.abs(expected).max()
     assert error < 1e-5
     return compiled
+
+
+@pytest.mark.parametrize(("rows", "keys", "width"), [(26, 26, 32), (33, 77, 64), (7, 17, 16)])
+def test_scores_of_whole_and_of_ragged_columns(rows: int, keys: int, width: int) -> None:
+    """Both operands lie along the sum; no block divides 77 columns, or 17."""
+
+    class Scores(torch.nn.Module):
+        def forward(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+            return torch.einsum("mhk,nhk->hmn", q, k)
+
+    torch.manual_seed(0)
+    q, k = torch.randn(rows, 3, width), torch.randn(keys, 3, width)
+    compiled = smartmem.compile(Scores(), inputs=(q, k), target="cpu")
+    assert any(r.applied and "tiles: " in r.reason for r in compiled.report.remarks)
+    expected = Scores()(q, k).numpy()
+    assert np.abs(compiled(q, k).numpy() - expected).max() <= 1e-4 * np.abs(expected).max()

@@ -1,9 +1,9 @@
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
-// 14 rows and two vectors of results in registers; a workgroup has one block of channels.
+// 14 rows and two vectors of results in registers; the few weights of all columns stay cached.
 // CHECK-LABEL: func @packed_contraction
-// CHECK: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_cpu.lowering_config<distribution = [28, 1, 32, 0], vector_common_parallel = [14, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>, translation_info = <pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>>
+// CHECK: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_cpu.lowering_config<distribution = [14, 4, 32, 0], vector_common_parallel = [14, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>, translation_info = <pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>>
 func.func @packed_contraction(%x: tensor<56x7xf32>, %w: tensor<4x7x32xf32>) -> tensor<56x4x32xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<56x4x32xf32>
@@ -15,6 +15,57 @@ func.func @packed_contraction(%x: tensor<56x7xf32>, %w: tensor<4x7x32xf32>) -> t
     linalg.yield %s : f32
   } -> tensor<56x4x32xf32>
   return %0 : tensor<56x4x32xf32>
+}
+
+// -----
+// Large weights are read once, for all rows; few rows wait for memory a block at a time.
+// CHECK-LABEL: func @weights_that_stream
+// CHECK: lowering_config<distribution = [77, 1, 32, 0], vector_common_parallel = [11, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>
+func.func @weights_that_stream(%x: tensor<77x3072xf32>, %w: tensor<24x3072x32xf32>) -> tensor<77x24x32xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<77x24x32xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<77x24x32xf32>) -> tensor<77x24x32xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, b, l, k) -> (m, k)>, affine_map<(m, b, l, k) -> (b, k, l)>, affine_map<(m, b, l, k) -> (m, b, l)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<77x3072xf32>, tensor<24x3072x32xf32>) outs(%z : tensor<77x24x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<77x24x32xf32>
+  return %0 : tensor<77x24x32xf32>
+}
+
+// -----
+// More rows make more of the blocks that a workgroup has, while there are enough workgroups.
+// CHECK-LABEL: func @weights_that_many_rows_use
+// CHECK: lowering_config<distribution = [196, 6, 32, 0], vector_common_parallel = [14, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>
+func.func @weights_that_many_rows_use(%x: tensor<196x384xf32>, %w: tensor<48x384x32xf32>) -> tensor<196x48x32xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<196x48x32xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<196x48x32xf32>) -> tensor<196x48x32xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, b, l, k) -> (m, k)>, affine_map<(m, b, l, k) -> (b, k, l)>, affine_map<(m, b, l, k) -> (m, b, l)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<196x384xf32>, tensor<48x384x32xf32>) outs(%z : tensor<196x48x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<196x48x32xf32>
+  return %0 : tensor<196x48x32xf32>
+}
+
+// -----
+// Scores: both operands lie along the sum, of which a square is transposed in registers.
+// CHECK-LABEL: func @scores
+// CHECK: lowering_config<distribution = [1, 77, 77, 0], vector_common_parallel = [1, 11, 16, 0], vector_reduction = [0, 0, 0, 16]>
+func.func @scores(%x: tensor<77x8x64xf32>, %w: tensor<77x8x64xf32>) -> tensor<8x77x77xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x77x77xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x77x77xf32>) -> tensor<8x77x77xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, m, n, k) -> (m, h, k)>, affine_map<(h, m, n, k) -> (n, h, k)>, affine_map<(h, m, n, k) -> (h, m, n)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<77x8x64xf32>, tensor<77x8x64xf32>) outs(%z : tensor<8x77x77xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8x77x77xf32>
+  return %0 : tensor<8x77x77xf32>
 }
 
 // -----

@@ -17,7 +17,8 @@ from smartmem.backend.targets import resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.options import CompileOptions
 from smartmem.passes import PassContext
-from smartmem.passes.analysis.tile_sizes import WORKGROUPS, TileSizes, workgroup_count
+from smartmem.passes.analysis.tile_sizes import TileSizes
+from smartmem.passes.analysis.workgroups import WORKGROUPS, workgroup_count
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.alone import captured

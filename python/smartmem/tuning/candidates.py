@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smartmem.passes.analysis.loops import LoopNest
-from smartmem.passes.analysis.tile_sizes import WORKGROUPS, TileSizes, workgroup_count
+from smartmem.passes.analysis.tile_sizes import TileSizes
+from smartmem.passes.analysis.workgroups import WORKGROUPS, workgroup_count
 from smartmem.vectors import Vectors
 
 _ROWS = (1, 2, 4, 6, 7, 8, 10, 12, 13, 14, 16)
