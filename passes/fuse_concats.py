@@ -65,7 +65,7 @@ class FuseConcats(Pass):
         context.remark(self.argument, op, True, "one operation computes all pieces")
         result = op.results[0]
         with ir.InsertionPoint(op), op.location:
-            new = compute(element, result.type, context.parameters)
+            new = compute(element, result.type, context)
         result.replace_all_uses_with(new)
         op.erase()
 

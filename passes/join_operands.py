@@ -11,7 +11,8 @@ Rewrites:
 
 Linear attention reads queries, keys and values so. A padded view is a kernel that only
 moves data, and a concat that is read in parts, a copy of each piece. A contraction reads
-a slice where it lies.
+a slice where it lies. On CPUs the rows of the joint tensor may end in elements that no slice
+reads, so that they are whole vectors.
 
 Keeps what others read, too, and what needs more than ``max-loads`` elements for each one.
 Runs before ``smartmem-eliminate-views``, which puts the slices into the contractions.
@@ -59,6 +60,8 @@ def _replace(join: Join, context: PassContext) -> None:
     place = join.place
     with ir.InsertionPoint(place), place.location:
         type_ = ir.RankedTensorType.get(join.shape, join.values[0].type.element_type)
-        joint = compute(join.element(), type_, context.parameters)
+        # The operands are slices of rows anyway: the rows may end in what no slice reads.
+        last = join.axis == len(join.shape) - 1
+        joint = compute(join.element(), type_, context, longer=last)
         for number, value in enumerate(join.values):
             value.replace_all_uses_with(view_as(joint, join.slice_of(number)))

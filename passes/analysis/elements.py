@@ -33,10 +33,18 @@ from smartmem.passes.analysis.reading import MOVEMENTS
 
 @dataclass(frozen=True)
 class Load:
-    """An element of a stored tensor; where no piece wants it, the map can point outside."""
+    """An element of a stored tensor; where no piece wants it, the map can point outside.
+
+    Attributes:
+        source: the tensor.
+        index_map: where the element lies in it.
+        lanes: how many neighbours in the last dim, from a multiple of that number on, the
+            innermost loop reads. Outside, the map stands for the nearest ones of these.
+    """
 
     source: ir.Value
     index_map: IndexMap
+    lanes: int = 1
 
 
 @dataclass(frozen=True)

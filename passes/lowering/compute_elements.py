@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,32 +9,41 @@ import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
-from smartmem.index_map import (
-    Dim,
-    Expr,
-    Shape,
-    atoms,
-    bounds,
-    digit_form,
-    dim,
-    layout_of,
-)
+from smartmem.index_map import Shape, dim
 from smartmem.index_map.affine import to_affine_map
 from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.element_loads import constant_loops, slice_of
 from smartmem.passes.analysis.elements import Choose, Compute, Element, Load, Scalar, loads
-from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.lanes import lane_form
+from smartmem.passes.base import PassContext
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.read_through import GatherPiece, element_at, holds_at
 from smartmem.passes.lowering.split_loops import Operand, reshaped, view_as
 
-# A constant that is read at other places is written anew up to this many elements.
-_CONSTANT_LIMIT = 1 << 20
 
-
-def compute(element: Element, type_: ir.RankedTensorType, parameters: Parameters) -> ir.Value:
+def compute(
+    element: Element, type_: ir.RankedTensorType, context: PassContext, longer: bool = False
+) -> ir.Value:
     """The tensor of ``type_`` whose elements ``element`` describes.
+
+    On CPUs it is computed by whole vectors where each is one piece. With ``longer``, the
+    last dim of the result may have more elements than ``type_``, which are not to be read.
+    """
+    on_cpu = context.shared_memory is None
+    form = lane_form(element, tuple(type_.shape), longer) if on_cpu else None
+    if form is None:
+        return _computed(element, type_, context.parameters)
+    split = ir.RankedTensorType.get(form.shape, type_.element_type)
+    vectors = _computed(form.element, split, context.parameters)
+    *outer, count, lanes = form.shape
+    # No view, into which readers would look: their slices of rows are none of vectors.
+    return build.reshape(vectors, (*outer, count * lanes))
+
+
+def _computed(element: Element, type_: ir.RankedTensorType, parameters: Parameters) -> ir.Value:
+    """The tensor, computed by one generic over its shape.
 
     What lies in one slice is read through an indexing map, as vectors; constants are
     brought into such an order now. Only the rest is read element by element.
@@ -59,17 +67,10 @@ def compute(element: Element, type_: ir.RankedTensorType, parameters: Parameters
 
 def _slice(load: Load, shape: Shape) -> Operand | None:
     """The source as a slice that whole loops index, if the load never leaves it."""
-    extents = shape_of(load.source)
-    ranges = (bounds(e, shape) for e in load.index_map.exprs)
-    if any(low < 0 or high >= n for (low, high), n in zip(ranges, extents, strict=True)):
+    found = slice_of(load, shape)
+    if found is None:
         return None
-    form = digit_form(load.index_map)
-    if form is None or any(len(radix) > 1 for radix in form.radices):
-        return None
-    layout = layout_of(form, extents)
-    if layout is None or any(stride != 1 for stride in layout.strides):
-        return None
-    loops = [loop for loop, radix in enumerate(form.radices) if radix]
+    layout, loops = found
     part = view_as(reshaped(load.source, layout.source), layout.slice_map())
     digits = layout.source_digits
     part = reshaped(part, [layout.digit_shape[d] for d in digits])
@@ -81,28 +82,22 @@ def _constant(load: Load, shape: Shape, parameters: Parameters) -> Operand | Non
 
     Where the load leaves it, nothing wants the element: the nearest one stands there.
     """
-    owner = load.source.owner
-    if isinstance(owner, ir.Block) or owner.name != "arith.constant":
+    used = constant_loops(load, shape)
+    if used is None:
         return None
-    array = parameters.value(owner.attributes["value"].maybe_downcast())
-    exprs = load.index_map.exprs
-    used = sorted({a.index for e in exprs for a in _dims(e)})
+    array = parameters.value(load.source.owner.attributes["value"].maybe_downcast())
+    if array is None:
+        return None
     kept = tuple(shape[d] for d in used)
-    if array is None or math.prod(kept) > _CONSTANT_LIMIT:
-        return None
     grid = np.ogrid[tuple(slice(n if d in used else 1) for d, n in enumerate(shape))]
     places = [
         np.clip(evaluate(e, list(grid)), 0, n - 1)
-        for e, n in zip(exprs, array.shape, strict=True)
+        for e, n in zip(load.index_map.exprs, array.shape, strict=True)
     ]
     full = tuple(n if d in used else 1 for d, n in enumerate(shape))
     taken = array[tuple(np.broadcast_to(p, full) for p in places)].reshape(kept)
     type_ = build.tensor_type(load.source, kept)
     return constant_tensor("folded", taken, type_, parameters), tuple(dim(d) for d in used)
-
-
-def _dims(expr: Expr) -> list[Dim]:
-    return [atom for atom in atoms(expr) if isinstance(atom, Dim)]
 
 
 @dataclass
@@ -122,7 +117,7 @@ class _Body:
         if isinstance(element, Scalar):
             return element.value
         if isinstance(element, Load):
-            piece = GatherPiece(element.source, element.index_map)
+            piece = GatherPiece(element.source, element.index_map, lanes=element.lanes)
             return element_at(piece, self.indices, self.shape)
         if isinstance(element, Compute):
             return _inlined(element.op, [self.value(e) for e in element.operands])

@@ -84,11 +84,20 @@ def _one_element(plan: Layout, source: ir.Value, shape: Shape) -> ir.Value:
 
 @dataclass(frozen=True)
 class GatherPiece:
-    """One source of a gather; the first whose domain holds an index gives it."""
+    """One source of a gather; the first whose domain holds an index gives it.
+
+    Attributes:
+        source: the tensor.
+        index_map: index of the result -> index of the source.
+        domain: where the result wants it.
+        lanes: where the last index leaves the source, it is clamped to a multiple of it, and
+            keeps its distance from one.
+    """
 
     source: ir.Value
     index_map: IndexMap
     domain: Domain = Domain(())  # noqa: RUF009 - immutable
+    lanes: int = 1
 
 
 def gather(
@@ -123,16 +132,29 @@ def _pick(
 
 def element_at(piece: GatherPiece, indices: list[ir.Value], shape: Shape) -> ir.Value:
     """The element read, with indices clamped where they can leave the source."""
-    at = []
-    for expr, extent in zip(piece.index_map.exprs, shape_of(piece.source), strict=True):
-        index = compute_index(expr, indices, shape)
+    at: list[ir.Value] = []
+    exprs, extents = piece.index_map.exprs, shape_of(piece.source)
+    for axis, (expr, extent) in enumerate(zip(exprs, extents, strict=True)):
         low, high = bounds(expr, shape)
-        if low < 0:
-            index = arith.maxsi(index, index_constant(0))
-        if high >= extent:
-            index = arith.minsi(index, index_constant(extent - 1))
+        steps = piece.lanes if axis == len(extents) - 1 else 1
+        if 0 <= low and high < extent:
+            at.append(compute_index(expr, indices, shape))
+            continue
+        index = _clamped(ex.floordiv(expr, steps, shape), extent // steps, indices, shape)
+        if steps > 1:
+            # Added last: IREE sees neighbours where all but the innermost index is fixed.
+            lane = compute_index(ex.mod(expr, steps, shape), indices, shape)
+            index = arith.addi(arith.muli(index, index_constant(steps)), lane)
         at.append(index)
     return tensor.ExtractOp(piece.source, at).result
+
+
+def _clamped(expr: ex.Expr, extent: int, indices: list[ir.Value], shape: Shape) -> ir.Value:
+    index = compute_index(expr, indices, shape)
+    low, high = bounds(expr, shape)
+    if low < 0:
+        index = arith.maxsi(index, index_constant(0))
+    return index if high < extent else arith.minsi(index, index_constant(extent - 1))
 
 
 def holds_at(domain: Domain, indices: list[ir.Value], shape: Shape) -> ir.Value:

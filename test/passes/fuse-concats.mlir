@@ -64,6 +64,48 @@ func.func @a_reader_computes_the_pieces(%x: tensor<5x6xf32>) -> tensor<5x6xf32> 
 }
 
 // -----
+// Halves of 8, exchanged and one negated: each vector of 8 is one of them. Only the half
+// that lies before its place in the row leaves it.
+// CHECK-LABEL: func @halves_are_vectors
+func.func @halves_are_vectors(%x: tensor<5x16xf32>) -> tensor<5x16xf32> {
+  // CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<5x2x8xf32>)
+  // CHECK: %[[V:.*]] = linalg.index 1
+  // CHECK: %[[L:.*]] = linalg.index 2
+  // CHECK-NOT: arith.remui
+  // CHECK: tensor.extract %arg0
+  // CHECK: %[[R:.*]] = tensor.collapse_shape %{{.*}} : tensor<5x2x8xf32> into tensor<5x16xf32>
+  // CHECK: return %[[R]]
+  %e = tensor.empty() : tensor<5x8xf32>
+  %front = tensor.extract_slice %x[0, 0] [5, 8] [1, 1] : tensor<5x16xf32> to tensor<5x8xf32>
+  %back = tensor.extract_slice %x[0, 8] [5, 8] [1, 1] : tensor<5x16xf32> to tensor<5x8xf32>
+  %n = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%back : tensor<5x8xf32>) outs(%e : tensor<5x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.negf %a : f32
+    linalg.yield %v : f32
+  } -> tensor<5x8xf32>
+  %c = tensor.concat dim(1) %n, %front : (tensor<5x8xf32>, tensor<5x8xf32>) -> tensor<5x16xf32>
+  return %c : tensor<5x16xf32>
+}
+
+// -----
+// Rows of 18 are no whole vectors, and whoever reads them wants no longer ones.
+// CHECK-LABEL: func @rows_keep_their_length
+func.func @rows_keep_their_length(%x: tensor<5x18xf32>) -> tensor<5x18xf32> {
+  // CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<5x18xf32>)
+  // CHECK-NOT: collapse_shape
+  %e = tensor.empty() : tensor<5x10xf32>
+  %front = tensor.extract_slice %x[0, 0] [5, 8] [1, 1] : tensor<5x18xf32> to tensor<5x8xf32>
+  %back = tensor.extract_slice %x[0, 8] [5, 10] [1, 1] : tensor<5x18xf32> to tensor<5x10xf32>
+  %n = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%back : tensor<5x10xf32>) outs(%e : tensor<5x10xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.negf %a : f32
+    linalg.yield %v : f32
+  } -> tensor<5x10xf32>
+  %c = tensor.concat dim(1) %n, %front : (tensor<5x10xf32>, tensor<5x8xf32>) -> tensor<5x18xf32>
+  return %c : tensor<5x18xf32>
+}
+
+// -----
 // Each element would pay for an exponential that most do not want.
 // CHECK-LABEL: func @dear_pieces_are_stored
 func.func @dear_pieces_are_stored(%x: tensor<5x2xf32>, %y: tensor<5x4xf32>) -> tensor<5x6xf32> {

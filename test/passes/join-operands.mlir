@@ -1,5 +1,6 @@
 // RUN: smartmem-opt --smartmem-raise-views --smartmem-compose-views --smartmem-join-operands --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-raise-views --smartmem-compose-views --smartmem-join-operands --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-target=adreno-740 --smartmem-raise-views --smartmem-compose-views --smartmem-join-operands --split-input-file %s | FileCheck %s --check-prefix=GPU
 
 // Keys are a function of a slice, values another slice with a column of ones: 2 + 3
 // channels of one tensor.
@@ -92,4 +93,48 @@ func.func @slices_stay(%x: tensor<7x4xf32>, %acc: tensor<2x2xf32>) -> tensor<2x2
     linalg.yield %s : f32
   } -> tensor<2x2xf32>
   return %m : tensor<2x2xf32>
+}
+
+// -----
+// The pieces begin at multiples of 4: vectors of 4 are chosen and read as a whole, and of
+// rows of 9 three vectors are computed. The one that leaves the source is clamped as such.
+// CHECK: #map{{[0-9]*}} = affine_map<(d0, d1) -> (d0, d1 + 4)>
+// CHECK-LABEL: func @whole_vectors
+// GPU-LABEL: func @whole_vectors
+func.func @whole_vectors(%x: tensor<7x8xf32>, %acc: tensor<4x5xf32>) -> tensor<4x5xf32> {
+  // CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<7x3x4xf32>)
+  // CHECK: %[[P:.*]] = linalg.index 0
+  // CHECK: %[[V:.*]] = linalg.index 1
+  // CHECK: %[[L:.*]] = linalg.index 2
+  // CHECK: %[[LAST:.*]] = arith.constant 1 : index
+  // CHECK: %[[IN:.*]] = arith.minsi %[[V]], %[[LAST]]
+  // CHECK: %[[FIRST:.*]] = arith.muli %[[IN]], %{{.*}}
+  // CHECK: %[[AT:.*]] = arith.addi %[[FIRST]], %[[L]]
+  // CHECK: tensor.extract %arg0[%[[P]], %[[AT]]]
+  // CHECK-NOT: arith.cmpi sge, {{.*}}%[[L]]
+  // CHECK: } -> tensor<7x3x4xf32>
+  // CHECK: %[[Y:.*]] = tensor.collapse_shape %{{.*}} into tensor<7x12xf32>
+  // CHECK: "smartmem.view"(%[[Y]]) {{.*}} -> tensor<7x4xf32>
+  // CHECK: "smartmem.view"(%[[Y]]) {{.*}} -> tensor<7x5xf32>
+  // GPU: linalg.generic {{.*}} outs(%{{.*}} : tensor<7x9xf32>)
+  %one = arith.constant 1.0 : f32
+  %e = tensor.empty() : tensor<7x4xf32>
+  %front = tensor.extract_slice %x[0, 0] [7, 4] [1, 1] : tensor<7x8xf32> to tensor<7x4xf32>
+  %back = tensor.extract_slice %x[0, 4] [7, 4] [1, 1] : tensor<7x8xf32> to tensor<7x4xf32>
+  %keys = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%front : tensor<7x4xf32>) outs(%e : tensor<7x4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.negf %a : f32
+    linalg.yield %v : f32
+  } -> tensor<7x4xf32>
+  %values = tensor.pad %back low[0, 0] high[0, 1] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %one : f32
+  } : tensor<7x4xf32> to tensor<7x5xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d2, d0)>, affine_map<(d0, d1, d2) -> (d2, d1)>, affine_map<(d0, d1, d2) -> (d0, d1)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%keys, %values : tensor<7x4xf32>, tensor<7x5xf32>) outs(%acc : tensor<4x5xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<4x5xf32>
+  return %m : tensor<4x5xf32>
 }
