@@ -26,7 +26,7 @@ from smartmem.passes import KERNEL_STAGE, PassContext
 from smartmem.passes.analysis.image_choices import Storage
 from smartmem.recorder import StageRecorder, peak_memory
 from smartmem.report import Report
-from smartmem.stages import IR_STAGES, first_stage, import_stage, run_stages
+from smartmem.stages import IR_STAGES, first_stage, import_stage, pass_context, run_stages
 from smartmem.tensor_spec import TensorSpec
 from smartmem.tuning.shipped import table_for
 
@@ -122,14 +122,16 @@ def module_at(
     stage: str,
     *,
     inputs: Any = None,
+    target: str | Path | Target = "auto",
     options: CompileOptions | None = None,
 ) -> ir.Module:
-    """The IR of a model after ``stage``; needs no target and runs no iree-compile.
+    """The IR of a model after ``stage``, as a compilation for ``target`` has it there.
 
     Args:
         model: as for ``compile``.
         stage: one of ``IR_STAGES``.
         inputs: as for ``compile``.
+        target: as for ``compile``; iree-compile does not run.
         options: as for ``compile``.
 
     Raises:
@@ -148,7 +150,7 @@ def module_at(
     options = options or CompileOptions()
     recorder = StageRecorder(IR_STAGES[: IR_STAGES.index(stage) + 1], options)
     imported = import_stage(model, inputs, options, recorder)
-    context = PassContext(imported.parameters, layout=options.layout)
+    context = pass_context(imported.parameters, as_target(target), options)
     run_stages(imported.module, context, recorder, after=after, until=stage)
     recorder.done()
     return imported.module

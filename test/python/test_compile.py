@@ -186,6 +186,22 @@ def test_module_at_stops_at_a_stage(mlir_file: Path, tmp_path: Path) -> None:
         module_at(later, "views")
 
 
+def test_module_at_is_that_of_the_target(tmp_path: Path) -> None:
+    """Tile sizes are what a target's code generator knows; each has its own."""
+    path = tmp_path / "layer.mlir"
+    path.write_text(
+        "func.func @main(%x: tensor<32x64xf32>, %w: tensor<64x64xf32>) -> tensor<32x64xf32> {\n"
+        "  %c = arith.constant 0.0 : f32\n"
+        "  %e = tensor.empty() : tensor<32x64xf32>\n"
+        "  %z = linalg.fill ins(%c : f32) outs(%e : tensor<32x64xf32>) -> tensor<32x64xf32>\n"
+        "  %0 = linalg.matmul ins(%x, %w : tensor<32x64xf32>, tensor<64x64xf32>)\n"
+        "      outs(%z : tensor<32x64xf32>) -> tensor<32x64xf32>\n"
+        "  return %0 : tensor<32x64xf32>\n}\n"
+    )
+    assert "#iree_cpu" in str(module_at(path, "lowered", target="cpu"))
+    assert "#iree_cpu" not in str(module_at(path, "lowered", target="adreno"))
+
+
 def test_progress_names_every_stage_once(mlir_file: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     options = CompileOptions(progress=lambda *told: seen.append(told))

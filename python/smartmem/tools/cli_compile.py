@@ -140,7 +140,7 @@ def _emit(
     from smartmem.recorder import module_text, save_bytecode
 
     with stage_progress(messages, model.name) as progress:
-        module = module_at(model, stage, options=build.options(progress))
+        module = module_at(model, stage, target=build.target, options=build.options(progress))
     if path.suffix == ".mlirbc":
         save_bytecode(module, path)
     elif path == STDOUT:
