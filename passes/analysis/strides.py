@@ -67,21 +67,33 @@ def slice_of(read: IndexMap, source: Shape) -> Slice | None:
     for expr, extent in zip(read.exprs, source, strict=True):
         digits = [(a.index, f) for a, f in expr.terms if isinstance(a, Dim)]
         digits = [(loop, factor) for loop, factor in digits if read.shape[loop] > 1]
-        sizes = [read.shape[loop] for loop, _ in digits] or [1]
-        inner = math.prod(sizes[1:])
-        steps = [factor for _, factor in digits] or [inner]
-        whole = [math.prod(sizes[k + 1 :]) for k in range(1, len(sizes))]
-        others = any(not isinstance(atom, Dim) for atom, _ in expr.terms)
-        if others or steps[1:] != whole or steps[0] < 1:
+        split = _split(expr, [(read.shape[loop], f) for loop, f in digits], extent)
+        if split is None or not all(isinstance(atom, Dim) for atom, _ in expr.terms):
             return None
-        if any(n % inner for n in (extent, expr.const, steps[0])):
-            return None
-        parts.append((extent // inner, expr.const // inner, sizes[0], steps[0] // inner))
-        parts += [(n, 0, n, 1) for n in sizes[1:]]
+        parts += split
         order += [loop for loop, _ in digits]
     if order != [d for d, n in enumerate(read.shape) if n > 1]:
         return None
     return Slice(*(tuple(column) for column in zip(*parts, strict=True)))
+
+
+def _split(
+    expr: Expr, digits: Sequence[tuple[int, int]], extent: int
+) -> list[tuple[int, int, int, int]] | None:
+    """A dim that ``digits``, each of a size and factor, index, as dims, of which they are a slice.
+
+    All but the first are taken whole. Each dim is its extent, offset, size and stride.
+    """
+    sizes = [size for size, _ in digits] or [1]
+    inner = math.prod(sizes[1:])
+    steps = [factor for _, factor in digits] or [inner]
+    whole = [math.prod(sizes[k + 1 :]) for k in range(1, len(sizes))]
+    if steps[1:] != whole or steps[0] < 1:
+        return None
+    if any(n % inner for n in (extent, expr.const, steps[0])):
+        return None
+    first = (extent // inner, expr.const // inner, sizes[0], steps[0] // inner)
+    return [first, *((n, 0, n, 1) for n in sizes[1:])]
 
 
 def _read(chain: Sequence[ir.Operation]) -> IndexMap | None:
