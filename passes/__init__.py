@@ -24,6 +24,7 @@ from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.pack_weights import PackWeights
+from smartmem.passes.pad_blocks import PadBlocks
 from smartmem.passes.pad_columns import PadColumns
 from smartmem.passes.pad_keys import PadKeys
 from smartmem.passes.pad_rows import PadRows
@@ -66,6 +67,7 @@ PASSES: tuple[type[Pass], ...] = (
     SearchFormats,
     PadRows,
     FuseConcats,
+    PadBlocks,
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
@@ -97,7 +99,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
             *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, PadRows, FuseConcats),
         ),
     ),
-    ("packed", (PackWeights,)),
+    ("packed", (PadBlocks, PackWeights)),
     (
         "lowered",
         (

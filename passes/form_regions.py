@@ -42,11 +42,12 @@ from smartmem.passes.analysis.kernel_limits import (
     sums_several_dims,
 )
 from smartmem.passes.analysis.loop_order import loop_orders, result_order
-from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.movement import Refusal, shape_of
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
 from smartmem.passes.analysis.rows import RESHAPES
-from smartmem.passes.analysis.strides import SLICE, has_strides
+from smartmem.passes.analysis.strides import SLICE, has_strides, merged_slice
 from smartmem.passes.base import REGION, Pass, PassContext
+from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.copy_lookups import copy_lookups
 from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
 from smartmem.passes.lowering.interchange_loops import interchange_loops
@@ -220,6 +221,8 @@ def _bring(value: ir.Value, reader: ir.Operation, inside: list[ir.Operation]) ->
     chain = _chain(value, inside)
     if not chain:
         return
+    chain = _merged(chain, reader, inside)
+    value = chain[-1].results[0]
     clones: dict[ir.Value, ir.Value] = {}
     with ir.InsertionPoint(reader):
         for op in chain:
@@ -234,6 +237,43 @@ def _bring(value: ir.Value, reader: ir.Operation, inside: list[ir.Operation]) ->
     for op in reversed(chain):
         if not list(op.results[0].uses):
             op.erase()
+
+
+def _merged(
+    chain: list[ir.Operation], reader: ir.Operation, inside: Sequence[ir.Operation]
+) -> list[ir.Operation]:
+    """The chain as one slice, whose source is reshaped before the region.
+
+    Of a slice that is split or sliced again iree-compile 3.13 makes scalar code.
+    """
+    if not _changes_slice(chain) or chain[0].operands[0].owner in inside:
+        return chain
+    found = merged_slice(chain)
+    if found is None:
+        return chain
+    old, source = chain[-1].results[0], chain[0].operands[0]
+    with ir.InsertionPoint(reader), reader.location:
+        seen = build.reshape(source, found.shape)
+        part = build.long_slice(seen, found.offsets, found.sizes, found.strides)
+        value = build.reshape(part, shape_of(old))
+    for number, operand in enumerate(reader.operands):
+        if operand == old:
+            reader.operands[number] = value
+    for op in reversed(chain):
+        if not list(op.results[0].uses):
+            op.erase()
+    merged = [part.owner.operation]
+    return merged if value == part else [*merged, value.owner.operation]
+
+
+def _changes_slice(chain: Sequence[ir.Operation]) -> bool:
+    """Whether a slice is sliced again, or its dims are split."""
+    if any(op.name in _INITIAL for op in chain):
+        return False
+    places = [k for k, op in enumerate(chain) if op.name == SLICE]
+    if len(places) != 1:
+        return len(places) > 1
+    return any(op.name == "tensor.expand_shape" for op in chain[places[0] + 1 :])
 
 
 def _chain(value: ir.Value, inside: list[ir.Operation]) -> list[ir.Operation]:

@@ -79,6 +79,12 @@ def column_packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     return Packing(layer, layer.width)
 
 
+def whole_vectors(channels: int, lanes: int) -> list[int]:
+    """The next numbers of channels that blocks of vectors divide, the best blocks first."""
+    widths = [lanes * vectors for vectors in _VECTORS]
+    return [-(-channels // width) * width for width in widths]
+
+
 def _width(channels: int, lanes: int) -> int:
     for vectors in _VECTORS:
         if channels % (lanes * vectors) == 0:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, ViewOp
-from smartmem.index_map import Shape, dim
+from smartmem.index_map import Dim, Expr, Shape, dim
+from smartmem.index_map.expr import atoms
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.constant_values import constant_value
@@ -29,7 +30,6 @@ from smartmem.passes.analysis.movement import (
     view_map,
 )
 from smartmem.passes.analysis.tile_sizes import block_rows
-from smartmem.passes.analysis.windows import loops_of
 from smartmem.vectors import Vectors
 
 # More work than this part would be lost on rows that nobody reads.
@@ -117,9 +117,9 @@ def row_padding(
     if new is None:
         return None
     masks = masks and new % vectors.lanes == 0
-    found = _Search(RowPadding(old, new), parameters, masks).run(op, rows[0])
+    found = Search(RowPadding(old, new), parameters, masks=masks).run(op, rows[0])
     if masks and isinstance(found, Refusal):
-        return _Search(RowPadding(old, new), parameters, False).run(op, rows[0])
+        return Search(RowPadding(old, new), parameters).run(op, rows[0])
     return found
 
 
@@ -142,10 +142,10 @@ def column_padding(
         return None
     if new > old * (1 + _MOST_COLUMNS):
         return Refusal("its columns would be much more work")
-    found = _Search(RowPadding(old, new), parameters, masks=False).run(op, loop)
+    found = Search(RowPadding(old, new), parameters).run(op, loop)
     if isinstance(found, Refusal):
         return found
-    if any(_sums_along(use, d) for value, d in found.places for use in value.uses):
+    if any(sums_along(use, d) for value, d in found.places for use in value.uses):
         return None
     if any(map(_is_returned, found.places)):
         return Refusal("its columns are returned: to cut them off would be a copy")
@@ -156,13 +156,28 @@ def _is_returned(place: Place) -> bool:
     return any(use.owner.name == "func.return" for use in place[0].uses)
 
 
-class _Search:
-    """Follows the rows of one loop through all tensors that share them."""
+class Search:
+    """Follows the rows of one loop through all tensors that share them.
 
-    def __init__(self, found: RowPadding, parameters: Parameters, masks: bool) -> None:
+    Args:
+        found: what it adds the loops and dims to.
+        masks: whether the new columns of a softmax can be masked.
+        parts: whether a sum along the rows takes a part of them at no cost, beside which
+            others have them all; and paddings of other dims keep them.
+    """
+
+    def __init__(
+        self,
+        found: RowPadding,
+        parameters: Parameters,
+        *,
+        masks: bool = False,
+        parts: bool = False,
+    ) -> None:
         self.found = found
         self._parameters = parameters
         self._masks = masks
+        self._parts = parts
         self._waiting: list[Place] = []
 
     def run(self, op: ir.Operation, loop: int) -> RowPadding | Refusal:
@@ -171,16 +186,17 @@ class _Search:
         while self._waiting and refusal is None:
             value, d = self._waiting.pop()
             refusal = self._produced(value, d)
-            if any(_sums_along(use, d) for use in value.uses):
+            uses = [use for use in value.uses if not sums_along(use, d)]
+            if len(uses) < len(list(value.uses)) and not self._parts:
                 self._mask(value, d)
                 continue  # all that reads it takes the first ones, if they are not masked
-            for use in value.uses:
+            for use in uses:
                 self._used(use.owner.operation, use.operand_number, d)
         return refusal or self.found
 
     def _mask(self, value: ir.Value, d: int) -> None:
         """Masks a dim where what makes ``value`` does, if all its readers then can have it."""
-        if not self._masks or any(_sums_along(use, d) and self._has(use) for use in value.uses):
+        if not self._masks or any(sums_along(use, d) and self._has(use) for use in value.uses):
             return
         value, d = _before_reshapes(value, d)
         sums = masked_sums(value, d, self._parameters)
@@ -234,7 +250,7 @@ class _Search:
         return None
 
     def _viewed(self, view: ir.Operation, d: int) -> Refusal | None:
-        if "domain" in view.attributes:
+        if "domain" in view.attributes and not self._passes(view, d):
             filled = len(view.operands) > 1 and self._fills(view, d)
             return None if filled else Refusal("a padding makes the rows")
         exprs = view_map(view).exprs
@@ -246,6 +262,13 @@ class _Search:
         self._take(view.operands[0], exprs.index(dim(d)))
         return None
 
+    def _passes(self, view: ir.Operation, d: int) -> bool:
+        """Whether a view pads other dims than ``d`` alone, if it pads any."""
+        if "domain" not in view.attributes:
+            return True
+        held = domain_of(view.attributes["domain"], shape_of(view.results[0]))
+        return self._parts and not any(_indexes(e, d) for e in held.constraints)
+
     def _fills(self, view: ir.Operation, d: int) -> bool:
         """Whether a padding has its fill in all new rows."""
         shape = enumerate(shape_of(view.results[0]))
@@ -255,10 +278,10 @@ class _Search:
 
     def _used(self, op: ir.Operation, operand: int, d: int) -> None:
         """Takes the rows of a reader, too, if it has them as they are."""
-        if op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes:
+        if op.name == ViewOp.OPERATION_NAME and operand == 0:
             shape, exprs = shape_of(op.results[0]), view_map(op).exprs
             for k, extent in enumerate(shape):
-                alone = sum(k in loops_of(e) for e in exprs) == 1
+                alone = sum(_indexes(e, k) for e in exprs) == 1 and self._passes(op, k)
                 if exprs[d] == dim(k) and alone and extent == self.found.old:
                     self._take(op.results[0], k)
         nest = plain_nest(op)
@@ -267,8 +290,14 @@ class _Search:
                 loop for loop in loops_along(nest, operand, d) if loop not in nest.reductions
             ):
                 d = nest.axis_of(len(nest.accesses) - 1, loop)
-                if nest.is_contraction or self._masks or not _is_summed(op.results[0], d):
+                anyway = nest.is_contraction or self._masks or self._parts
+                if anyway or not _is_summed(op.results[0], d):
                     self._take_loop(op, loop)
+
+
+def _indexes(expr: Expr, d: int) -> bool:
+    """Whether ``expr`` depends on a dim, in whatever part of it."""
+    return any(isinstance(atom, Dim) and atom.index == d for atom in atoms(expr))
 
 
 def _before_reshapes(value: ir.Value, d: int) -> Place:
@@ -284,7 +313,7 @@ def _before_reshapes(value: ir.Value, d: int) -> Place:
 
 def _is_summed(value: ir.Value, d: int) -> bool:
     """Whether something sums along a dim, as softmax does: it is better not padded."""
-    return any(_sums_along(use, d) or _views_summed(use, d) for use in value.uses)
+    return any(sums_along(use, d) or _views_summed(use, d) for use in value.uses)
 
 
 def _views_summed(use: ir.OpOperand, d: int) -> bool:
@@ -296,7 +325,8 @@ def _views_summed(use: ir.OpOperand, d: int) -> bool:
     return any(expr == dim(k) and _is_summed(op.results[0], k) for k in range(len(shape)))
 
 
-def _sums_along(use: ir.OpOperand, d: int) -> bool:
+def sums_along(use: ir.OpOperand, d: int) -> bool:
+    """Whether what uses a value sums its dim ``d`` up."""
     nest = plain_nest(use.owner.operation)
     if isinstance(nest, Refusal) or use.operand_number == len(nest.accesses) - 1:
         return False

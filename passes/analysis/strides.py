@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.index_map import Dim, compose, identity
+from smartmem.index_map import Dim, Expr, IndexMap, Shape, compose, identity
 from smartmem.index_map.expr import simplify
 from smartmem.index_map.index_map import linearize
 from smartmem.parameters import Parameters
@@ -17,23 +19,92 @@ from smartmem.passes.analysis.rows import RESHAPES
 SLICE = "tensor.extract_slice"
 
 
+@dataclass(frozen=True)
+class Slice:
+    """A part of a tensor seen in another shape.
+
+    Attributes:
+        shape: the shape, a reshape of the tensor's that splits dims alone.
+        offsets, sizes, strides: of the slice, in the dims of ``shape``.
+    """
+
+    shape: Shape
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
 def has_strides(chain: Sequence[ir.Operation]) -> bool:
     """Whether slices and reshapes, each of the one before, read their source with fixed strides.
 
     7 of 9 rows of each of 8 pictures have them; not so all 56 rows as one dim, which a
     buffer has to be made for: behind every eighth row is a gap.
     """
-    source = shape_of(chain[0].operands[0])
-    read = identity(source)
+    read = _read(chain)
+    if read is None:
+        return False
+    place = simplify(linearize(read.exprs, shape_of(chain[0].operands[0])), read.shape)
+    return all(isinstance(atom, Dim) for atom, _ in place.terms)
+
+
+def merged_slice(chain: Sequence[ir.Operation]) -> Slice | None:
+    """The one slice of its source that slices and reshapes are; None if there is none."""
+    read = _read(chain)
+    return None if read is None else slice_of(read, shape_of(chain[0].operands[0]))
+
+
+def slice_of(read: IndexMap, source: Shape) -> Slice | None:
+    """What ``read`` takes of ``source``, as one slice of it with some dims split.
+
+    The first 60 of 64 channels, in groups of 4: 15 of 16 groups. Of 62 channels there are
+    none: rows of groups would begin anywhere.
+
+    Returns:
+        None if no slice takes its elements in their order; dims of size 1 aside.
+    """
+    parts: list[tuple[int, int, int, int]] = []
+    order: list[int] = []
+    for expr, extent in zip(read.exprs, source, strict=True):
+        digits = [(a.index, f) for a, f in expr.terms if isinstance(a, Dim)]
+        digits = [(loop, factor) for loop, factor in digits if read.shape[loop] > 1]
+        split = _split(expr, [(read.shape[loop], f) for loop, f in digits], extent)
+        if split is None or not all(isinstance(atom, Dim) for atom, _ in expr.terms):
+            return None
+        parts += split
+        order += [loop for loop, _ in digits]
+    if order != [d for d, n in enumerate(read.shape) if n > 1]:
+        return None
+    return Slice(*(tuple(column) for column in zip(*parts, strict=True)))
+
+
+def _split(
+    expr: Expr, digits: Sequence[tuple[int, int]], extent: int
+) -> list[tuple[int, int, int, int]] | None:
+    """A dim that ``digits``, each of a size and factor, index, as dims, of which they are a slice.
+
+    All but the first are taken whole. Each dim is its extent, offset, size and stride.
+    """
+    sizes = [size for size, _ in digits] or [1]
+    inner = math.prod(sizes[1:])
+    steps = [factor for _, factor in digits] or [inner]
+    whole = [math.prod(sizes[k + 1 :]) for k in range(1, len(sizes))]
+    if steps[1:] != whole or steps[0] < 1:
+        return None
+    if any(n % inner for n in (extent, expr.const, steps[0])):
+        return None
+    first = (extent // inner, expr.const // inner, sizes[0], steps[0] // inner)
+    return [first, *((n, 0, n, 1) for n in sizes[1:])]
+
+
+def _read(chain: Sequence[ir.Operation]) -> IndexMap | None:
+    """Where in its source a chain reads; None where that is more than a change of indices."""
+    read = identity(shape_of(chain[0].operands[0]))
     for op in chain:
         found = movement(op, Parameters())
         if not isinstance(found, Movement):
-            return False
+            return None
         read = compose(found.pieces[0].index_map, read)
-        place = simplify(linearize(read.exprs, source), read.shape)
-        if not all(isinstance(atom, Dim) for atom, _ in place.terms):
-            return False
-    return True
+    return read
 
 
 def reads_slice(value: ir.Value) -> bool:

@@ -158,6 +158,15 @@ def extract_slice(
     return tensor.ExtractSliceOp(type_, value, [], [], [], offsets, sizes, strides).result
 
 
+def long_slice(
+    value: ir.Value, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
+) -> ir.Value:
+    """``tensor.extract_slice`` with static offsets, sizes and strides, without dims of size 1."""
+    type_ = tensor_type(value, [n for n in sizes if n > 1])
+    static = [ir.DenseI64ArrayAttr.get(list(values)) for values in (offsets, sizes, strides)]
+    return tensor.ExtractSliceOp(type_, value, [], [], [], *static).result
+
+
 def insert_slice(value: ir.Value, into: ir.Value, box: Box) -> ir.Value:
     """``tensor.insert_slice`` of ``value`` at the box of ``into``."""
     offsets, sizes = [low for low, _ in box], [high - low for low, high in box]

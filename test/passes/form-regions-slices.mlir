@@ -1,12 +1,12 @@
 // RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
 
-// Seven rows of nine: a fixed stride along each dim, also with the channels split.
+// Seven rows of nine: a fixed stride along each dim, also with the channels split and merged.
 // CHECK-LABEL: func @a_slice_with_fixed_strides_is_read_in_place
 func.func @a_slice_with_fixed_strides_is_read_in_place(%x: tensor<9x16xf32>, %w: tensor<16x8xf32>) -> tensor<7x8xf32> {
   // CHECK: "flow.dispatch.region"
-  // CHECK: tensor.extract_slice %arg0
-  // CHECK: tensor.collapse_shape
-  // CHECK: linalg.matmul
+  // CHECK: %[[S:.*]] = tensor.extract_slice %arg0[1, 0] [7, 16] [1, 1]
+  // CHECK-NOT: tensor.collapse_shape
+  // CHECK: linalg.matmul ins(%[[S]],
   %zero = arith.constant 0.0 : f32
   %s = tensor.extract_slice %x[1, 0] [7, 16] [1, 1] : tensor<9x16xf32> to tensor<7x16xf32>
   %v = tensor.expand_shape %s [[0], [1, 2]] output_shape [7, 4, 4] : tensor<7x16xf32> into tensor<7x4x4xf32>
@@ -70,4 +70,51 @@ func.func @an_operation_alone_gets_no_region(%x: tensor<3x9x16xf32>) -> tensor<2
     linalg.yield %v : f32
   } -> tensor<21x16xf32>
   return %r : tensor<21x16xf32>
+}
+
+// -----
+// Every second row of 60 of 64 channels, in groups of 4: one slice of 15 groups of 16.
+// CHECK-LABEL: func @a_slice_of_a_split_slice_is_one
+func.func @a_slice_of_a_split_slice_is_one(%x: tensor<9x64xf32>, %w: tensor<15x4x8xf32>) -> tensor<15x4x8xf32> {
+  // CHECK: %[[G:.*]] = tensor.expand_shape %arg0 {{.*}} : tensor<9x64xf32> into tensor<9x16x4xf32>
+  // CHECK: "flow.dispatch.region"
+  // CHECK: %[[S:.*]] = tensor.extract_slice %[[G]][1, 0, 0] [4, 15, 4] [2, 1, 1] : tensor<9x16x4xf32> to tensor<4x15x4xf32>
+  // CHECK-NOT: tensor.extract_slice
+  // CHECK: linalg.generic {{.*}} ins(%[[S]], %arg1
+  %zero = arith.constant 0.0 : f32
+  %a = tensor.extract_slice %x[0, 0] [9, 60] [1, 1] : tensor<9x64xf32> to tensor<9x60xf32>
+  %g = tensor.expand_shape %a [[0], [1, 2]] output_shape [9, 15, 4] : tensor<9x60xf32> into tensor<9x15x4xf32>
+  %s = tensor.extract_slice %g[1, 0, 0] [4, 15, 4] [2, 1, 1] : tensor<9x15x4xf32> to tensor<4x15x4xf32>
+  %e = tensor.empty() : tensor<15x4x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<15x4x8xf32>) -> tensor<15x4x8xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(g, r, n, k) -> (r, g, k)>, affine_map<(g, r, n, k) -> (g, k, n)>, affine_map<(g, r, n, k) -> (g, r, n)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%s, %w : tensor<4x15x4xf32>, tensor<15x4x8xf32>) outs(%f : tensor<15x4x8xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %p = arith.mulf %i, %j : f32
+    %t = arith.addf %p, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<15x4x8xf32>
+  return %m : tensor<15x4x8xf32>
+}
+
+// -----
+// Groups of 4 of 60 of 62 channels: rows of groups would begin anywhere, and both slices stay.
+// CHECK-LABEL: func @a_slice_that_groups_do_not_divide_stays
+func.func @a_slice_that_groups_do_not_divide_stays(%x: tensor<9x62xf32>, %w: tensor<15x4x8xf32>) -> tensor<15x4x8xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CHECK: %[[A:.*]] = tensor.extract_slice %arg0[0, 0] [9, 60]
+  // CHECK: %[[G:.*]] = tensor.expand_shape %[[A]]
+  // CHECK: tensor.extract_slice %[[G]][1, 0, 0] [4, 15, 4] [2, 1, 1]
+  %zero = arith.constant 0.0 : f32
+  %a = tensor.extract_slice %x[0, 0] [9, 60] [1, 1] : tensor<9x62xf32> to tensor<9x60xf32>
+  %g = tensor.expand_shape %a [[0], [1, 2]] output_shape [9, 15, 4] : tensor<9x60xf32> into tensor<9x15x4xf32>
+  %s = tensor.extract_slice %g[1, 0, 0] [4, 15, 4] [2, 1, 1] : tensor<9x15x4xf32> to tensor<4x15x4xf32>
+  %e = tensor.empty() : tensor<15x4x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<15x4x8xf32>) -> tensor<15x4x8xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(g, r, n, k) -> (r, g, k)>, affine_map<(g, r, n, k) -> (g, k, n)>, affine_map<(g, r, n, k) -> (g, r, n)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%s, %w : tensor<4x15x4xf32>, tensor<15x4x8xf32>) outs(%f : tensor<15x4x8xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %p = arith.mulf %i, %j : f32
+    %t = arith.addf %p, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<15x4x8xf32>
+  return %m : tensor<15x4x8xf32>
 }

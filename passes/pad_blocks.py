@@ -1,0 +1,59 @@
+"""Pad the channels of linear layers to whole vectors, for CPUs.
+
+Rewrites:
+  %a = end(contraction(%x, W))        1512 channels: blocks whose last vector is cut off
+  %b = contraction(%a, V)             that sums them up
+    ->
+  %a = end(contraction(%x, W'))       1536 channels: 48 blocks of 32, zeros behind the 1512th
+  %b = contraction(%a[.., 0:1512], V)
+
+The bias, what is added from beside and paddings of rows have the longer rows, too. What
+sums the channels up, cuts them into groups or reads some of them takes the first ones: its
+kernel reads them where they lie, with a gap behind each row. Nothing is copied.
+
+Keeps, with a remark: channels that are returned, that come from an argument, and those that
+would be much more work or that only a copy could cut off again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.block_padding import block_padding
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.row_padding import RowPadding
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.lowering.pad_rows import pad_rows
+
+
+@dataclass(frozen=True)
+class PadBlocks(Pass):
+    """Gives linear layers a number of channels that blocks of whole vectors divide."""
+
+    argument = "smartmem-pad-blocks"
+    summary = "Pad the channels of linear layers to whole vectors, for CPUs"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Pads the channels of each layer; what it keeps gets a remark."""
+        if context.shared_memory is not None:
+            return
+        while self._pad(module, context):
+            erase_unused(module)
+
+    def _pad(self, module: ir.Operation, context: PassContext) -> bool:
+        """Pads the channels of the first layer that can be; whether there was one."""
+        kept = []
+        for op in operations(module):
+            found = block_padding(op, context.lanes, context.parameters)
+            if isinstance(found, RowPadding):
+                reason = f"{found.new} channels instead of {found.old}: whole vectors"
+                context.remark(self.argument, op, True, reason)
+                pad_rows(found, context.parameters)
+                return True
+            if isinstance(found, Refusal):
+                kept.append((op, found))
+        for op, refusal in kept:
+            context.remark(self.argument, op, False, refusal.reason)
+        return False
