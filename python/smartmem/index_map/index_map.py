@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -182,6 +183,7 @@ def broadcast(source_dims: Sequence[int], shape: Sequence[int]) -> IndexMap:
     return IndexMap(tuple(_index(d, shape) for d in source_dims), shape)
 
 
+@lru_cache(maxsize=1 << 14)
 def compose(outer: IndexMap, inner: IndexMap) -> IndexMap:
     """First ``outer``, then ``inner``: result -> middle -> source, simplified.
 
