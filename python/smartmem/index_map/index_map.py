@@ -109,9 +109,13 @@ def reshape(source: Sequence[int], result: Sequence[int]) -> IndexMap:
     Raises:
         ValueError: the shapes hold different numbers of elements.
     """
-    shape = tuple(result)
+    return _reshape(tuple(source), tuple(result))
+
+
+@lru_cache(maxsize=1 << 14)
+def _reshape(source: Shape, shape: Shape) -> IndexMap:
     if math.prod(source) != math.prod(shape):
-        raise ValueError(f"cannot reshape {tuple(source)} to {shape}: element counts differ")
+        raise ValueError(f"cannot reshape {source} to {shape}: element counts differ")
     return IndexMap(delinearize(linearize(identity(shape).exprs, shape), source, shape), shape)
 
 
