@@ -8,6 +8,7 @@ same context does nothing.
 from __future__ import annotations
 
 from torch_mlir import ir
+from torch_mlir._mlir_libs import _mlir
 
 from smartmem.dialect.attributes import (
     GROUPS,
@@ -50,6 +51,8 @@ __all__ = [
     "mapping",
     "view",
 ]
+
+_mlir.globals.append_dialect_search_prefix(f"{__name__}.namespaces")
 
 
 def load(context: ir.Context) -> None:

@@ -83,10 +83,16 @@ class EliminateViews(Pass):
             context.remark(self.argument, view, False, refusal.reason)
         for view in filter(is_address, _views(module)):
             context.remark(self.argument, view, False, FREE)
+        for padding in _paddings(module):
+            _split_padding(padding, merging=True)
 
 
 def _views(module: ir.Operation) -> list[ir.Operation]:
     return [op for op in operations(module) if op.name == ViewOp.OPERATION_NAME]
+
+
+def _paddings(module: ir.Operation) -> list[ir.Operation]:
+    return [view for view in _views(module) if "domain" in view.attributes]
 
 
 def _sweep(
@@ -94,8 +100,7 @@ def _sweep(
 ) -> list[tuple[ir.Operation, Refusal]] | None:
     """Places each view once; if none could be placed, the reasons."""
     parameters = context.parameters
-    paddings = [view for view in _views(module) if "domain" in view.attributes]
-    if sum(map(_split_padding, paddings)):
+    if sum(map(_split_padding, _paddings(module))):
         return None
     views = [view for view in _views(module) if list(view.results[0].uses)]
     moving = [view for view in views if not is_address(view)]
@@ -139,10 +144,15 @@ def _merge(view: ir.Operation) -> bool:
     return True
 
 
-def _split_padding(view: ir.Operation) -> bool:
-    """Lets the contraction behind a padding run over the dims of what is padded."""
+def _split_padding(view: ir.Operation, *, merging: bool = False) -> bool:
+    """Lets the contraction behind a padding run over the dims of what is padded.
+
+    Args:
+        merging: instead, only name the dims of what is padded, where they are merged ones.
+            The next composition would undo that: it is for the end.
+    """
     found = padded_reshape(view)
-    if isinstance(found, Refusal):
+    if isinstance(found, Refusal) or found.splits == merging:
         return False
     split_padding(view, found)
     return True

@@ -41,32 +41,23 @@ class PadRows(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Pads the rows of each layer; what it keeps gets a remark."""
-        while (decided := self._decided(module, context)) and self._pad(decided, context):
+        while self._pad(module, context):
             erase_unused(module)
-        for op, found in decided:
-            if isinstance(found, Refusal):
-                context.remark(self.argument, op, False, found.reason)
 
-    def _decided(
-        self, module: ir.Operation, context: PassContext
-    ) -> list[tuple[ir.Operation, RowPadding | Refusal]]:
-        """The layers whose rows do not fit."""
+    def _pad(self, module: ir.Operation, context: PassContext) -> bool:
+        """Pads the rows of the first layer that can have more; whether there was one."""
         # Shaders load the columns of a softmax as vectors only where vectors divide them.
         masks = context.shared_memory is not None
-        layers = [
-            (op, row_padding(op, context.vectors, context.parameters, masks=masks))
-            for op in operations(module)
-        ]
-        return [(op, found) for op, found in layers if found is not None]
-
-    def _pad(
-        self, decided: list[tuple[ir.Operation, RowPadding | Refusal]], context: PassContext
-    ) -> bool:
-        """Pads the rows of the first layer that can be; whether there was one."""
-        for op, found in decided:
+        kept = []
+        for op in operations(module):
+            found = row_padding(op, context.vectors, context.parameters, masks=masks)
             if isinstance(found, RowPadding):
                 reason = f"{found.new} rows instead of {found.old}: whole blocks"
                 context.remark(self.argument, op, True, reason)
                 pad_rows(found, context.parameters)
                 return True
+            if isinstance(found, Refusal):
+                kept.append((op, found))
+        for op, refusal in kept:
+            context.remark(self.argument, op, False, refusal.reason)
         return False

@@ -8,7 +8,6 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.index_map import Dim, IndexMap, Shape, dim, from_affine
-from smartmem.passes.analysis.movement import is_static, shape_of
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,11 @@ def loop_nest(op: ir.Operation) -> LoopNest | None:
     if not op.name.startswith("linalg.") or len(op.results) != 1:
         return None
     attribute = linalg.get_indexing_maps(op)
-    if attribute is None or not all(is_static(v) for v in op.operands if _is_tensor(v)):
-        return None
-    if not all(_is_tensor(v) for v in op.operands):
+    shapes = _static_shapes(op)
+    if attribute is None or shapes is None:
         return None
     maps = [ir.AffineMapAttr(a).value for a in attribute]
-    domain = _domain(maps, [shape_of(v) for v in op.operands])
+    domain = _domain(maps, shapes)
     if domain is None:
         return None
     accesses = tuple(from_affine(m, domain) for m in maps)
@@ -107,8 +105,15 @@ def reduces(op: ir.Operation) -> bool:
     return nest is not None and bool(nest.reductions)
 
 
-def _is_tensor(value: ir.Value) -> bool:
-    return isinstance(value.type, ir.RankedTensorType)
+def _static_shapes(op: ir.Operation) -> list[Shape] | None:
+    """The shapes of all operands, if these are tensors of static shape."""
+    shapes = []
+    for value in op.operands:
+        type_ = value.type
+        if not isinstance(type_, ir.RankedTensorType) or not type_.has_static_shape:
+            return None
+        shapes.append(tuple(type_.shape))
+    return shapes
 
 
 def _domain(maps: list[ir.AffineMap], shapes: list[Shape]) -> Shape | None:

@@ -32,6 +32,11 @@ class PaddedReshape:
     pad: IndexMap
     write: InWrite
 
+    @property
+    def splits(self) -> bool:
+        """Whether loops of the operation are split; else the reshape only merges dims."""
+        return any(len(radix) > 1 for radix in self.write.access.form.radices)
+
 
 def padded_reshape(view: ir.Operation) -> PaddedReshape | Refusal:
     """The reshape that ``view``, with a domain, pads, and how its operation can write it."""

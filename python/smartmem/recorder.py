@@ -100,9 +100,11 @@ def module_text(module: ir.Module, *, elide: bool = True) -> str:
     Args:
         elide: leave out the values of large constants; such text is for reading only.
     """
-    limit = TEXT_ELEMENTS if elide else None
+    # Any other limit of resources makes MLIR print each of them, to see how long it is.
     text = module.operation.get_asm(
-        large_elements_limit=limit, large_resource_limit=limit, assume_verified=True
+        large_elements_limit=TEXT_ELEMENTS if elide else None,
+        large_resource_limit=0 if elide else None,
+        assume_verified=True,
     )
     return str(text)
 

@@ -8,8 +8,8 @@ looks values up in the parameter table.
 
 from __future__ import annotations
 
+import binascii
 import math
-import re
 
 import numpy as np
 from torch_mlir import ir
@@ -18,8 +18,8 @@ from smartmem.errors import InvalidInputError
 from smartmem.frontend.lowering import walk
 from smartmem.parameters import NUMPY_DTYPES, Array, Parameters, resource_key
 
-_BLOB = re.compile(r': "0x([0-9A-Fa-f]*)"')
-_ALIGNMENT_BYTES = 4
+_BLOB = b': "0x'
+_ALIGNMENT_DIGITS = 8
 """Printed data starts with the alignment, a 32-bit integer."""
 
 
@@ -51,10 +51,9 @@ def _value(key: str, attribute: ir.Attribute, scratch: ir.Module) -> Array | Non
     if dtype is None or not type.has_static_shape:
         return None
     scratch.operation.attributes["smartmem.resource"] = attribute
-    match = _BLOB.search(scratch.operation.get_asm())
-    if match is None:
+    data = _printed_data(scratch.operation.get_asm(binary=True))
+    if data is None:
         return None
-    data = bytes.fromhex(match.group(1))[_ALIGNMENT_BYTES:]
     expected = math.prod(type.shape) * dtype.itemsize
     if len(data) != expected:
         raise InvalidInputError(
@@ -62,3 +61,13 @@ def _value(key: str, attribute: ir.Attribute, scratch: ir.Module) -> Array | Non
             f"{expected}; write the module anew"
         )
     return np.frombuffer(data, dtype).reshape(type.shape)
+
+
+def _printed_data(text: bytes) -> bytes | None:
+    """The data of the one resource in ``text``, which is long: it is not copied."""
+    found = text.find(_BLOB)
+    if found < 0:
+        return None
+    start = found + len(_BLOB)
+    digits = memoryview(text)[start + _ALIGNMENT_DIGITS : text.index(b'"', start)]
+    return binascii.unhexlify(digits)

@@ -56,11 +56,12 @@ def from_affine_map(affine_map: ir.AffineMap, shape: Shape) -> tuple[Expr, ...]:
 
 
 def _from_affine_expr(expr: ir.AffineExpr, shape: Shape) -> Expr:
+    if isinstance(expr, ir.AffineDimExpr):  # first: most are
+        position = expr.position
+        # An index into a dimension of size 1 is always 0.
+        return constant(0) if shape[position] == 1 else dim(position)
     if isinstance(expr, ir.AffineConstantExpr):
         return constant(expr.value)
-    if isinstance(expr, ir.AffineDimExpr):
-        # An index into a dimension of size 1 is always 0.
-        return constant(0) if shape[expr.position] == 1 else dim(expr.position)
     left, right = _from_affine_expr(expr.lhs, shape), _from_affine_expr(expr.rhs, shape)
     if isinstance(expr, ir.AffineAddExpr):
         return add([left, right], shape)

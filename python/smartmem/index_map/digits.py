@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,6 +64,7 @@ class DigitForm:
         return range(first, first + len(self.radices[dimension]))
 
 
+@lru_cache(maxsize=1 << 14)
 def digit_form(index_map: IndexMap) -> DigitForm | None:
     """The mixed-radix form of ``index_map``, or None if it has none."""
     radices: Radices = [[n] if n > 1 else [] for n in index_map.shape]
@@ -196,6 +198,7 @@ def cost(index_map: IndexMap, source: Shape) -> MapCost:
     return MapCost(divisions(index_map), run, math.prod(index_map.shape))
 
 
+@lru_cache(maxsize=1 << 14)
 def contiguous_run(index_map: IndexMap, source: Shape) -> int:
     """See ``MapCost.contiguous_run``; 1 for an empty result."""
     form = digit_form(index_map)

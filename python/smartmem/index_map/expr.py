@@ -87,11 +87,13 @@ def _format_term(atom: Atom, coefficient: int) -> str:
     return text if coefficient == 1 else f"{text} * {coefficient}"
 
 
+@lru_cache(maxsize=1 << 10)
 def constant(value: int) -> Expr:
     """The expression ``value``."""
     return Expr((), value)
 
 
+@lru_cache(maxsize=1 << 10)
 def dim(index: int) -> Expr:
     """The expression ``d<index>``."""
     return Expr(((Dim(index), 1),))

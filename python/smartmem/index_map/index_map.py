@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -108,9 +109,13 @@ def reshape(source: Sequence[int], result: Sequence[int]) -> IndexMap:
     Raises:
         ValueError: the shapes hold different numbers of elements.
     """
-    shape = tuple(result)
+    return _reshape(tuple(source), tuple(result))
+
+
+@lru_cache(maxsize=1 << 14)
+def _reshape(source: Shape, shape: Shape) -> IndexMap:
     if math.prod(source) != math.prod(shape):
-        raise ValueError(f"cannot reshape {tuple(source)} to {shape}: element counts differ")
+        raise ValueError(f"cannot reshape {source} to {shape}: element counts differ")
     return IndexMap(delinearize(linearize(identity(shape).exprs, shape), source, shape), shape)
 
 
@@ -182,6 +187,7 @@ def broadcast(source_dims: Sequence[int], shape: Sequence[int]) -> IndexMap:
     return IndexMap(tuple(_index(d, shape) for d in source_dims), shape)
 
 
+@lru_cache(maxsize=1 << 14)
 def compose(outer: IndexMap, inner: IndexMap) -> IndexMap:
     """First ``outer``, then ``inner``: result -> middle -> source, simplified.
 

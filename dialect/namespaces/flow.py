@@ -1,0 +1,1 @@
+"""IREE's ``flow``: no classes, its operations are used in their generic form."""

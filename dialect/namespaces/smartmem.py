@@ -1,0 +1,1 @@
+"""``smartmem``: its classes register themselves when ``smartmem.dialect`` is imported."""
