@@ -7,8 +7,7 @@ same context does nothing.
 
 from __future__ import annotations
 
-from torch_mlir import ir
-from torch_mlir._mlir_libs import _mlir
+from torch_mlir import _mlir_libs, ir
 
 from smartmem.dialect.attributes import (
     GROUPS,
@@ -52,7 +51,7 @@ __all__ = [
     "view",
 ]
 
-_mlir.globals.append_dialect_search_prefix(f"{__name__}.namespaces")
+_mlir_libs._mlir.globals.append_dialect_search_prefix(f"{__name__}.namespaces")
 
 
 def load(context: ir.Context) -> None:
