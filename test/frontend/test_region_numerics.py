@@ -79,6 +79,21 @@ class RolledWindows(torch.nn.Module):
         return torch.relu(self.norm(y.reshape(6, 16, -1)))
 
 
+class RolledRows(torch.nn.Module):
+    """LayerNorm of windows of a rolled projection, between linear layers, as in Swin."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.before = torch.nn.Linear(channels, channels)
+        self.norm = torch.nn.LayerNorm(channels)
+        self.behind = torch.nn.Linear(channels, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.roll(self.before(x), (-3, -3), (1, 2))
+        y = y.reshape(2, 7, 2, 7, -1).transpose(1, 2)
+        return self.behind(self.norm(y.reshape(4, 49, -1)))
+
+
 class FlippedSoftmax(torch.nn.Module):
     """A flip before a softmax over a leading dim: its reads take the reduction's loop order."""
 
@@ -279,6 +294,8 @@ MODULES = {
     "rows of subgroups": (torch.nn.RMSNorm(64), (5, 64)),
     "softmax of vectors": (torch.nn.Softmax(dim=-1), (2, 3, 11, 52)),
     "rolled windows": (RolledWindows(48), (1, 8, 12, 48)),
+    # Where IREE tiles such rows itself, they are more than a workgroup can share.
+    "rolled long rows": (RolledRows(384), (1, 14, 14, 384)),
 }
 
 
