@@ -14,17 +14,11 @@ import pytest
 
 import smartmem
 from smartmem import attempts
-from smartmem.backend.devices import probe_vulkan, usable_devices
 from smartmem.backend.iree import CompileError, CompileStatistics
 from smartmem.backend.regions import groups_in
 from smartmem.compiler import CompiledModel
 
 torch = pytest.importorskip("torch")
-
-needs_vulkan = pytest.mark.skipif(
-    not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
-)
-TARGETS = ["cpu", pytest.param("vulkan", marks=needs_vulkan)]
 
 
 class ChannelsFirstNorm(torch.nn.Module):
@@ -299,14 +293,12 @@ MODULES = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", MODULES)
 def test_kernels_give_the_numbers_of_pytorch(name: str, target: str) -> None:
     compiled = assert_same(*example(name), target)
     assert not compiled.report.fallbacks
 
 
-@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", MODULES)
 def test_so_do_kernels_of_groups_given_up(
     name: str, target: str, monkeypatch: pytest.MonkeyPatch
@@ -336,7 +328,6 @@ def example(name: str) -> tuple[torch.nn.Module, torch.Tensor]:
     return module, torch.randn(shape)
 
 
-@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("norm", [torch.nn.LayerNorm, torch.nn.RMSNorm])
 def test_lookups_in_kernels_give_the_numbers_of_pytorch(
     norm: type[torch.nn.Module], target: str
@@ -347,7 +338,6 @@ def test_lookups_in_kernels_give_the_numbers_of_pytorch(
     assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
 
 
-@pytest.mark.parametrize("target", TARGETS)
 def test_rotary_embeddings_only_compute(target: str) -> None:
     torch.manual_seed(0)
     module, shape = MODULES["rotary"]
