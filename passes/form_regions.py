@@ -118,7 +118,7 @@ class FormRegions(Pass):
                 yield from _around_sums(group) if spirv else ()
                 continue
             _order_loops(group.operations, spirv)
-            group.operations = inline_lookups(group.operations)
+            group.operations = inline_lookups(group.operations, spirv)
             yield group.operations, self._end(group, context, spirv)
 
     def _end(self, group: Group, context: PassContext, spirv: bool) -> ir.Operation:
@@ -167,7 +167,7 @@ def _around_sums(group: Group) -> Iterator[Kernel]:
             continue
         if all(use.owner.operation in run for op in run[:-1] for use in op.results[0].uses):
             _order_loops(run, spirv=True)
-            run = inline_lookups(run)
+            run = inline_lookups(run, spirv=True)
             yield run, run[-1]
         else:
             yield from (([op], op) for op in run if must_stand_alone(op))

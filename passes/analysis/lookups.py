@@ -19,9 +19,16 @@ _CHEAP = ("arith.addf", "arith.subf", "arith.mulf")
 
 def is_lookup(op: ir.Operation) -> bool:
     """Whether ``op`` reads one element of a table for each of its own, and little more."""
-    if op.name != "linalg.generic" or len(op.operands) < 2:
-        return False
-    nest = loop_nest(op)
+    return len(op.operands) > 1 and _extracts_one(op)
+
+
+def is_movement(op: ir.Operation) -> bool:
+    """Whether ``op`` reads elements, and little more, at places that its loops alone give."""
+    return len(op.operands) == 1 and _extracts_one(op)
+
+
+def _extracts_one(op: ir.Operation) -> bool:
+    nest = loop_nest(op) if op.name == "linalg.generic" else None
     if nest is None or not nest.is_elementwise:
         return False
     inner = [o.operation for o in op.regions[0].blocks[0].operations][:-1]

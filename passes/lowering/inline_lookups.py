@@ -11,6 +11,10 @@ A table has fewer than 2^31 rows, and IREE 3.13 has no vectors of i64 for GPUs w
 
 A lookup that several operations of a kernel read would be stored between them: a tile of
 rows on the stack, of which IREE allows 32 KB on a CPU.
+
+In shaders so do movements, as of a roll, whose places the loops give. Left between, IREE fuses
+one into the kernel's last operation, which loses its tile sizes by that; with tile sizes of
+its own, IREE makes no SPIR-V of some: "failed to legalize operation 'memref.alloc'".
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from __future__ import annotations
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
-from smartmem.passes.analysis.lookups import is_lookup
+from smartmem.passes.analysis.lookups import is_lookup, is_movement
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.lowering import tensor_ops as build
 
@@ -26,10 +30,16 @@ BITCAST = "flow.tensor.bitcast"
 """IREE's operation that sees the same bytes as elements of another type."""
 
 
-def inline_lookups(operations: list[ir.Operation]) -> list[ir.Operation]:
-    """The operations of a kernel without the lookups that only they read."""
+def inline_lookups(operations: list[ir.Operation], spirv: bool) -> list[ir.Operation]:
+    """The operations of a kernel without the lookups that only they read.
+
+    Args:
+        operations: in program order.
+        spirv: the kernel is a shader: without movements, too.
+    """
     kept = list(operations)
-    for lookup in list(filter(is_lookup, operations)):
+    inlined = [op for op in operations if is_lookup(op) or (spirv and is_movement(op))]
+    for lookup in inlined:
         users = {use.owner.operation for use in lookup.results[0].uses}
         if not all(user in kept and _takes(user, lookup) for user in users):
             continue

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.devices import probe_vulkan, usable_devices
 
 torch = pytest.importorskip("torch")
 
-pytestmark = pytest.mark.skipif(
-    not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
-)
+pytestmark = pytest.mark.vulkan
 
 
 class WindowAttention(torch.nn.Module):

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.devices import probe_vulkan, usable_devices
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
-
-needs_vulkan = pytest.mark.skipif(
-    not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
-)
-TARGETS = ["cpu", pytest.param("vulkan", marks=needs_vulkan)]
 
 
 class Residual(nn.Module):
@@ -79,7 +73,6 @@ MODULES = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", MODULES)
 def test_convolutions_give_the_numbers_of_pytorch(name: str, target: str) -> None:
     module, shape = MODULES[name]

@@ -13,14 +13,8 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.devices import probe_vulkan, usable_devices
 
 torch = pytest.importorskip("torch")
-
-needs_vulkan = pytest.mark.skipif(
-    not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
-)
-TARGETS = ["cpu", pytest.param("vulkan", marks=needs_vulkan)]
 
 
 class SqueezeExcite(torch.nn.Module):
@@ -118,7 +112,6 @@ def check(module: Any, shape: tuple[int, ...], target: str) -> smartmem.Compiled
     return compiled
 
 
-@pytest.mark.parametrize("target", TARGETS)
 def test_residual_blocks_with_shortcuts(target: str) -> None:
     compiled = check(Classifier(), (1, 32, 28, 28), target)
     if target == "cpu":
@@ -142,7 +135,7 @@ def test_scaled_weights_of_any_width(channels: int, outputs: int, size: int) -> 
     assert [r.applied for r in remarks] == [True]
 
 
-@needs_vulkan
+@pytest.mark.vulkan
 def test_a_shortcut_behind_a_picture() -> None:
     stem = torch.nn.Conv2d(3, 32, 3, 2, 1)
     blocks = [ResidualBlock(32, 128, 2), ResidualBlock(128, 128, 1)]
@@ -153,14 +146,12 @@ def test_a_shortcut_behind_a_picture() -> None:
     assert compiled.statistics.copies == 0
 
 
-@pytest.mark.parametrize("target", TARGETS)
 def test_padded_queries_that_are_read_by_element(target: str) -> None:
     compiled = check(LinearAttention(32), (1, 32, 14, 14), target)
     if target == "cpu":
         assert compiled.statistics.copies == 0
 
 
-@pytest.mark.parametrize("target", TARGETS)
 def test_gate_and_projection(target: str) -> None:
     compiled = check(GatedFeedForward(64, 192), (1, 28, 64), target)
     assert compiled.statistics.kernels == 3  # the norm, gate with projection, the rest

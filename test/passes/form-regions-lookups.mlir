@@ -1,4 +1,5 @@
-// RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s --check-prefixes=CHECK,CPU
+// RUN: smartmem-opt --smartmem-form-regions=spirv --split-input-file %s | FileCheck %s --check-prefixes=CHECK,GPU
 
 // An embedding that a normalization and the end of a contraction read: both look it up
 // themselves, by the lower halves of the indices.
@@ -114,4 +115,49 @@ func.func @over_blocks_of_channels(%ids: tensor<5xi32>, %table: tensor<9x6xf32>,
     linalg.yield %v : f32
   } -> tensor<5x3x2xf32>
   return %r : tensor<5x3x2xf32>
+}
+
+// -----
+// Rows that a roll moves, and that a normalization reads three times: in a shader each operation
+// computes where its elements lie; for a CPU the moved rows stay between them.
+// CHECK-LABEL: func @each_operation_of_a_shader_moves
+func.func @each_operation_of_a_shader_moves(%x: tensor<6x8xf32>) -> tensor<6x8xf32> {
+  // CHECK: "flow.dispatch.region"
+  // CPU: tensor.extract %arg0
+  // GPU-COUNT-3: tensor.extract %arg0
+  // CHECK-NOT: tensor.extract
+  // CHECK: "flow.return"
+  %c2 = arith.constant 2 : index
+  %c6 = arith.constant 6 : index
+  %zero = arith.constant 0.0 : f32
+  %em = tensor.empty() : tensor<6x8xf32>
+  %er = tensor.empty() : tensor<6xf32>
+  %moved = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} outs(%em : tensor<6x8xf32>) {
+  ^bb0(%o: f32):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %s = arith.addi %i, %c2 : index
+    %k = arith.remui %s, %c6 : index
+    %v = tensor.extract %x[%k, %j] : tensor<6x8xf32>
+    linalg.yield %v : f32
+  } -> tensor<6x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%er : tensor<6xf32>) -> tensor<6xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%moved : tensor<6x8xf32>) outs(%f : tensor<6xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<6xf32>
+  %squares = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%moved, %sum : tensor<6x8xf32>, tensor<6xf32>) outs(%f : tensor<6xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %d = arith.subf %a, %b : f32
+    %q = arith.mulf %d, %d : f32
+    %v = arith.addf %q, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<6xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%moved, %squares : tensor<6x8xf32>, tensor<6xf32>) outs(%em : tensor<6x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<6x8xf32>
+  return %r : tensor<6x8xf32>
 }

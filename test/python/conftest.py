@@ -12,6 +12,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from row_sums import SUM, SUM_INPUTS, SUM_OUTPUTS, build
+
+from smartmem.parameters import Array
 
 TRANSPOSE_ADD = """\
 func.func @main(%a: tensor<4x8xf32>) -> tensor<8x4xf32> {
@@ -101,3 +104,21 @@ def cli(tmp_path: Path) -> Cli:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def rows() -> Array:
+    """16 rows of 256 numbers."""
+    return np.random.default_rng(0).standard_normal((16, 256), dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def sum_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module for the CPU that sums the rows."""
+    return build(tmp_path_factory.mktemp("sum"), SUM, "cpu", SUM_INPUTS, SUM_OUTPUTS)
+
+
+@pytest.fixture(scope="session")
+def adreno_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for an Adreno."""
+    return build(tmp_path_factory.mktemp("adreno"), SUM, "adreno", SUM_INPUTS, SUM_OUTPUTS)

@@ -27,8 +27,6 @@ from smartmem.tools.cli_settings import parse_shapes
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
-needs_vulkan = pytest.mark.skipif(not usable_devices(), reason="no Vulkan device")
-
 
 def test_version_and_help(cli: Cli) -> None:
     assert cli("--version").stdout == f"smartmem {smartmem.__version__}\n"
@@ -148,7 +146,7 @@ def test_check_past_the_tolerance_ends_with_1(cli: Cli, onnx_file: Path) -> None
     assert "error: output y is off by " in done.stderr and "Traceback" not in done.stderr
 
 
-@needs_vulkan
+@pytest.mark.vulkan
 def test_check_on_a_vulkan_device(cli: Cli, onnx_file: Path) -> None:
     done = cli("check", onnx_file, "-t", "vulkan")
     assert done.returncode == 0, done.stderr
@@ -184,7 +182,7 @@ def test_targets_lists_and_shows(cli: Cli) -> None:
     assert "--iree-vulkan-target=adreno" in flags
 
 
-@needs_vulkan
+@pytest.mark.vulkan
 def test_targets_saves_a_file_to_compile_for(cli: Cli, mlir_file: Path) -> None:
     assert cli("targets", "vulkan", "--save", "device.json").returncode == 0
     done = cli("run", mlir_file, "--target", "device.json")

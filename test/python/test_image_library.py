@@ -19,7 +19,6 @@ import pytest
 from fresh_run import LOADER_VARIABLE, has_validation_layer, run_fresh, same_bits
 
 from smartmem.backend import image_library, runtime
-from smartmem.backend.devices import usable_devices
 from smartmem.backend.image_library import find_image_library, image_statistics
 from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.runtime import LoadedModule
@@ -29,10 +28,6 @@ from smartmem.errors import TargetError
 from smartmem.tensor_spec import TensorSpec
 
 LIBRARY = find_image_library()
-needs_library = pytest.mark.skipif(
-    LIBRARY is None or not usable_devices(),
-    reason="the library was not built, or there is no Vulkan device",
-)
 
 # Two kernels, of which the second reads what the first writes.
 CHAIN = """
@@ -163,7 +158,7 @@ def arrays():
     return [random.standard_normal((64, 64), np.float32) for _ in range(2)]
 
 
-@needs_library
+@pytest.mark.image_library
 @pytest.mark.parametrize("image", ["texel_buffer", "image2d"])
 @pytest.mark.parametrize("writes", [False, True])
 def test_the_same_bits_as_with_buffers(compiled, arrays, image, writes):
@@ -178,14 +173,14 @@ def test_the_same_bits_as_with_buffers(compiled, arrays, image, writes):
     assert after.fallback_bindings == before.fallback_bindings
 
 
-@needs_library
+@pytest.mark.image_library
 def test_unknown_formats_have_four_components(compiled, arrays):
     module = LoadedModule(compiled("texel_buffer", "Unknown", writes=False), "vulkan")
     expected = LoadedModule(compiled("buffer"), "vulkan")(*arrays)[0]
     np.testing.assert_array_equal(module(*arrays)[0], expected)
 
 
-@needs_library
+@pytest.mark.image_library
 def test_modules_without_images_go_without_the_library(compiled, arrays, monkeypatch):
     def fail(name: str) -> Path:
         raise AssertionError(f"{name} asks for the library")
@@ -196,7 +191,7 @@ def test_modules_without_images_go_without_the_library(compiled, arrays, monkeyp
     assert image_statistics(LIBRARY).image_dispatches == before
 
 
-@needs_library
+@pytest.mark.image_library
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc")
 def test_only_modules_with_images_load_the_library(compiled, arrays):
     plain = run_fresh(compiled("buffer"), arrays)
@@ -210,7 +205,7 @@ def test_only_modules_with_images_load_the_library(compiled, arrays):
     assert same_bits(forced.outputs, plain.outputs)
 
 
-@needs_library
+@pytest.mark.image_library
 @pytest.mark.parametrize("image", ["texel_buffer", "image2d"])
 def test_views_do_not_grow(compiled, arrays, image):
     module = LoadedModule(compiled(image), "vulkan")
@@ -223,7 +218,7 @@ def test_views_do_not_grow(compiled, arrays, image):
     assert after.views_made <= before.views_made + 4
 
 
-@needs_library
+@pytest.mark.image_library
 def test_two_threads_with_two_modules(compiled, arrays):
     expected = LoadedModule(compiled("buffer"), "vulkan")(*arrays)[0]
     modules = [LoadedModule(compiled(i), "vulkan") for i in ("texel_buffer", "image2d")]
@@ -240,13 +235,13 @@ def test_two_threads_with_two_modules(compiled, arrays):
     assert right == [True] * 40
 
 
-@needs_library
+@pytest.mark.image_library
 def test_the_library_says_what_is_wrong(compiled, arrays):
     with pytest.raises(TargetError, match=r"Image Format 2 is not known"):
         LoadedModule(compiled("texel_buffer", "Rgba16f"), "vulkan")(*arrays)
 
 
-@pytest.mark.skipif(not usable_devices(), reason="no Vulkan device")
+@pytest.mark.vulkan
 def test_no_library(compiled, monkeypatch, tmp_path):
     monkeypatch.setattr(image_library, "find_image_library", lambda: None)
     with pytest.raises(TargetError, match=r"reads its buffers as images.*libvulkan-dev"):
@@ -283,7 +278,7 @@ def run_iree(module: Path, *flags: str, **environment: str) -> str:
     ).stdout
 
 
-@needs_library
+@pytest.mark.image_library
 def test_irees_tools_with_the_library(compiled, tmp_path):
     expected = run_iree(compiled("buffer"))
     module = compiled("texel_buffer")
@@ -301,7 +296,7 @@ def found_with_buffers(compiled, arrays):
     return run_fresh(compiled("buffer"), arrays, validate=True).messages
 
 
-@needs_library
+@pytest.mark.image_library
 @pytest.mark.skipif(
     not has_validation_layer(),
     reason="no validation layer; on Debian and Ubuntu: apt-get install vulkan-validationlayers",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fresh_run import run_fresh, same_bits
+from fresh_run import same_bits
 
 import smartmem
 from smartmem.backend.devices import usable_devices
@@ -68,15 +66,6 @@ STORAGES = [
     ("image2d", "image2d"),
 ]
 
-has_library = importlib.util.find_spec("smartmem.backend.image_library") is not None
-
-
-def library() -> Path | None:
-    """SmartMem's Vulkan library, where it is built."""
-    if not has_library:
-        return None
-    return importlib.import_module("smartmem.backend.image_library").find_image_library()
-
 
 def model(tmp_path: Path, text: str, dtype: str = "f32") -> Path:
     """A file with ``text``, its element type and its weights filled in."""
@@ -97,11 +86,11 @@ def test_the_table_says_what_is_read_how():
     assert image_pass(resolve_target("valhall4"), "auto", "buffer") is None
 
 
+@pytest.mark.vulkan
 def test_limits_come_from_the_device(tmp_path):
-    devices = usable_devices()
-    if not devices:
-        pytest.skip("no Vulkan device")
-    small = replace(devices[0], max_texel_buffer_elements=1000, max_image_dimension_2d=128)
+    small = replace(
+        usable_devices()[0], max_texel_buffer_elements=1000, max_image_dimension_2d=128
+    )
     target = device_target(small)
     chosen = image_pass(target, "texel_buffer", "buffer")
     assert (chosen.max_texels, chosen.max_size) == (1000, 128)
@@ -248,8 +237,7 @@ def test_a_fault_of_the_pass_leaves_buffers(tmp_path, monkeypatch, broken):
     assert ModuleFile(compiled.path).metadata.images == {}
 
 
-@pytest.mark.skipif(not usable_devices(), reason="no Vulkan device")
-@pytest.mark.skipif(library() is None, reason="SmartMem's Vulkan library is not built")
+@pytest.mark.image_library
 @pytest.mark.parametrize("dtype", ["f32", "f16"])
 @pytest.mark.parametrize("text", [CHAIN, CONVOLUTION], ids=["chain", "convolution"])
 def test_results_are_those_of_buffers_bit_by_bit(tmp_path, text, dtype):
@@ -259,6 +247,6 @@ def test_results_are_those_of_buffers_bit_by_bit(tmp_path, text, dtype):
         options = CompileOptions(storage=reads, storage_writes=writes)
         compiled = smartmem.compile(source, target="vulkan", options=options)
         arrays = random_inputs(compiled.inputs, seed=1)
-        results.append(run_fresh(compiled.path, arrays, timeout_s=120).outputs)
+        results.append(LoadedModule(compiled.path, "vulkan")(*arrays))
     for found in results[1:]:
         assert same_bits(found, results[0])

@@ -1,0 +1,25 @@
+"""What tests need of the machine, for all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from smartmem.backend.devices import probe_vulkan, usable_devices
+from smartmem.backend.image_library import find_image_library
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what is marked to need a Vulkan device, or SmartMem's library, where it is missing."""
+    needs_library = item.get_closest_marker("image_library") is not None
+    if needs_library and find_image_library() is None:
+        pytest.skip("SmartMem's Vulkan library is not built")
+    needs_device = needs_library or item.get_closest_marker("vulkan") is not None
+    if needs_device and not usable_devices():
+        pytest.skip(f"no Vulkan device: {probe_vulkan().reason}")
+
+
+@pytest.fixture(params=["cpu", pytest.param("vulkan", marks=pytest.mark.vulkan)])
+def target(request: pytest.FixtureRequest) -> str:
+    """The machine's CPU, and its Vulkan device."""
+    return str(request.param)
