@@ -33,6 +33,8 @@ BITCAST = "flow.tensor.bitcast"
 def inline_lookups(operations: list[ir.Operation], spirv: bool) -> list[ir.Operation]:
     """The operations of a kernel without the lookups that only they read.
 
+    Nor those that compute 64-bit indices: their halves are seen before the kernel.
+
     Args:
         operations: in program order.
         spirv: the kernel is a shader: without movements, too.
@@ -47,7 +49,17 @@ def inline_lookups(operations: list[ir.Operation], spirv: bool) -> list[ir.Opera
         inputs = [_index_operand(lookup, k) for k in range(len(lookup.operands) - 1)]
         kept = [_inlined(op, lookup, inputs) if reads else op for op, reads in rest]
         lookup.erase()
-    return kept
+    return _without_indices(kept)
+
+
+def _without_indices(operations: list[ir.Operation]) -> list[ir.Operation]:
+    """Those that are no part of an index of which a bitcast sees the halves."""
+    indices: set[ir.Operation] = set()
+    for op in reversed(operations):
+        readers = [use.owner.operation for result in op.results for use in result.uses]
+        if any(reader.name == BITCAST or reader in indices for reader in readers):
+            indices.add(op)
+    return [op for op in operations if op not in indices]
 
 
 def _takes(op: ir.Operation, lookup: ir.Operation) -> bool:

@@ -161,3 +161,35 @@ func.func @each_operation_of_a_shader_moves(%x: tensor<6x8xf32>) -> tensor<6x8xf
   } -> tensor<6x8xf32>
   return %r : tensor<6x8xf32>
 }
+
+// -----
+// Indices that are computed are so before the kernel, where their halves are seen.
+// CHECK-LABEL: func @computed_indices
+func.func @computed_indices(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %places: tensor<5x4xf32>) -> tensor<5x4xf32> {
+  // CHECK: %[[AT:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<5xi64>)
+  // CHECK: "flow.tensor.bitcast"(%[[AT]])
+  // CHECK: "flow.dispatch.region"
+  // CHECK: tensor.extract %arg1
+  // CHECK: "flow.return"
+  %nine = arith.constant 9 : i64
+  %em = tensor.empty() : tensor<5x4xf32>
+  %ei = tensor.empty() : tensor<5xi64>
+  %at = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%ids : tensor<5xi64>) outs(%ei : tensor<5xi64>) {
+  ^bb0(%id: i64, %o: i64):
+    %i = arith.addi %id, %nine : i64
+    linalg.yield %i : i64
+  } -> tensor<5xi64>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%at : tensor<5xi64>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %i = arith.index_cast %id : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x4xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%embedded, %places : tensor<5x4xf32>, tensor<5x4xf32>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.addf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  return %r : tensor<5x4xf32>
+}
