@@ -89,6 +89,30 @@ func.func @window_of_a_depthwise_convolution(%x: tensor<8x29x32xf32>, %w: tensor
 }
 
 // -----
+// A picture of three channels, channels first: of a block of rows a vector would be loaded, and
+// taken apart. One row, and two vectors of columns.
+// CHECK-LABEL: func @window_of_a_picture
+// CHECK: vector_common_parallel = [1, 1, 32, 0], vector_reduction = [0, 0, 0, 1]
+func.func @window_of_a_picture(%x: tensor<3x28x29xf32>, %w: tensor<2x3x32xf32>) -> tensor<28x28x32xf32> {
+  %x0 = tensor.extract_slice %x[0, 0, 0] [3, 28, 28] [1, 1, 1] : tensor<3x28x29xf32> to tensor<3x28x28xf32>
+  %x1 = tensor.extract_slice %x[0, 0, 1] [3, 28, 28] [1, 1, 1] : tensor<3x28x29xf32> to tensor<3x28x28xf32>
+  %w0 = tensor.extract_slice %w[0, 0, 0] [1, 3, 32] [1, 1, 1] : tensor<2x3x32xf32> to tensor<3x32xf32>
+  %w1 = tensor.extract_slice %w[1, 0, 0] [1, 3, 32] [1, 1, 1] : tensor<2x3x32xf32> to tensor<3x32xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<28x28x32xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<28x28x32xf32>) -> tensor<28x28x32xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(h, w, c, k) -> (k, h, w)>, affine_map<(h, w, c, k) -> (k, c)>, affine_map<(h, w, c, k) -> (k, h, w)>, affine_map<(h, w, c, k) -> (k, c)>, affine_map<(h, w, c, k) -> (h, w, c)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x0, %w0, %x1, %w1 : tensor<3x28x28xf32>, tensor<3x32xf32>, tensor<3x28x28xf32>, tensor<3x32xf32>) outs(%z : tensor<28x28x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %a1: f32, %b1: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %m1 = arith.mulf %a1, %b1 : f32
+    %s = arith.addf %m, %m1 : f32
+    %t = arith.addf %o, %s : f32
+    linalg.yield %t : f32
+  } -> tensor<28x28x32xf32>
+  return %0 : tensor<28x28x32xf32>
+}
+
+// -----
 // Both operands give vectors along the columns: a square of 4 by 4 uses each four times.
 // CHECK-LABEL: func @both_operands_have_the_columns
 // CHECK: vector_common_parallel = [4, 4, 16, 0]
