@@ -35,6 +35,7 @@ from smartmem.passes.rewrite_convolutions import RewriteConvolutions
 from smartmem.passes.scale_weights import ScaleWeights
 from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
+from smartmem.passes.split_contractions import SplitContractions
 from smartmem.passes.unroll_windows import UnrollWindows
 
 __all__ = [
@@ -71,6 +72,7 @@ PASSES: tuple[type[Pass], ...] = (
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
+    SplitContractions,
     ComputeOnce,
     FormRegions,
     ScaleWeights,
@@ -103,8 +105,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     (
         "lowered",
         (
-            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, ComputeOnce, FormRegions),
-            *(ScaleWeights, ChainWindows, ConfigureKernels, ConfigureShaders),
+            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
+            *(FormRegions, ScaleWeights, ChainWindows, ConfigureKernels, ConfigureShaders),
         ),
     ),
 )

@@ -27,16 +27,11 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.joint_tiles import joint_tiles, operand_tiles, pooled_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import (
-    TileSizes,
-    joint_tiles,
-    operand_tiles,
-    pooled_tiles,
-    row_tiles,
-)
+from smartmem.passes.analysis.tile_sizes import TileSizes, row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 from smartmem.vectors import Vectors

@@ -1,6 +1,7 @@
 """Many-to-many operators that are one kernel in spite of the table's red cell.
 
     f(contraction(a, u), contraction(b, v))
+    f(contraction(a, u), contraction(a, one column of u))
     sum over all rows of contraction(a, u)
 
 The table keeps two reductions apart since each wants its own loops, tiles and registers.
@@ -19,9 +20,9 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion_plan import Group
 from smartmem.passes.analysis.gpu_tiles import joint_gpu_tiles
-from smartmem.passes.analysis.loops import contracts, loop_nest, reduces
+from smartmem.passes.analysis.joint_tiles import joint_tiles, pooled_tiles
+from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest, reduces
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import joint_tiles, pooled_tiles
 from smartmem.passes.base import Workgroups
 from smartmem.vectors import Vectors
 
@@ -36,6 +37,12 @@ _MOST_ROWS = 256
 
 Contractions = Sequence[ir.Operation]
 
+Fits = Callable[[Contractions], bool]
+"""Whether contractions have tiles that suit each other."""
+
+Reads = Callable[[ir.Operation, Sequence[int]], bool]
+"""Whether an operation reads these of its operands at the same places."""
+
 
 def share_results(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
     """Why two many-to-many operators are one kernel of a CPU; None: they are not."""
@@ -43,7 +50,7 @@ def share_results(producer: Group, consumer: Group, vectors: Vectors) -> str | N
     def fits(contractions: Contractions) -> bool:
         return not isinstance(joint_tiles(contractions, vectors), Refusal)
 
-    combined = _combines_contractions(producer, consumer, fits)
+    combined = _combines_contractions(producer, consumer, fits, reads_blocks)
     return combined or _pools(producer, consumer, vectors)
 
 
@@ -54,10 +61,12 @@ def share_threads(producer: Group, consumer: Group, bounds: Workgroups) -> str |
     """
 
     def fits(contractions: Contractions) -> bool:
+        if len({op.results[0].type for op in contractions}) > 1:
+            return False
         nests = [nest for op in contractions if (nest := loop_nest(op)) is not None]
         return not isinstance(joint_gpu_tiles(nests, bounds), Refusal)
 
-    return _combines_contractions(producer, consumer, fits)
+    return _combines_contractions(producer, consumer, fits, _reads_as_written)
 
 
 def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
@@ -75,7 +84,7 @@ def _pools(producer: Group, consumer: Group, vectors: Vectors) -> str | None:
 
 
 def _combines_contractions(
-    producer: Group, consumer: Group, fits: Callable[[Contractions], bool]
+    producer: Group, consumer: Group, fits: Fits, reads: Reads
 ) -> str | None:
     """``COMBINED`` if the end of ``consumer`` reads a contraction's result beside its own."""
     *ends, contraction = reversed(producer.operations)
@@ -83,23 +92,44 @@ def _combines_contractions(
     if ends or not contracts(contraction) or len(others) != 1:
         return None
     (other,) = others
-    if contraction.results[0].type != other.results[0].type:
-        return None
-    if not fits((contraction, other)):
-        return None
     uses = list(contraction.results[0].uses)
-    reader = uses[0].owner.operation
-    if len(uses) != 1 or not _reads_as_written(reader, uses[0].operand_number):
+    if len(uses) != 1 or not fits((contraction, other)):
         return None
+    reader = uses[0].owner.operation
     # The other sum is read at the same places, or they would lie in other blocks.
     own = [k for k, v in enumerate(reader.operands) if v == other.results[0]]
-    joined = bool(own) and all(_reads_as_written(reader, k) for k in own)
-    return COMBINED if joined else None
+    return COMBINED if own and reads(reader, [uses[0].operand_number, *own]) else None
 
 
-def _reads_as_written(op: ir.Operation, operand: int) -> bool:
-    """Whether ``op``, elementwise, reads an operand where it writes its result."""
-    nest = loop_nest(op)
-    if nest is None or nest.reductions or nest.uses_index or operand == len(op.operands) - 1:
+def reads_blocks(reader: ir.Operation, operands: Sequence[int]) -> bool:
+    """Whether ``reader``, elementwise, reads the same block of several results for its own.
+
+    One that lacks the columns is read for all of them; the rows may then be written in
+    another order. Without one, what writes in another order is a kernel of its own: to the
+    plan it only moves data.
+    """
+    nest = _plain_end(reader, operands)
+    if nest is None:
         return False
-    return nest.accesses[operand].exprs == nest.accesses[-1].exprs
+    places = [nest.loops_of(k) for k in operands]
+    whole, written = max(places, key=len), nest.loops_of(len(nest.accesses) - 1)
+    if sorted(whole) != list(range(len(nest.domain))) or whole[-1] != written[-1]:
+        return False
+    same_rows = all(loops in (whole, whole[:-1]) for loops in places)
+    return same_rows and (whole == written or whole[:-1] in places)
+
+
+def _reads_as_written(reader: ir.Operation, operands: Sequence[int]) -> bool:
+    """Whether ``reader``, elementwise, reads operands where it writes its result."""
+    nest = _plain_end(reader, operands)
+    if nest is None:
+        return False
+    return all(nest.accesses[k].exprs == nest.accesses[-1].exprs for k in operands)
+
+
+def _plain_end(reader: ir.Operation, operands: Sequence[int]) -> LoopNest | None:
+    """The loops of ``reader`` if it is elementwise, and only reads the operands."""
+    nest = loop_nest(reader)
+    if nest is None or nest.reductions or nest.uses_index:
+        return None
+    return None if len(reader.operands) - 1 in operands else nest

@@ -8,23 +8,19 @@ that its weights stay in the cache and that all threads have work.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
-from smartmem.passes.analysis.movement import Refusal, long_dims, shape_of
+from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.window_sums import is_window_sum
-from smartmem.passes.analysis.workgroups import workgroup_count, workgroup_sizes
+from smartmem.passes.analysis.workgroups import workgroup_sizes
 from smartmem.vectors import Vectors
 
 # Rows of a softmax or normalization in one workgroup.
 _ROWS_OF_ROWS = 64
-
-# Workgroups below which it is better to store rows and add them up in a kernel of its own.
-_FEWEST_WORKGROUPS = 4
 
 
 @dataclass(frozen=True)
@@ -53,6 +49,15 @@ def tile_sizes(op: ir.Operation, vectors: Vectors, beside: int = 0) -> TileSizes
         return Refusal("it has no loops")
     if not is_window_sum(op) and not nest.is_contraction:
         return Refusal("it neither multiplies and adds, nor sums over a window")
+    return sum_tiles(nest, vectors, beside)
+
+
+def sum_tiles(nest: LoopNest, vectors: Vectors, beside: int = 0) -> TileSizes | Refusal:
+    """The tile sizes of a contraction or a sum over a window that has these loops.
+
+    Args:
+        beside: as for ``tile_sizes``.
+    """
     written = nest.loops_of(len(nest.accesses) - 1)
     if len(written) < 2 or nest.domain[written[-1]] < vectors.lanes:
         return Refusal("its result is narrower than a vector")
@@ -61,104 +66,6 @@ def tile_sizes(op: ir.Operation, vectors: Vectors, beside: int = 0) -> TileSizes
     if _dots(nest, vectors):
         return _dot_tiles(nest, written, vectors, beside)
     return Refusal("its innermost loop is not innermost in what it reads")
-
-
-def joint_tiles(
-    roots: Sequence[ir.Operation], vectors: Vectors
-) -> dict[ir.Operation, TileSizes] | Refusal:
-    """The tile sizes of operations whose sums one kernel takes up in turn.
-
-    All keep the same block of results; the workgroup is that of the last one.
-    """
-    found: dict[ir.Operation, TileSizes] = {}
-    blocks = set()
-    for op in roots:
-        beside = sum(_summed(other) for other in roots if other != op)
-        tiles, nest = tile_sizes(op, vectors, beside), loop_nest(op)
-        if isinstance(tiles, Refusal) or nest is None:
-            return tiles if isinstance(tiles, Refusal) else Refusal("it has no loops")
-        found[op] = tiles
-        blocks.add(tuple(tiles.vector[d] for d in nest.loops_of(len(nest.accesses) - 1)))
-    return found if len(blocks) == 1 else Refusal("its sums want different blocks of results")
-
-
-def operand_tiles(
-    roots: Mapping[ir.Operation, TileSizes],
-) -> dict[ir.Operation, TileSizes]:
-    """The tile sizes of elementwise operations that make an operand of contractions.
-
-    As much as a step of the contraction reads: weights that are scaled as they are loaded.
-    """
-    found = {}
-    for root, tiles in roots.items():
-        nest = loop_nest(root) if contracts(root) else None
-        for number in (0, 1) if nest is not None else ():
-            value = root.operands[number]
-            made = None if isinstance(value.owner, ir.Block) else value.owner.operation
-            if made is None or made.name != "linalg.generic" or made.parent != root.parent:
-                continue
-            assert nest is not None, "it contracts"
-            loops = nest.loops_of(number)
-            vector = tuple(tiles.vector[d] or tiles.reduction[d] for d in loops)
-            found[made] = TileSizes((0,) * len(loops), vector, (0,) * len(loops))
-    return found
-
-
-def pooled_tiles(
-    kernel: Sequence[ir.Operation], vectors: Vectors
-) -> dict[ir.Operation, TileSizes] | Refusal:
-    """The tile sizes of contractions and of the sum over their rows that ends the kernel.
-
-    A workgroup has all rows of some columns; their blocks are added up as they are made.
-    """
-    sums = [k for k, op in enumerate(kernel) if _summed(op) > 1 and not contracts(op)]
-    rows = long_dims(shape_of(kernel[sums[0]].results[0])) if sums else ()
-    if len(sums) != 1 or any(
-        long_dims(shape_of(op.results[0])) != rows for op in kernel[sums[0] :]
-    ):
-        return Refusal("it does not end with a sum over rows")
-    inside, total = kernel[: sums[0]], kernel[sums[0]]
-    roots = [op for op in inside if contracts(op)]
-    tiles = joint_tiles(roots, vectors) if roots else Refusal("it contracts nothing")
-    if isinstance(tiles, Refusal):
-        return tiles
-    nest = loop_nest(total)
-    loops = None if nest is None or contracts(total) else _read_of(inside, total, nest)
-    root = loop_nest(roots[-1])
-    if nest is None or root is None or loops is None or loops[-1] in nest.reductions:
-        return Refusal("it does not end with a sum over rows")
-    block, part, workgroup = ([0] * len(nest.domain) for _ in range(3))
-    for loop, made in zip(loops, root.loops_of(len(root.accesses) - 1), strict=True):
-        size = tiles[roots[-1]].vector[made]
-        (part if loop in nest.reductions else block)[loop] = size
-        if loop not in nest.reductions:
-            workgroup[loop] = size  # with all rows, a block of columns is work enough
-    if workgroup_count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
-        return Refusal("too few workgroups would have all rows of some columns")
-    return {**tiles, total: TileSizes(tuple(workgroup), tuple(block), tuple(part))}
-
-
-def _read_of(
-    inside: Sequence[ir.Operation], total: ir.Operation, nest: LoopNest
-) -> list[int] | None:
-    """The loops of ``total`` that index what it sums up of the kernel's own, one each dim."""
-    shapes = {shape_of(op.results[0]) for op in inside if contracts(op)}
-    for number, value in enumerate(list(total.operands)[:-1]):
-        made = not isinstance(value.owner, ir.Block) and value.owner.operation in inside
-        loops = nest.loops_of(number)
-        if (
-            made
-            and {shape_of(value)} == shapes
-            and sorted(loops) == list(range(len(nest.domain)))
-        ):
-            return loops if nest.reductions else None
-    return None
-
-
-def _summed(op: ir.Operation) -> int:
-    """Elements that ``op`` sums up for one of the result."""
-    nest = loop_nest(op)
-    return 0 if nest is None else math.prod(nest.domain[d] for d in nest.reductions)
 
 
 def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Refusal:

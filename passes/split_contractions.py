@@ -1,0 +1,57 @@
+"""Make two contractions of one of which the same operation reads two parts, for CPUs.
+
+Rewrites:
+  f(contraction(a, b)[:, :n], contraction(a, b)[:, n:])
+    ->  f(contraction(a, b[:, :n]), contraction(a, b[:, n:]))
+
+  %s = linalg.matmul ins(%q, %kv : tensor<196x16xf32>, tensor<16x17xf32>) ...
+  %o = linalg.generic ins(%s[:, :16], %s[:, 16] : ...) { %x / %sum }
+    ->
+  %n = linalg.generic ins(%q, %kv[:, :16] : ...) { multiply and add }
+  %d = linalg.generic ins(%q, %kv[:, 16] : ...) { multiply and add }
+  %o = linalg.generic ins(%n, %d : ...) { %x / %sum }
+
+What reads two places of a result cannot be in the kernel of the contraction: a block of
+results lacks the other place. What reads the same place of two contractions can, and a
+kernel takes up both sums in turn. Linear attention, softmax without its exponentials, is
+such an operation: a column of ones gives the sums to divide by.
+
+Keeps, with a remark, contractions whose parts would not be one kernel with what reads
+them, that both operands have, or that overlap. Does nothing for targets with shared
+memory, where the two sums want tiles of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.passes.analysis.contraction_splits import contraction_split
+from smartmem.passes.analysis.loops import contracts
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.lowering.split_contraction import split_contraction
+
+
+@dataclass(frozen=True)
+class SplitContractions(Pass):
+    """Splits contractions where one kernel can compute the parts and what reads them."""
+
+    argument = "smartmem-split-contractions"
+    summary = "Make contractions of the parts that one operation reads, for CPUs"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Splits each contraction; what it keeps gets a remark."""
+        if context.shared_memory is not None:
+            return
+        # Only these: slices go with their contraction.
+        for op in [op for op in operations(module) if contracts(op)]:
+            found = contraction_split(op, context.vectors)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                columns = " and ".join(str(part.columns) for part in found.parts)
+                context.remark(self.argument, op, True, f"{columns} columns: one kernel")
+                split_contraction(found)
+        erase_unused(module)
