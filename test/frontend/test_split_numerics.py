@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.devices import probe_vulkan, usable_devices
 
 torch = pytest.importorskip("torch")
-
-needs_vulkan = pytest.mark.skipif(
-    not usable_devices(), reason=f"no Vulkan device: {probe_vulkan().reason}"
-)
-TARGETS = ["cpu", pytest.param("vulkan", marks=needs_vulkan)]
 
 ATTENTIONS = [
     (4, 196, 16, 16),
@@ -62,7 +56,6 @@ def split(compiled: smartmem.CompiledModel) -> list[bool]:
     return [r.applied for r in remarks if r.argument == "smartmem-split-contractions"]
 
 
-@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("swaps", [False, True])
 @pytest.mark.parametrize(("heads", "rows", "keys", "values"), ATTENTIONS)
 def test_sums_that_another_sum_divides(
@@ -76,7 +69,6 @@ def test_sums_that_another_sum_divides(
         assert compiled.statistics.kernels == 2  # the ReLU, and the rest
 
 
-@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("heads", "rows", "keys", "values"), ATTENTIONS)
 def test_halves_that_gate_each_other(
     heads: int, rows: int, keys: int, values: int, target: str
