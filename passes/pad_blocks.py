@@ -24,8 +24,8 @@ from torch_mlir import ir
 from smartmem.passes.analysis.block_padding import block_padding
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.row_padding import RowPadding
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
-from smartmem.passes.lowering.pad_rows import pad_rows
+from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.lowering.pad_layers import pad_layers
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,8 @@ class PadBlocks(Pass):
         """Pads the channels of each layer; what it keeps gets a remark."""
         if context.shared_memory is not None:
             return
-        while self._pad(module, context):
-            erase_unused(module)
 
-    def _pad(self, module: ir.Operation, context: PassContext) -> bool:
-        """Pads the channels of the first layer that can be; whether there was one."""
-        kept = []
-        for op in operations(module):
-            found = block_padding(op, context.lanes, context.parameters)
-            if isinstance(found, RowPadding):
-                reason = f"{found.new} channels instead of {found.old}: whole vectors"
-                context.remark(self.argument, op, True, reason)
-                pad_rows(found, context.parameters)
-                return True
-            if isinstance(found, Refusal):
-                kept.append((op, found))
-        for op, refusal in kept:
-            context.remark(self.argument, op, False, refusal.reason)
-        return False
+        def decide(op: ir.Operation) -> RowPadding | Refusal | None:
+            return block_padding(op, context.lanes, context.parameters)
+
+        pad_layers(module, context, decide, self.argument, "channels: whole vectors")

@@ -23,8 +23,8 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.row_padding import RowPadding, column_padding
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
-from smartmem.passes.lowering.pad_rows import pad_rows
+from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.lowering.pad_layers import pad_layers
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,8 @@ class PadColumns(Pass):
         """Pads the columns of each contraction; what it keeps gets a remark."""
         if context.workgroups is None:
             return
-        while self._pad(module, context):
-            erase_unused(module)
 
-    def _pad(self, module: ir.Operation, context: PassContext) -> bool:
-        """Pads the columns of the first contraction that needs it; whether there was one."""
-        kept = []
-        for op in operations(module):
-            found = column_padding(op, context.lanes, context.parameters)
-            if isinstance(found, RowPadding):
-                reason = f"{found.new} columns instead of {found.old}: whole vectors"
-                context.remark(self.argument, op, True, reason)
-                pad_rows(found, context.parameters)
-                return True
-            if isinstance(found, Refusal):
-                kept.append((op, found))
-        for op, refusal in kept:
-            context.remark(self.argument, op, False, refusal.reason)
-        return False
+        def decide(op: ir.Operation) -> RowPadding | Refusal | None:
+            return column_padding(op, context.lanes, context.parameters)
+
+        pad_layers(module, context, decide, self.argument, "columns: whole vectors")

@@ -28,8 +28,8 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.row_padding import RowPadding, row_padding
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
-from smartmem.passes.lowering.pad_rows import pad_rows
+from smartmem.passes.base import Pass, PassContext
+from smartmem.passes.lowering.pad_layers import pad_layers
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,10 @@ class PadRows(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Pads the rows of each layer; what it keeps gets a remark."""
-        while self._pad(module, context):
-            erase_unused(module)
-
-    def _pad(self, module: ir.Operation, context: PassContext) -> bool:
-        """Pads the rows of the first layer that can have more; whether there was one."""
         # Shaders load the columns of a softmax as vectors only where vectors divide them.
         masks = context.shared_memory is not None
-        kept = []
-        for op in operations(module):
-            found = row_padding(op, context.vectors, context.parameters, masks=masks)
-            if isinstance(found, RowPadding):
-                reason = f"{found.new} rows instead of {found.old}: whole blocks"
-                context.remark(self.argument, op, True, reason)
-                pad_rows(found, context.parameters)
-                return True
-            if isinstance(found, Refusal):
-                kept.append((op, found))
-        for op, refusal in kept:
-            context.remark(self.argument, op, False, refusal.reason)
-        return False
+
+        def decide(op: ir.Operation) -> RowPadding | Refusal | None:
+            return row_padding(op, context.vectors, context.parameters, masks=masks)
+
+        pad_layers(module, context, decide, self.argument, "rows: whole blocks")
