@@ -99,7 +99,8 @@ class FormRegions(Pass):
         copy_lookups(block)
         exception = _exception(self._for_spirv(context), context)
         times = None if context.tuning is None else context.tuning.fusions
-        return fusion_plan(block, refuse_fusion, exception, times)
+        refuse = functools.partial(refuse_fusion, spirv=self._for_spirv(context))
+        return fusion_plan(block, refuse, exception, times)
 
     def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
         """Makes regions of the groups, in program order, of which one can be made."""

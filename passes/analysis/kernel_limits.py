@@ -10,7 +10,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.fusion_plan import Group
-from smartmem.passes.analysis.lookups import is_lookup
+from smartmem.passes.analysis.lookups import is_lookup, keeps_row
 from smartmem.passes.analysis.loops import contracts, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
@@ -18,10 +18,10 @@ from smartmem.passes.analysis.strides import reads_slice
 from smartmem.passes.analysis.window_sums import is_window_sum
 
 
-def refuse_fusion(producer: Group, consumer: Group) -> Refusal | None:
+def refuse_fusion(producer: Group, consumer: Group, *, spirv: bool = False) -> Refusal | None:
     """Why a kernel of both would be slower or not compile; None: it is good."""
     if _reduces(consumer):
-        return None if _reduces(producer) else _refuse_prologue(producer, consumer)
+        return None if _reduces(producer) else _refuse_prologue(producer, consumer, spirv)
     if _reduces(producer) or any(map(ends_reduction, producer.operations)):
         return _refuse_epilogue(producer, consumer)
     return None
@@ -130,10 +130,10 @@ def _is_reduction(op: ir.Operation) -> bool:
     return op.name.startswith("linalg.") and (nest is None or bool(nest.reductions))
 
 
-def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
+def _refuse_prologue(producer: Group, consumer: Group, spirv: bool) -> Refusal | None:
     """Elementwise operations before a reduction, or beside one: before its end."""
     if all(map(is_lookup, producer.operations)):
-        return _refuse_lookup(producer)
+        return _refuse_lookup(producer, consumer, spirv)
     rows = sum(map(_is_reduction, consumer.operations)) > 1
     if not rows or any(map(contracts, readers(producer.result))):
         return Refusal("a reduction loads its operands as vectors: it reads stored ones")
@@ -145,8 +145,11 @@ def _refuse_prologue(producer: Group, consumer: Group) -> Refusal | None:
     return None
 
 
-def _refuse_lookup(lookup: Group) -> Refusal | None:
-    """Row-wise operators, and the ends of contractions, look up element by element."""
+def _refuse_lookup(lookup: Group, consumer: Group, spirv: bool) -> Refusal | None:
+    """Ends of contractions look up element by element, row-wise operators row by row."""
+    row_wise = not any(map(contracts, consumer.operations))
+    if row_wise and not spirv and not all(map(keeps_row, lookup.operations)):
+        return Refusal("its rows are too long to be looked up once, and kept")
     for op in readers(lookup.result):
         if op.name != "linalg.generic" or contracts(op):
             return Refusal("a contraction loads its operands as vectors: it reads stored ones")

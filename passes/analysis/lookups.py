@@ -10,8 +10,12 @@ from __future__ import annotations
 from torch_mlir import ir
 
 from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.movement import shape_of
 
 _EXTRACT = "tensor.extract"
+
+LONGEST_ROW = 1024
+"""Elements of a row that a CPU's kernel looks up once and keeps, as one vector."""
 
 _CHEAP = ("arith.addf", "arith.subf", "arith.mulf")
 """What may be computed again for each reader, once for each element."""
@@ -25,6 +29,11 @@ def is_lookup(op: ir.Operation) -> bool:
 def is_movement(op: ir.Operation) -> bool:
     """Whether ``op`` reads elements, and little more, at places that its loops alone give."""
     return len(op.operands) == 1 and _extracts_one(op)
+
+
+def keeps_row(op: ir.Operation) -> bool:
+    """Whether a normalization on a CPU looks ``op`` up once for each row."""
+    return is_lookup(op) and shape_of(op.results[0])[-1] <= LONGEST_ROW
 
 
 def _extracts_one(op: ir.Operation) -> bool:

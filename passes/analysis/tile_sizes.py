@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.lookups import keeps_row
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.window_sums import is_window_sum
@@ -71,7 +72,8 @@ def sum_tiles(nest: LoopNest, vectors: Vectors, beside: int = 0) -> TileSizes | 
 def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Refusal:
     """The tile sizes of the last operation of a row-wise kernel: some rows, in vectors.
 
-    Of softmax and of normalizations, whose reductions sum the innermost dim.
+    Of softmax and of normalizations, whose reductions sum the innermost dim. A row that is
+    looked up is one vector, which all operations have: of a part of it each would look it up.
     """
     nests = [nest for op in operations if (nest := loop_nest(op)) is not None]
     last = nests[-1] if nests else None
@@ -84,7 +86,8 @@ def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Ref
         return Refusal("it sums along other dims than the innermost")
     rows = block_rows(last.domain[-2], _ROWS_OF_ROWS)
     ones = (1,) * (rank - 2)
-    return TileSizes((*ones, rows, 0), (*ones, 1, lanes), (0,) * rank)
+    looks_up = any(map(keeps_row, operations))
+    return TileSizes((*ones, rows, 0), (*ones, 1, 0 if looks_up else lanes), (0,) * rank)
 
 
 def _loads_vectors(nest: LoopNest, column: int) -> bool:

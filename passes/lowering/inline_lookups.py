@@ -9,8 +9,9 @@ Indices of 64 bits become their lower halves, by a bitcast, which costs nothing:
   %low = "flow.tensor.bitcast"(%ids) : (tensor<128xi64>) -> tensor<128x2xi32>
 A table has fewer than 2^31 rows, and IREE 3.13 has no vectors of i64 for GPUs without them.
 
-A lookup that several operations of a kernel read would be stored between them: a tile of
-rows on the stack, of which IREE allows 32 KB on a CPU.
+A lookup that several operations of a CPU's kernel read stays: each row of it is looked up once,
+and kept, if it is not too long. Element by element, and three times, LayerNorm of 77 x 768 takes
+2.2 ms instead of 0.1.
 
 In shaders so do movements, as of a roll, whose places the loops give. Left between, IREE fuses
 one into the kernel's last operation, which loses its tile sizes by that; with tile sizes of
@@ -22,7 +23,7 @@ from __future__ import annotations
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
-from smartmem.passes.analysis.lookups import is_lookup, is_movement
+from smartmem.passes.analysis.lookups import is_lookup, is_movement, keeps_row
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.lowering import tensor_ops as build
 
@@ -44,6 +45,8 @@ def inline_lookups(operations: list[ir.Operation], spirv: bool) -> list[ir.Opera
     for lookup in inlined:
         users = {use.owner.operation for use in lookup.results[0].uses}
         if not all(user in kept and _takes(user, lookup) for user in users):
+            continue
+        if len(users) > 1 and not spirv and keeps_row(lookup):
             continue
         rest = [(op, op in users) for op in kept if op != lookup]
         inputs = [_index_operand(lookup, k) for k in range(len(lookup.operands) - 1)]

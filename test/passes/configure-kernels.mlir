@@ -176,6 +176,35 @@ func.func @rows(%x: tensor<3x208x197xf32>) -> tensor<3x208x197xf32> {
 }
 
 // -----
+// A row that is looked up is one vector: of a part of it each operation would look it up.
+// CHECK-LABEL: func @rows_that_are_looked_up
+// CHECK: compilation_info = {{.*}}distribution = [5, 0], vector_common_parallel = [1, 0], vector_reduction = [0, 0]
+func.func @rows_that_are_looked_up(%ids: tensor<5xi64>, %table: tensor<9x64xf32>) -> tensor<5x64xf32> {
+  %zero = arith.constant 0.0 : f32
+  %em = tensor.empty() : tensor<5x64xf32>
+  %er = tensor.empty() : tensor<5xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<5xi64>) outs(%em : tensor<5x64xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %i = arith.index_cast %id : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x64xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x64xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%er : tensor<5xf32>) -> tensor<5xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%embedded : tensor<5x64xf32>) outs(%f : tensor<5xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<5xf32>
+  %normal = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%embedded, %sum : tensor<5x64xf32>, tensor<5xf32>) outs(%em : tensor<5x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x64xf32>
+  return %normal : tensor<5x64xf32>
+}
+
+// -----
 // CHECK-LABEL: func @keeps_a_window_that_is_written_across
 // CHECK-NOT: compilation_info
 // REMARK: linalg.generic kept: what is behind it writes in another order

@@ -2,12 +2,16 @@
 // RUN: smartmem-opt --smartmem-form-regions=spirv --split-input-file %s | FileCheck %s --check-prefixes=CHECK,GPU
 
 // An embedding that a normalization and the end of a contraction read: both look it up
-// themselves, by the lower halves of the indices.
+// themselves. Of the indices lower halves are read where elements are looked up one by one.
 // CHECK-LABEL: func @each_kernel_looks_up
 func.func @each_kernel_looks_up(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %w: tensor<4x4xf32>) -> tensor<5x4xf32> {
   // CHECK: %[[LOW:.*]] = "flow.tensor.bitcast"(%arg0) {{.*}} -> tensor<5x2xi32>
   // CHECK: "flow.dispatch.region"
-  // CHECK-COUNT-2: tensor.extract %arg1
+  // CPU: %[[ROWS:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<5xi64>)
+  // CPU: tensor.extract %arg1
+  // CPU: linalg.generic {{.*}} ins(%[[ROWS]] : tensor<5x4xf32>)
+  // CPU: linalg.generic {{.*}} ins(%[[ROWS]], %{{.*}} : tensor<5x4xf32>, tensor<5xf32>)
+  // GPU-COUNT-2: tensor.extract %arg1
   // CHECK-NOT: tensor.extract
   // CHECK: "flow.return"
   // CHECK: "flow.dispatch.region"
@@ -192,4 +196,37 @@ func.func @computed_indices(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %place
     linalg.yield %v : f32
   } -> tensor<5x4xf32>
   return %r : tensor<5x4xf32>
+}
+
+// -----
+// A row that is too long to be kept is looked up before a CPU's kernel, which is not slower.
+// CHECK-LABEL: func @long_rows
+// CPU: tensor.extract
+// CHECK: "flow.dispatch.region"
+// CPU-NOT: tensor.extract
+// GPU-COUNT-2: tensor.extract
+// CHECK: "flow.return"
+func.func @long_rows(%ids: tensor<5xi64>, %table: tensor<9x2048xf32>) -> tensor<5x2048xf32> {
+  %zero = arith.constant 0.0 : f32
+  %em = tensor.empty() : tensor<5x2048xf32>
+  %er = tensor.empty() : tensor<5xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<5xi64>) outs(%em : tensor<5x2048xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %i = arith.index_cast %id : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x2048xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x2048xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%er : tensor<5xf32>) -> tensor<5xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%embedded : tensor<5x2048xf32>) outs(%f : tensor<5xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<5xf32>
+  %normal = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%embedded, %sum : tensor<5x2048xf32>, tensor<5xf32>) outs(%em : tensor<5x2048xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x2048xf32>
+  return %normal : tensor<5x2048xf32>
 }
