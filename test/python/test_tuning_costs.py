@@ -28,9 +28,11 @@ from smartmem.options import CompileOptions
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.analysis.kernel_costs import GPU, rates_of
 from smartmem.passes.search_formats import SearchFormats
-from smartmem.tuning.costs import measure_costs, rates_from
+from smartmem.tuning.costs import CostKernels, measure_costs, rates_from
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.table import Measured, Table
+
+SECONDS = {"one": 1e-4, "chain": 33e-4, "in_order": 11e-4, "across": 41e-4, "matmul": 6e-4}
 
 
 def test_measured_costs_take_the_place_of_the_typical_ones() -> None:
@@ -57,17 +59,16 @@ def test_the_search_says_by_which_rates() -> None:
 
 
 def test_rates_are_what_kernels_take_without_what_all_take() -> None:
-    seconds = {"one": 1e-4, "chain": 33e-4, "in_order": 11e-4, "across": 41e-4, "matmul": 6e-4}
-    found = rates_from(seconds, 1e6)
+    found = rates_from(SECONDS, 1e6)
     size = 4 * 2080 * 2080
     assert found is not None
     assert found.bytes == pytest.approx(2 * size / 1e-3)
     assert found.strided == pytest.approx(7.0)  # 1e-3 for both, so 8 parts less the writes
     assert found.launch == pytest.approx(1e-4)
     assert found.flops == pytest.approx(2e9)
-    cached = rates_from({**seconds, "across": 2e-4}, 1e6)
+    cached = rates_from({**SECONDS, "across": 2e-4}, 1e6)
     assert cached is not None and cached.strided == 1.0
-    assert rates_from({**seconds, "chain": 1e-4}, 1e6) is None  # noise
+    assert rates_from({**SECONDS, "chain": 1e-4}, 1e6) is None  # noise
 
 
 @pytest.mark.vulkan
@@ -84,9 +85,32 @@ def test_compile_takes_tiles_and_costs_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(compiled(x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_costs_are_measured_on_the_device(target: str) -> None:
-    bounds = None if target == "cpu" else BOUNDS
-    found = measure_costs(Bench(resolve_target(target), target, timeout_s=120), bounds)
-    assert found is not None
-    assert 1e6 < found.bytes < 1e13 and 1e6 < found.flops < 1e16
-    assert 1e-8 < found.launch < 0.1 and 1 <= found.strided < 1e3
+def test_costs_are_measured_on_the_device(target: str, tmp_path: Path) -> None:
+    """The kernels run; which of them is faster, a busy machine does not tell."""
+    bench = Bench(resolve_target(target), target, timeout_s=120)
+    kernels = CostKernels.compile(tmp_path, bench, None if target == "cpu" else BOUNDS)
+    assert kernels is not None and kernels.work > 512**3
+    seconds = kernels.seconds(bench)
+    assert seconds is not None
+    assert set(seconds) == {"one", "chain", "in_order", "across", "matmul"}
+    assert all(1e-7 < s < 100 for s in seconds.values())
+
+
+def test_costs_come_from_what_kernels_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    took: list[dict[str, float] | None] = [{**SECONDS, "chain": 1e-5}, SECONDS, None]
+    monkeypatch.setattr(CostKernels, "compile", lambda *_: CostKernels({}, 1e6))
+    monkeypatch.setattr(CostKernels, "seconds", lambda *_: took.pop(0))
+    bench = Bench(resolve_target("cpu"), "cpu")
+    assert measure_costs(bench, None) == rates_from(SECONDS, 1e6)  # noise at first
+
+
+@pytest.mark.parametrize("kernels", [None, CostKernels({}, 1e6)])
+def test_costs_of_the_model_stay_where_kernels_do_not_run(
+    kernels: CostKernels | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(CostKernels, "compile", lambda *_: kernels)
+    monkeypatch.setattr(CostKernels, "seconds", lambda *_: None)
+    assert measure_costs(Bench(resolve_target("cpu"), "cpu"), None) is None
+    assert "cannot be measured" in caplog.text

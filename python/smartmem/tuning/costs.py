@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from smartmem.lowered import Job, lower
@@ -61,22 +62,56 @@ func.func @main(%x: tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32> {{
 
 
 def measure_costs(bench: Bench, bounds: Workgroups | None) -> Rates | None:
-    """The rates of the device behind ``bench``; None if one of the kernels does not run."""
+    """The rates of the device behind ``bench``.
+
+    None, with a warning, if one of the kernels does not run or all times are but noise.
+    """
     with tempfile.TemporaryDirectory(prefix="smartmem-costs-") as name:
-        folder = Path(name)
-        case = _matmul(folder, bench, bounds)
-        sources = _write(folder)
-        if case is not None:
-            sources["matmul"] = folder / "matmul.mlirbc"
-            case.write(sources["matmul"], case.tiles)
-        modules = dict(zip(sources, bench.compile(list(sources.values())), strict=True))
+        kernels = CostKernels.compile(Path(name), bench, bounds)
         for _ in range(_ATTEMPTS):
-            seconds = _seconds(modules, bench)
-            rates = case and seconds and rates_from(seconds, _work(case, bench))
+            seconds = kernels and kernels.seconds(bench)
+            rates = kernels and seconds and rates_from(seconds, kernels.work)
             if rates:
                 return rates
     logger.warning("the device's costs cannot be measured; those of the model stay")
     return None
+
+
+@dataclass(frozen=True)
+class CostKernels:
+    """The modules whose times give the rates of a device.
+
+    Attributes:
+        modules: the file of each.
+        work: of the matrix multiplication, in FLOPs of vectors of 16 lanes.
+    """
+
+    modules: Mapping[str, Path]
+    work: float
+
+    @staticmethod
+    def compile(folder: Path, bench: Bench, bounds: Workgroups | None) -> CostKernels | None:
+        """Writes the modules to ``folder``; None if one of them does not compile."""
+        case = _matmul(folder, bench, bounds)
+        if case is None:
+            return None
+        sources = {**_write(folder), "matmul": folder / "matmul.mlirbc"}
+        case.write(sources["matmul"], case.tiles)
+        found = bench.compile(list(sources.values()))
+        modules = {name: path for name, path in zip(sources, found, strict=True) if path}
+        return (
+            CostKernels(modules, _work(case, bench)) if len(modules) == len(sources) else None
+        )
+
+    def seconds(self, bench: Bench) -> dict[str, float] | None:
+        """Those of each module's fastest run; None if one does not run."""
+        found: dict[str, float] = {}
+        for names in _TOGETHER:
+            seconds = bench.least_seconds([self.modules[name] for name in names])
+            if seconds is None:
+                return None
+            found |= zip(names, seconds, strict=True)
+        return found
 
 
 def rates_from(seconds: Mapping[str, float], work: float) -> Rates | None:
@@ -97,18 +132,6 @@ def rates_from(seconds: Mapping[str, float], work: float) -> Rates | None:
         launch=net["chain"] / (_CHAIN - 1),
         strided=max(in_order * net["across"] / size - 1, 1.0),
     )
-
-
-def _seconds(modules: Mapping[str, Path | None], bench: Bench) -> dict[str, float] | None:
-    """The seconds of each module; None if one does not run."""
-    found: dict[str, float] = {}
-    for names in _TOGETHER:
-        files = [file for name in names if (file := modules.get(name)) is not None]
-        seconds = bench.least_seconds(files) if len(files) == len(names) else None
-        if seconds is None:
-            return None
-        found |= zip(names, seconds, strict=True)
-    return found
 
 
 def _write(folder: Path) -> dict[str, Path]:
