@@ -43,4 +43,4 @@ class PadBlocks(Pass):
         def decide(op: ir.Operation) -> RowPadding | Refusal | None:
             return block_padding(op, context.lanes, context.parameters)
 
-        pad_layers(module, context, decide, self.argument, "channels: whole vectors")
+        pad_layers(module, context, decide, self.argument, "channels", "whole vectors")

@@ -42,4 +42,4 @@ class PadColumns(Pass):
         def decide(op: ir.Operation) -> RowPadding | Refusal | None:
             return column_padding(op, context.lanes, context.parameters)
 
-        pad_layers(module, context, decide, self.argument, "columns: whole vectors")
+        pad_layers(module, context, decide, self.argument, "columns", "whole vectors")

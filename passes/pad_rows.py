@@ -47,4 +47,4 @@ class PadRows(Pass):
         def decide(op: ir.Operation) -> RowPadding | Refusal | None:
             return row_padding(op, context.vectors, context.parameters, masks=masks)
 
-        pad_layers(module, context, decide, self.argument, "rows: whole blocks")
+        pad_layers(module, context, decide, self.argument, "rows", "whole blocks")

@@ -116,7 +116,7 @@ def reads_in_order(access: Access) -> bool:
     nest, digits = access.nest, access.layout.source_digits
     if nest.reductions or len(digits) < len(access.form.digit_shape):
         return False
-    loops = nest.loops_of(len(nest.accesses) - 1)
+    loops = nest.written
     return digits == [digit for loop in loops for digit in access.form.digits_of(loop)]
 
 

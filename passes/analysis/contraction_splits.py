@@ -71,8 +71,8 @@ def contraction_split(op: ir.Operation, vectors: Vectors) -> Split | Refusal | N
     if not _is_dense(nest):
         return Refusal("not every dim of it is a loop: it has dims of size 1")
     (axis,) = axes
-    loop = nest.loops_of(len(nest.accesses) - 1)[axis]
-    operands = [k for k in range(len(nest.accesses) - 1) if loop in nest.loops_of(k)]
+    loop = nest.written[axis]
+    operands = [k for k, loops in enumerate(nest.read) if loop in loops]
     if len(operands) != 1:
         return Refusal("both operands have the dim that is sliced")
     start = _start(op)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.gpu_tiles import VECTOR, divisors
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.gpu_tiles import VECTOR
+from smartmem.passes.analysis.loops import LoopNest, divisors, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import Workgroups
 
@@ -86,7 +86,7 @@ def _refuse(nests: Sequence[LoopNest]) -> Refusal | None:
             loops = nest.loops_of(operand)
             if row in loops and loops[-1] != row:
                 return Refusal("its rows lie across")
-    if nests[-1].loops_of(len(nests[-1].accesses) - 1) != _order(nests[-1]):
+    if nests[-1].written != _order(nests[-1]):
         return Refusal("its result is not written in the order of its loops")
     return Refusal("no vector divides its rows") if extents[row] % VECTOR else None
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from smartmem.passes.analysis.loops import LoopNest
+from smartmem.passes.analysis.loops import LoopNest, divisors
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import Workgroups
 
@@ -256,11 +256,6 @@ def _cost(
 def _idle(threads: int, step: int) -> float:
     """Threads that run for each that has work, where ``step`` of them run at a time."""
     return math.ceil(threads / step) * step / threads
-
-
-def divisors(extent: int) -> list[int]:
-    """The divisors of ``extent``, largest first."""
-    return [n for n in range(extent, 0, -1) if extent % n == 0]
 
 
 def _up_to(count: int, most: int) -> list[int]:

@@ -112,7 +112,7 @@ def reads_blocks(reader: ir.Operation, operands: Sequence[int]) -> bool:
     if nest is None:
         return False
     places = [nest.loops_of(k) for k in operands]
-    whole, written = max(places, key=len), nest.loops_of(len(nest.accesses) - 1)
+    whole, written = max(places, key=len), nest.written
     if sorted(whole) != list(range(len(nest.domain))) or whole[-1] != written[-1]:
         return False
     same_rows = all(loops in (whole, whole[:-1]) for loops in places)

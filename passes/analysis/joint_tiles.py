@@ -41,7 +41,7 @@ def joint_tiles(
     found = joint_sum_tiles(nests, vectors)
     if isinstance(found, Refusal):
         return found
-    order = sorted(range(len(roots)), key=lambda k: len(_written(nests[k])))
+    order = sorted(range(len(roots)), key=lambda k: len(nests[k].written))
     return {roots[k]: found[k] for k in order}
 
 
@@ -50,8 +50,8 @@ def joint_sum_tiles(nests: Sequence[LoopNest], vectors: Vectors) -> list[TileSiz
 
     Those with fewer dims have the rows of the others, but not their columns.
     """
-    most, total = max(len(_written(nest)) for nest in nests), sum(map(_steps, nests))
-    wide = [nest for nest in nests if len(_written(nest)) == most]
+    most, total = max(len(nest.written) for nest in nests), sum(map(_steps, nests))
+    wide = [nest for nest in nests if len(nest.written) == most]
     tiles = {nest: sum_tiles(nest, vectors, total - _steps(nest)) for nest in wide}
     block = tiles[wide[0]]
     if isinstance(block, Refusal):
@@ -69,11 +69,11 @@ def joint_sum_tiles(nests: Sequence[LoopNest], vectors: Vectors) -> list[TileSiz
 
 def _narrow_tiles(nest: LoopNest, wide: LoopNest, tiles: TileSizes) -> TileSizes | Refusal:
     """The tile sizes of a sum with the rows of ``wide``, but without its columns."""
-    *rows, _ = _written(wide)
-    written = _written(nest)
+    *rows, _ = wide.written
+    written = nest.written
     if [nest.domain[d] for d in written] != [wide.domain[d] for d in rows]:
         return Refusal("its sums have different rows")
-    along = [nest.loops_of(k)[-1] for k in range(len(nest.accesses) - 1)]
+    along = [loops[-1] for loops in nest.read]
     if not nest.reductions.issuperset(along):
         return Refusal("the sum without columns does not run along what lies in memory")
     vector, reduction = [0] * len(nest.domain), [0] * len(nest.domain)
@@ -84,14 +84,9 @@ def _narrow_tiles(nest: LoopNest, wide: LoopNest, tiles: TileSizes) -> TileSizes
     return TileSizes((0,) * len(vector), tuple(vector), tuple(reduction))
 
 
-def _written(nest: LoopNest) -> list[int]:
-    """The loops of the result, in the order of its dims."""
-    return nest.loops_of(len(nest.accesses) - 1)
-
-
 def _block(nest: LoopNest, tiles: TileSizes) -> tuple[int, ...]:
     """The block of results that is kept in registers."""
-    return tuple(tiles.vector[d] for d in _written(nest))
+    return tuple(tiles.vector[d] for d in nest.written)
 
 
 def _steps(nest: LoopNest) -> int:
@@ -146,7 +141,7 @@ def pooled_tiles(
     if nest is None or root is None or loops is None or loops[-1] in nest.reductions:
         return Refusal("it does not end with a sum over rows")
     block, part, workgroup = ([0] * len(nest.domain) for _ in range(3))
-    for loop, made in zip(loops, _written(root), strict=True):
+    for loop, made in zip(loops, root.written, strict=True):
         size = tiles[last].vector[made]
         (part if loop in nest.reductions else block)[loop] = size
         if loop not in nest.reductions:

@@ -108,7 +108,7 @@ def _sums_rows(op: ir.Operation) -> bool:
         return False
     parallel = [d for d, extent in enumerate(nest.domain) if extent > 1]
     parallel = [d for d in parallel if d not in nest.reductions]
-    reads = [nest.loops_of(operand) for operand in range(len(nest.accesses) - 1)]
+    reads = nest.read
     return max(parallel, default=-1) < min(nest.reductions) and all(
         loops == sorted(loops)
         and len(nest.reductions - set(loops)) in (0, len(nest.reductions))

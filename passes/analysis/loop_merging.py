@@ -70,7 +70,7 @@ def _groups(
     named = {loop for group in groups for loop in group}
     # Loops of one iteration index nothing and go.
     groups += [(d,) for d, n in enumerate(nest.domain) if d not in named and n > 1]
-    order = [*nest.loops_of(len(nest.accesses) - 1), *sorted(nest.reductions)]
+    order = [*nest.written, *sorted(nest.reductions)]
     return tuple(sorted((g for g in groups if g), key=lambda g: order.index(g[0])))
 
 

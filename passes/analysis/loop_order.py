@@ -33,7 +33,7 @@ def result_order(op: ir.Operation) -> Order | None:
     nest = loop_nest(op) if op.name == "linalg.generic" else None
     if nest is None or not nest.reductions:
         return None
-    written = nest.loops_of(len(nest.accesses) - 1)
+    written = nest.written
     order = [*written, *(d for d in range(len(nest.domain)) if d not in written)]
     return None if order == sorted(order) or len(set(order)) < len(order) else tuple(order)
 

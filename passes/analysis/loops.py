@@ -42,6 +42,20 @@ class LoopNest:
             if isinstance(atom, Dim)
         ]
 
+    @property
+    def read(self) -> list[list[int]]:
+        """The loops that index each input, in the order of its dimensions."""
+        return [self.loops_of(operand) for operand in range(len(self.accesses) - 1)]
+
+    @property
+    def written(self) -> list[int]:
+        """The loops that index the output, in the order of its dimensions."""
+        return self.loops_of(len(self.accesses) - 1)
+
+    def read_without(self, loop: int) -> list[list[int]]:
+        """The loops of each input that ``loop`` does not index: scalars in its vectors."""
+        return [loops for loops in self.read if loop not in loops]
+
     def reads_in_order(self, operand: int) -> bool:
         """Whether ``operand``, or what is repeated of it, is read as the output is written."""
         written = [e for e in self.accesses[-1].exprs if e.terms]
@@ -103,6 +117,11 @@ def reduces(op: ir.Operation) -> bool:
     """Whether ``op`` has loops that its result does not have."""
     nest = loop_nest(op)
     return nest is not None and bool(nest.reductions)
+
+
+def divisors(extent: int) -> list[int]:
+    """The divisors of ``extent``, largest first: what splits a loop into whole parts."""
+    return [n for n in range(extent, 0, -1) if extent % n == 0]
 
 
 def _static_shapes(op: ir.Operation) -> list[Shape] | None:

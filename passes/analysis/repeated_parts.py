@@ -26,7 +26,7 @@ def repeated_part(body: Body) -> Node | Refusal | None:
     nest = body.nest
     if not nest.is_elementwise or nest.uses_index or not nest.is_plain:
         return None
-    written = [d for d in nest.loops_of(len(nest.accesses) - 1) if nest.domain[d] > 1]
+    written = [d for d in nest.written if nest.domain[d] > 1]
     parts = [
         node
         for node in reachable([body.root])

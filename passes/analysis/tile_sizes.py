@@ -59,7 +59,7 @@ def sum_tiles(nest: LoopNest, vectors: Vectors, beside: int = 0) -> TileSizes | 
     Args:
         beside: as for ``tile_sizes``.
     """
-    written = nest.loops_of(len(nest.accesses) - 1)
+    written = nest.written
     if len(written) < 2 or nest.domain[written[-1]] < vectors.lanes:
         return Refusal("its result is narrower than a vector")
     if _loads_vectors(nest, written[-1]):
@@ -79,7 +79,7 @@ def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Ref
     last = nests[-1] if nests else None
     if last is None or last.reductions or not any(nest.reductions for nest in nests):
         return Refusal("it does not end with the elements of rows")
-    rank, written = len(last.domain), last.loops_of(len(last.accesses) - 1)
+    rank, written = len(last.domain), last.written
     if written != list(range(rank)) or rank < 2 or last.domain[-1] < lanes:
         return Refusal("its rows are shorter than a vector, or lie across")
     if any(nest.reductions - {rank - 1} for nest in nests):
@@ -92,15 +92,13 @@ def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Ref
 
 def _loads_vectors(nest: LoopNest, column: int) -> bool:
     """Whether the operands that ``column`` indexes have it innermost, and there is one."""
-    indexed = [
-        nest.loops_of(k) for k in range(len(nest.accesses) - 1) if column in nest.loops_of(k)
-    ]
+    indexed = [loops for loops in nest.read if column in loops]
     return bool(indexed) and all(loops[-1] == column for loops in indexed)
 
 
 def _dots(nest: LoopNest, vectors: Vectors) -> bool:
     """Whether both operands are read along the sum, in whole vectors: scores of an attention."""
-    innermost = {nest.loops_of(k)[-1] for k in range(len(nest.accesses) - 1)}
+    innermost = {loops[-1] for loops in nest.read}
     return (
         nest.is_contraction
         and len(innermost) == 1
@@ -142,10 +140,7 @@ def _tiles(nest: LoopNest, written: Sequence[int], vectors: Vectors, beside: int
     most = lanes if len(blocked) > 1 else 2 * lanes
     vector[column] = _columns(extent[column], most, lanes)
     if not blocked:
-        vector[column] = next(
-            n for n in (4, 2, 1) if n == 1 or extent[column] % (n * lanes) == 0
-        )
-        vector[column] *= lanes
+        vector[column] = _wide_columns(extent[column], lanes)
     if not nest.reductions:
         vector[column] = min(vector[column], lanes)
     reduction = [int(loop in nest.reductions) for loop in range(len(extent))]
@@ -159,8 +154,7 @@ def _lies_across(nest: LoopNest, rows: Sequence[int], column: int) -> bool:
     Of a block of rows a vector would be loaded, and taken apart. One row and wide columns
     take half the time, 112 x 112 x 64 of windows of 7 x 7.
     """
-    operands = (nest.loops_of(k) for k in range(len(nest.accesses) - 1))
-    scalars = [loops for loops in operands if column not in loops]
+    scalars = nest.read_without(column)
     return bool(nest.reductions and scalars) and all(loops[-1] in rows for loops in scalars)
 
 
@@ -170,8 +164,8 @@ def _blocked(nest: LoopNest, rows: Sequence[int], column: int) -> list[int]:
     An operand that has the columns itself, and shares its loops with no other such one,
     gives one vector for all of a block's rows.
     """
-    operands = {frozenset(nest.loops_of(k)) for k in range(len(nest.accesses) - 1)}
-    scalars = [loops for loops in operands if column not in loops]
+    operands = {frozenset(loops) for loops in nest.read}
+    scalars = {loops for loops in operands if column not in loops}
     found = []
     for loops in scalars or operands:
         own = [d for d in rows if d in loops and all(d not in o for o in operands - {loops})]
@@ -182,6 +176,11 @@ def _blocked(nest: LoopNest, rows: Sequence[int], column: int) -> list[int]:
 def _columns(extent: int, most: int, lanes: int) -> int:
     """Columns of a block: vectors that divide ``extent``, else one whose end is cut off."""
     return most if extent % most == 0 or extent >= 2 * most else lanes
+
+
+def _wide_columns(extent: int, lanes: int) -> int:
+    """Columns of a block of one row: up to four vectors, if they divide ``extent``."""
+    return next((n for n in (4 * lanes, 2 * lanes) if extent % n == 0), lanes)
 
 
 def block_rows(extent: int, most: int) -> int:

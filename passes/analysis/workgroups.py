@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from smartmem.passes.analysis.loops import LoopNest
+from smartmem.passes.analysis.loops import LoopNest, divisors
 
 # Columns of the result in one workgroup, where they are not packed.
 COLUMNS = 64
@@ -58,8 +58,7 @@ def workgroup_sizes(
 
 def _scalar_loops(nest: LoopNest, column: int) -> set[int]:
     """The loops of operands that are read as scalars: the columns do not index them."""
-    operands = (nest.loops_of(k) for k in range(len(nest.accesses) - 1))
-    return {d for loops in operands if column not in loops for d in loops}
+    return {d for loops in nest.read_without(column) for d in loops}
 
 
 def _blocks_together(
@@ -68,14 +67,14 @@ def _blocks_together(
     """How many blocks of packed channels one workgroup computes."""
     extent, column = nest.domain, written[-1]
     rows = math.prod(extent[d] for d in written if sizes[d] == extent[d] and d != column)
-    operands = sum(column in nest.loops_of(k) for k in range(len(nest.accesses) - 1))
+    operands = sum(column in loops for loops in nest.read)
     weights = 4 * operands * extent[column] * math.prod(extent[d] for d in nest.reductions)
-    divisors = [n for n in range(1, extent[blocks] + 1) if extent[blocks] % n == 0]
-    fitting = [n for n in divisors if n * weights <= _WEIGHTS_PER_ROW * rows] or [1]
+    most = _WEIGHTS_PER_ROW * rows
+    fitting = [n for n in divisors(extent[blocks]) if n * weights <= most] or [1]
     if extent[blocks] * weights <= CACHED:
-        return fitting[-1]  # rows are split then: weights that stay cached cost little twice
+        return fitting[0]  # rows are split then: weights that stay cached cost little twice
     others = workgroup_count(sizes, extent) // extent[blocks]
-    return next((n for n in reversed(fitting) if others * extent[blocks] // n >= WORKGROUPS), 1)
+    return next((n for n in fitting if others * extent[blocks] // n >= WORKGROUPS), 1)
 
 
 def _whole_parts(extent: int, block: int, parts: int) -> int:
@@ -83,10 +82,7 @@ def _whole_parts(extent: int, block: int, parts: int) -> int:
     blocks = extent // block
     if extent % block or parts >= blocks:
         return parts
-    return min(
-        (n for n in range(1, blocks + 1) if blocks % n == 0),
-        key=lambda n: max(n / parts, parts / n),
-    )
+    return min(reversed(divisors(blocks)), key=lambda n: max(n / parts, parts / n))
 
 
 def _part(extent: int, block: int, parts: int) -> int:
@@ -94,8 +90,7 @@ def _part(extent: int, block: int, parts: int) -> int:
     blocks = extent // block
     if extent % block or parts <= 1:
         return extent if parts <= 1 else block * math.ceil(math.ceil(extent / block) / parts)
-    count = next((n for n in range(min(parts, blocks), blocks + 1) if blocks % n == 0), blocks)
-    return blocks // count * block
+    return block * next(n for n in divisors(blocks) if n * min(parts, blocks) <= blocks)
 
 
 def workgroup_count(workgroup: Sequence[int], extent: Sequence[int]) -> int:

@@ -20,7 +20,7 @@ def compute_part(body: Body, part: Node) -> None:
     """
     nest, context = body.nest, body.op.context
     varying = body.loops(part)
-    loops = [d for d in nest.loops_of(len(nest.accesses) - 1) if d in varying]
+    loops = [d for d in nest.written if d in varying]
     numbers = arguments(part)
     shape = [nest.domain[d] for d in loops]
     with ir.InsertionPoint(body.op), body.op.location:

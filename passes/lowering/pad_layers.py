@@ -15,23 +15,33 @@ Decision = Callable[[ir.Operation], RowPadding | Refusal | None]
 
 
 def pad_layers(
-    module: ir.Operation, context: PassContext, decide: Decision, argument: str, what: str
+    module: ir.Operation,
+    context: PassContext,
+    decide: Decision,
+    argument: str,
+    rows: str,
+    use: str,
 ) -> None:
     """Makes the rows longer that ``decide`` says; what it refuses to gets a remark.
 
     Args:
         argument: the pass, for the remarks.
-        what: the new rows, and what is the use of their number: ``columns: whole vectors``.
+        rows: what is padded, in the plural: ``columns``.
+        use: of their new number: ``whole vectors``.
     """
-    while _pad_first(module, context, decide, argument, what):
+    while _pad_first(module, context, decide, argument, rows, use):
         erase_unused(module)
 
 
 def _pad_first(
-    module: ir.Operation, context: PassContext, decide: Decision, argument: str, what: str
+    module: ir.Operation,
+    context: PassContext,
+    decide: Decision,
+    argument: str,
+    rows: str,
+    use: str,
 ) -> bool:
     """Pads the first layer that can be; whether there was one. What is behind it has changed."""
-    rows, _, use = what.partition(": ")
     kept = []
     for op in operations(module):
         found = decide(op)

@@ -26,7 +26,7 @@ def _contraction(found: Split, part: Part) -> ir.Value:
     values = list(found.op.operands)
     values[found.operand] = _columns(found, part)
     values[-1] = build.splat(found.start, part.slice.results[0].type)
-    written = nest.loops_of(len(nest.accesses) - 1)
+    written = nest.written
     iterators = build.iterators([d not in written for d in range(len(nest.domain))])
     maps = [access.to_affine(found.op.context) for access in nest.accesses]
     generic = build.generic(values, maps, iterators)

@@ -97,9 +97,9 @@ class Neighbours:
                 yield TileSizes(tuple(sizes), tiles.vector, tiles.reduction)
 
     def _column(self) -> int:
-        return self._nest.loops_of(len(self._nest.accesses) - 1)[-1]
+        return self._nest.written[-1]
 
     def _row(self, column: int) -> int | None:
-        written = self._nest.loops_of(len(self._nest.accesses) - 1)
+        written = self._nest.written
         rows = [loop for loop in written if loop != column]
         return rows[-1] if rows else None

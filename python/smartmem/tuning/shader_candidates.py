@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from smartmem.passes.analysis.gpu_tiles import VECTOR, GpuTiles, divisors, fits, threads_of
-from smartmem.passes.analysis.loops import LoopNest
+from smartmem.passes.analysis.gpu_tiles import VECTOR, GpuTiles, fits, threads_of
+from smartmem.passes.analysis.loops import LoopNest, divisors
 from smartmem.passes.base import Workgroups
 
 # Results of one thread at most: twice as many as are computed to be good. What spills on a
