@@ -46,8 +46,9 @@ ctest: vulkan ## C++ tests of the Vulkan library, where it can be built
 lit: install ## IR tests
 	$(BIN)/lit --quiet test
 
-pytest: install ## Python tests
-	$(BIN)/pytest
+# The tests of a file share what it sets up: one worker runs them.
+pytest: install ## Python tests, on all cores
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 docs: install ## write docs/passes.md and docs/dialect.md from the docstrings
 	$(BIN)/python scripts/generate_docs.py
