@@ -66,7 +66,8 @@ class LoadedModule:
 
     Attributes:
         metadata: what the module was compiled for, and its signature.
-        device_name: the device it runs on.
+        device: the HAL device it runs on; modules of a process share it.
+        device_name: its name.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class LoadedModule:
         self.metadata = file.metadata
         uri, self.device_name = place(file, device, unchecked=unchecked)
         self._library = require_image_library(file.name) if file.shader_use.images else None
-        self._device = hal.open_device(
+        self.device = hal.open_device(
             uri, threads if uri == hal.CPU_URI else None, self._library
         )
         self._function = file.function
@@ -108,7 +109,7 @@ class LoadedModule:
     def _load(self, file: ModuleFile) -> Any:
         instance = hal.vm_instance()
         try:
-            driver = rt.create_hal_module(instance, self._device)
+            driver = rt.create_hal_module(instance, self.device)
             return rt.VmContext(instance, [driver, file.vm_module])
         except (RuntimeError, ValueError) as error:
             raise TargetError(
@@ -142,7 +143,7 @@ class LoadedModule:
         results = self._invoke(views)
         downloads = zip(results, self._dtypes[1], self.outputs, strict=True)
         return [
-            hal.download(self._device, view, dtype).astype(spec.dtype, copy=False)
+            hal.download(self.device, view, dtype).astype(spec.dtype, copy=False)
             for view, dtype, spec in downloads
         ]
 
@@ -197,7 +198,7 @@ class LoadedModule:
         return [self._uploaded(array, number) for number, array in enumerate(checked)]
 
     def _uploaded(self, array: Any, number: int) -> Any:
-        return hal.upload(self._device, array.astype(self._dtypes[0][number], copy=False))
+        return hal.upload(self.device, array.astype(self._dtypes[0][number], copy=False))
 
     def _invoke(self, views: Sequence[Any]) -> list[Any]:
         """Runs the function to its end; the compiled function waits for the device."""
