@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
@@ -119,9 +120,10 @@ def reduces(op: ir.Operation) -> bool:
     return nest is not None and bool(nest.reductions)
 
 
-def divisors(extent: int) -> list[int]:
+@lru_cache(maxsize=1024)
+def divisors(extent: int) -> tuple[int, ...]:
     """The divisors of ``extent``, largest first: what splits a loop into whole parts."""
-    return [n for n in range(extent, 0, -1) if extent % n == 0]
+    return tuple(n for n in range(extent, 0, -1) if extent % n == 0)
 
 
 def _static_shapes(op: ir.Operation) -> list[Shape] | None:

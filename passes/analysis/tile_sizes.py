@@ -17,11 +17,8 @@ from smartmem.passes.analysis.lookups import keeps_row
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.window_sums import is_window_sum
-from smartmem.passes.analysis.workgroups import workgroup_sizes
+from smartmem.passes.analysis.workgroups import row_workgroups, workgroup_sizes
 from smartmem.vectors import Vectors
-
-# Rows of a softmax or normalization in one workgroup.
-_ROWS_OF_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -84,10 +81,9 @@ def row_tiles(operations: Sequence[ir.Operation], lanes: int) -> TileSizes | Ref
         return Refusal("its rows are shorter than a vector, or lie across")
     if any(nest.reductions - {rank - 1} for nest in nests):
         return Refusal("it sums along other dims than the innermost")
-    rows = block_rows(last.domain[-2], _ROWS_OF_ROWS)
-    ones = (1,) * (rank - 2)
-    looks_up = any(map(keeps_row, operations))
-    return TileSizes((*ones, rows, 0), (*ones, 1, 0 if looks_up else lanes), (0,) * rank)
+    vector = 0 if any(map(keeps_row, operations)) else lanes
+    workgroup = (*row_workgroups(last.domain), 0)
+    return TileSizes(workgroup, (*(1,) * (rank - 1), vector), (0,) * rank)
 
 
 def _loads_vectors(nest: LoopNest, column: int) -> bool:

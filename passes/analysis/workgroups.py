@@ -1,80 +1,171 @@
 """What one workgroup of a kernel computes: rows and columns that stay in the cache of a core.
 
 A workgroup that has fewer rows reads the weights again, one that has fewer columns the rows.
+3136 rows of 96 and 384 columns: 0.74 of the time with all columns and 392 rows instead of 32
+columns and 784 rows; 77 rows of 3072 and 768 columns: 0.5 with all rows. All choices are few:
+every one is looked at.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from smartmem.passes.analysis.loops import LoopNest, divisors
+from smartmem.passes.analysis.workers import waiting
 
 # Columns of the result in one workgroup, where they are not packed.
 COLUMNS = 64
 
-# Bytes of rows, or of weights, that stay in the cache of a core while a workgroup uses them.
-CACHED = 5 << 18
+# Numbers of workgroups that rows are split for, where the loops give as many. A worker without
+# any falls asleep, and is late for the next kernel: EfficientViT-B1 took 1.04 of the time with
+# one workgroup in its smallest kernels.
+_GOALS = range(4, 33)
 
-# Workgroups that a kernel has at least, where its loops give as many: threads that end
-# early take over those that are left.
+# Workgroups that measured tile sizes have at least.
 WORKGROUPS = 8
 
-# Bytes of weights in one workgroup, for each row that they are used for. What few rows use
-# streams from memory: many small workgroups let one thread compute while another one waits.
-_WEIGHTS_PER_ROW = 1 << 11
+# Bytes of rows that stay in the cache of a core while a workgroup uses them, and of weights.
+_CACHED_ROWS = 5 << 18
+_CACHED_WEIGHTS = 1 << 20
+
+# What it takes to start a workgroup, in multiplications of a contraction; what an element of a
+# row of a softmax or a normalization takes, and one of a window that slides: that is less than
+# its taps, as each workgroup reads weights and rows beside its own again.
+_START = 1 << 16
+_OF_ROW = 32
+_OF_WINDOW = 4
+
+# Parts of a kernel's time, as measured. Weights that one workgroup streams from memory before
+# it computes with them again: for all that the cache holds. Columns that are all in one
+# workgroup, which writes whole rows. Weights read again from memory, for each row of the
+# kernel: what a multiplication takes longer to read than to compute.
+_STREAM = 0.1
+_WHOLE_ROWS = 0.08
+_READ_AGAIN = 12
 
 
 def workgroup_sizes(
     nest: LoopNest, written: Sequence[int], vector: Sequence[int], beside: int
 ) -> list[int]:
-    """What one workgroup computes: whole rows at first, then fewer, of some blocks of columns.
+    """What one workgroup computes, for each loop: some rows of some blocks of columns.
 
-    A workgroup that has fewer rows reads the weights again, one that has fewer columns the
-    rows. 3136 rows of 96 and 384 columns: 0.74 of the time with all columns and 392 rows
-    instead of 32 columns and 784 rows; 77 rows of 3072 and 768 columns: 0.5 with all rows.
+    Args:
+        written: the loops of the result; the last one has its columns.
+        vector: the block of results that is kept in registers.
+        beside: elements of each row that the kernel reads for other sums.
     """
-    *rows, column = written
-    extent = nest.domain
-    sizes = [extent[d] if d in written else 0 for d in range(len(extent))]
-    scalars = _scalar_loops(nest, column)
-    if scalars and extent[column] % COLUMNS == 0:
-        sizes[column] = COLUMNS
-    blocks = [loop for loop in rows if scalars and loop not in scalars]
-    for loop in blocks:
-        sizes[loop] = 1  # a block of packed channels
-    if blocks:
-        sizes[blocks[-1]] = _blocks_together(nest, written, blocks[-1], sizes)
-    row = 4 * (math.prod(extent[d] for d in nest.reductions) + beside)
-    rows = [loop for loop in rows if loop not in blocks]
-    for loop in rows:
-        others = math.prod(sizes[d] for d in rows if d != loop and sizes[d])
-        parts = math.ceil(extent[loop] * others / max(CACHED // row, 1))
-        cached = _whole_parts(extent[loop], vector[loop], parts)
-        fewest = math.ceil(WORKGROUPS / workgroup_count(sizes, extent))
-        sizes[loop] = _part(extent[loop], vector[loop], max(cached, fewest))
+    choices = _Choices(nest, written, vector, beside)
+    return min(choices.all(), key=choices.cost)
+
+
+def row_workgroups(extent: Sequence[int]) -> list[int]:
+    """The rows that one workgroup of a softmax or a normalization computes.
+
+    Args:
+        extent: of its loops, the innermost one along the rows.
+    """
+    work = _OF_ROW * math.prod(extent)
+    choices = (_split(extent[:-1], goal) for goal in _GOALS)
+    return min(choices, key=lambda sizes: _time(workgroup_count(sizes, extent[:-1]), work))
+
+
+def _split(extent: Sequence[int], goal: int) -> list[int]:
+    """Sizes that make loops ``goal`` parts, or some more, the outermost loops first."""
+    sizes = list(extent)
+    for loop, size in enumerate(extent):
+        sizes[loop] = _part(size, 1, math.ceil(goal / workgroup_count(sizes, extent)))
     return sizes
 
 
-def _scalar_loops(nest: LoopNest, column: int) -> set[int]:
-    """The loops of operands that are read as scalars: the columns do not index them."""
-    return {d for loops in nest.read_without(column) for d in loops}
+def _time(count: int, work: int) -> float:
+    """The time of ``count`` workgroups that do ``work`` in all, over that of the work alone."""
+    return waiting(count) + count * _START / work
 
 
-def _blocks_together(
-    nest: LoopNest, written: Sequence[int], blocks: int, sizes: Sequence[int]
-) -> int:
-    """How many blocks of packed channels one workgroup computes."""
-    extent, column = nest.domain, written[-1]
-    rows = math.prod(extent[d] for d in written if sizes[d] == extent[d] and d != column)
-    operands = sum(column in loops for loops in nest.read)
-    weights = 4 * operands * extent[column] * math.prod(extent[d] for d in nest.reductions)
-    most = _WEIGHTS_PER_ROW * rows
-    fitting = [n for n in divisors(extent[blocks]) if n * weights <= most] or [1]
-    if extent[blocks] * weights <= CACHED:
-        return fitting[0]  # rows are split then: weights that stay cached cost little twice
-    others = workgroup_count(sizes, extent) // extent[blocks]
-    return next((n for n in fitting if others * extent[blocks] // n >= WORKGROUPS), 1)
+@dataclass(frozen=True)
+class _Choices:
+    """The workgroups that a kernel can have, and what they cost."""
+
+    nest: LoopNest
+    written: Sequence[int]
+    vector: Sequence[int]
+    beside: int
+
+    def all(self) -> Iterator[list[int]]:
+        """The sizes of each; those with the fewest workgroups first."""
+        for together in divisors(self._extent_of_blocks):
+            if together == 1 or together * self._weights <= _CACHED_WEIGHTS:
+                for goal in _GOALS:
+                    yield self._sizes(together, goal)
+
+    def cost(self, sizes: Sequence[int]) -> float:
+        """The time of the kernel with these workgroups, over that of multiplying alone."""
+        extent = self.nest.domain
+        work = math.prod(extent) * (1 if self.nest.is_contraction else _OF_WINDOW)
+        return _time(workgroup_count(sizes, extent), work) + self._reading(sizes)
+
+    def _reading(self, sizes: Sequence[int]) -> float:
+        """What reading weights adds to the time."""
+        if not self._blocks:
+            return 0.0
+        last = self._blocks[-1]
+        blocks, together = self._extent_of_blocks, sizes[last]
+        fits = blocks * self._weights <= _CACHED_WEIGHTS
+        if fits and together == blocks:
+            return -_WHOLE_ROWS
+        rows = math.prod(self.nest.domain[d] for d in self._rows)
+        parts = math.prod(math.ceil(self.nest.domain[d] / sizes[d]) for d in self._rows)
+        again = 0 if fits else (parts - 1) * _READ_AGAIN / rows
+        return _STREAM * together * self._weights / _CACHED_WEIGHTS + again
+
+    def _sizes(self, together: int, goal: int) -> list[int]:
+        """Rows that stay cached, in parts that make it ``goal`` workgroups if they can."""
+        extent, column = self.nest.domain, self.written[-1]
+        sizes = [extent[d] if d in self.written else 0 for d in range(len(extent))]
+        if self._scalars and extent[column] % COLUMNS == 0:
+            sizes[column] = COLUMNS
+        for loop in self._blocks:
+            sizes[loop] = 1  # a block of packed channels
+        if self._blocks:
+            sizes[self._blocks[-1]] = together
+        row = 4 * (math.prod(extent[d] for d in self.nest.reductions) + self.beside)
+        for loop in self._rows:
+            others = math.prod(sizes[d] for d in self._rows if d != loop)
+            parts = math.ceil(extent[loop] * others / max(_CACHED_ROWS // row, 1))
+            cached = _whole_parts(extent[loop], self.vector[loop], parts)
+            fewest = math.ceil(goal / workgroup_count(sizes, extent))
+            sizes[loop] = _part(extent[loop], self.vector[loop], max(cached, fewest))
+        return sizes
+
+    @cached_property
+    def _scalars(self) -> set[int]:
+        """The loops of operands that are read as scalars: the columns do not index them."""
+        return {d for loops in self.nest.read_without(self.written[-1]) for d in loops}
+
+    @cached_property
+    def _blocks(self) -> list[int]:
+        """The loops over blocks of packed channels."""
+        return [d for d in self.written[:-1] if self._scalars and d not in self._scalars]
+
+    @cached_property
+    def _rows(self) -> list[int]:
+        return [d for d in self.written[:-1] if d not in self._blocks]
+
+    @property
+    def _extent_of_blocks(self) -> int:
+        return self.nest.domain[self._blocks[-1]] if self._blocks else 1
+
+    @cached_property
+    def _weights(self) -> int:
+        """Bytes of the weights of one block."""
+        extent, column = self.nest.domain, self.written[-1]
+        operands = sum(column in loops for loops in self.nest.read)
+        return (
+            4 * operands * extent[column] * math.prod(extent[d] for d in self.nest.reductions)
+        )
 
 
 def _whole_parts(extent: int, block: int, parts: int) -> int:

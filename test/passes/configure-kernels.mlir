@@ -18,9 +18,10 @@ func.func @packed_contraction(%x: tensor<56x7xf32>, %w: tensor<4x7x32xf32>) -> t
 }
 
 // -----
-// Large weights are read once, for all rows; few rows wait for memory a block at a time.
+// Large weights are read once, for all rows. Two workers take eight of 24 blocks at once, so
+// that one of them computes 16: of twelve pairs each gets six.
 // CHECK-LABEL: func @weights_that_stream
-// CHECK: lowering_config<distribution = [77, 1, 32, 0], vector_common_parallel = [11, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>
+// CHECK: lowering_config<distribution = [77, 2, 32, 0], vector_common_parallel = [11, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>
 func.func @weights_that_stream(%x: tensor<77x3072xf32>, %w: tensor<24x3072x32xf32>) -> tensor<77x24x32xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<77x24x32xf32>
@@ -35,9 +36,9 @@ func.func @weights_that_stream(%x: tensor<77x3072xf32>, %w: tensor<24x3072x32xf3
 }
 
 // -----
-// More rows make more of the blocks that a workgroup has, while there are enough workgroups.
+// Weights that no cache holds: some blocks of them for all rows.
 // CHECK-LABEL: func @weights_that_many_rows_use
-// CHECK: lowering_config<distribution = [196, 6, 32, 0], vector_common_parallel = [14, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>
+// CHECK: lowering_config<distribution = [196, 4, 32, 0], vector_common_parallel = [14, 1, 32, 0], vector_reduction = [0, 0, 0, 1]>
 func.func @weights_that_many_rows_use(%x: tensor<196x384xf32>, %w: tensor<48x384x32xf32>) -> tensor<196x48x32xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<196x48x32xf32>
@@ -54,7 +55,7 @@ func.func @weights_that_many_rows_use(%x: tensor<196x384xf32>, %w: tensor<48x384
 // -----
 // Scores: both operands lie along the sum, of which a square is transposed in registers.
 // CHECK-LABEL: func @scores
-// CHECK: lowering_config<distribution = [1, 77, 77, 0], vector_common_parallel = [1, 11, 16, 0], vector_reduction = [0, 0, 0, 16]>
+// CHECK: lowering_config<distribution = [2, 77, 77, 0], vector_common_parallel = [1, 11, 16, 0], vector_reduction = [0, 0, 0, 16]>
 func.func @scores(%x: tensor<77x8x64xf32>, %w: tensor<77x8x64xf32>) -> tensor<8x77x77xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<8x77x77xf32>
@@ -71,7 +72,7 @@ func.func @scores(%x: tensor<77x8x64xf32>, %w: tensor<77x8x64xf32>) -> tensor<8x
 // -----
 // A depthwise convolution: one vector of channels, rows along the width.
 // CHECK-LABEL: func @window_of_a_depthwise_convolution
-// CHECK: lowering_config<distribution = [1, 28, 32], vector_common_parallel = [1, 14, 16], vector_reduction = [0, 0, 0]>
+// CHECK: lowering_config<distribution = [2, 28, 32], vector_common_parallel = [1, 14, 16], vector_reduction = [0, 0, 0]>
 func.func @window_of_a_depthwise_convolution(%x: tensor<8x29x32xf32>, %w: tensor<2x32xf32>) -> tensor<8x28x32xf32> {
   %x0 = tensor.extract_slice %x[0, 0, 0] [8, 28, 32] [1, 1, 1] : tensor<8x29x32xf32> to tensor<8x28x32xf32>
   %x1 = tensor.extract_slice %x[0, 1, 0] [8, 28, 32] [1, 1, 1] : tensor<8x29x32xf32> to tensor<8x28x32xf32>
@@ -178,7 +179,7 @@ func.func @rows(%x: tensor<3x208x197xf32>) -> tensor<3x208x197xf32> {
 // -----
 // A row that is looked up is one vector: of a part of it each operation would look it up.
 // CHECK-LABEL: func @rows_that_are_looked_up
-// CHECK: compilation_info = {{.*}}distribution = [5, 0], vector_common_parallel = [1, 0], vector_reduction = [0, 0]
+// CHECK: compilation_info = {{.*}}distribution = [1, 0], vector_common_parallel = [1, 0], vector_reduction = [0, 0]
 func.func @rows_that_are_looked_up(%ids: tensor<5xi64>, %table: tensor<9x64xf32>) -> tensor<5x64xf32> {
   %zero = arith.constant 0.0 : f32
   %em = tensor.empty() : tensor<5x64xf32>
