@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, contracts, divisors, loop_nest
 from smartmem.passes.analysis.movement import Refusal, long_dims, shape_of
 from smartmem.passes.analysis.tile_sizes import TileSizes, sum_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
+from smartmem.passes.analysis.workers import waiting
 from smartmem.passes.analysis.workgroups import workgroup_count
 from smartmem.vectors import Vectors
 
@@ -145,10 +146,24 @@ def pooled_tiles(
         size = tiles[last].vector[made]
         (part if loop in nest.reductions else block)[loop] = size
         if loop not in nest.reductions:
-            workgroup[loop] = size  # with all rows, a block of columns is work enough
-    if workgroup_count(workgroup, nest.domain) < _FEWEST_WORKGROUPS:
+            workgroup[loop] = size
+    blocks = workgroup_count(workgroup, nest.domain)
+    if blocks < _FEWEST_WORKGROUPS:
         return Refusal("too few workgroups would have all rows of some columns")
+    outer = next(d for d, size in enumerate(workgroup) if size)
+    workgroup[outer] *= _together(nest.domain[outer] // workgroup[outer], blocks)
     return {**tiles, total: TileSizes(tuple(workgroup), tuple(block), tuple(part))}
+
+
+def _together(parts: int, blocks: int) -> int:
+    """How many of a loop's blocks one workgroup has: as workers share them best.
+
+    Args:
+        parts: the blocks along this loop.
+        blocks: all of the kernel.
+    """
+    choices = [n for n in divisors(parts) if blocks // n >= _FEWEST_WORKGROUPS]
+    return min(choices, key=lambda n: waiting(blocks // n))
 
 
 def _read_of(
