@@ -48,6 +48,7 @@ from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.strides import SLICE, has_strides, merged_slice
 from smartmem.passes.base import REGION, Pass, PassContext
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import Values, clone_op
 from smartmem.passes.lowering.copy_lookups import copy_lookups
 from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
 from smartmem.passes.lowering.interchange_loops import interchange_loops
@@ -224,14 +225,9 @@ def _bring(value: ir.Value, reader: ir.Operation, inside: list[ir.Operation]) ->
         return
     chain = _merged(chain, reader, inside)
     value = chain[-1].results[0]
-    clones: dict[ir.Value, ir.Value] = {}
+    clones: Values = {}
     with ir.InsertionPoint(reader):
-        for op in chain:
-            clone = op.clone()
-            for number, operand in enumerate(clone.operands):
-                clone.operands[number] = clones.get(operand, operand)
-            clones[op.results[0]] = clone.results[0]
-            inside.append(clone)
+        inside += [clone_op(op, clones) for op in chain]
     for number, operand in enumerate(reader.operands):
         if operand == value:
             reader.operands[number] = clones[value]

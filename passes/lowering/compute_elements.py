@@ -18,6 +18,7 @@ from smartmem.passes.analysis.elements import Choose, Compute, Element, Load, Sc
 from smartmem.passes.analysis.lanes import lane_form
 from smartmem.passes.base import PassContext
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import inline_body
 from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.read_through import GatherPiece, element_at, holds_at
 from smartmem.passes.lowering.split_loops import Operand, reshaped, view_as
@@ -120,7 +121,7 @@ class _Body:
             piece = GatherPiece(element.source, element.index_map, lanes=element.lanes)
             return element_at(piece, self.indices, self.shape)
         if isinstance(element, Compute):
-            return _inlined(element.op, [self.value(e) for e in element.operands])
+            return inline_body(element.op, [self.value(e) for e in element.operands])
         return self._chosen(element)
 
     def _chosen(self, choice: Choose) -> ir.Value:
@@ -133,16 +134,3 @@ class _Body:
             else:
                 value = self.value(piece)
         return value
-
-
-def _inlined(op: ir.Operation, operands: Sequence[ir.Value]) -> ir.Value:
-    """The yielded value of the body of ``op`` for these elements."""
-    block = op.regions[0].blocks[0]
-    values: dict[ir.Value, ir.Value] = dict(zip(block.arguments, operands, strict=False))
-    *inner, end = [o.operation for o in block.operations]
-    for old in inner:
-        clone = old.clone()
-        for number, operand in enumerate(clone.operands):
-            clone.operands[number] = values.get(operand, operand)
-        values |= dict(zip(old.results, clone.results, strict=True))
-    return values.get(end.operands[0], end.operands[0])

@@ -19,6 +19,7 @@ from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.rows import row_operators
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import inline_body
 from smartmem.passes.lowering.index_arithmetic import index_constant
 
 
@@ -75,30 +76,11 @@ def _expanded(lookup: ir.Operation, reshape: ir.Operation) -> ir.Value:
             inputs.append(build.reshape(value, tuple(extents)))
             maps.append(ir.AffineMap.get(len(shape), 0, exprs))
         init = build.empty(reshape.results[0].type)
-        return build.elementwise(
-            inputs, maps, init, lambda elements: _body(lookup, elements, groups, shape)
-        )
 
+        def body(elements: Sequence[ir.Value]) -> ir.Value:
+            return inline_body(lookup, elements, lambda loop: _joint_index(groups[loop], shape))
 
-def _body(
-    lookup: ir.Operation,
-    elements: Sequence[ir.Value],
-    groups: list[list[int]],
-    shape: Sequence[int],
-) -> ir.Value:
-    block = lookup.regions[0].blocks[0]
-    values: dict[ir.Value, ir.Value] = dict(zip(block.arguments, elements, strict=False))
-    *inner, end = [o.operation for o in block.operations]
-    for op in inner:
-        if op.name == "linalg.index":
-            group = groups[ir.IntegerAttr(op.attributes["dim"]).value]
-            values[op.results[0]] = _joint_index(group, shape)
-            continue
-        clone = op.clone()
-        for number, operand in enumerate(clone.operands):
-            clone.operands[number] = values.get(operand, operand)
-        values |= dict(zip(op.results, clone.results, strict=True))
-    return values[end.operands[0]]
+        return build.elementwise(inputs, maps, init, body)
 
 
 def _joint_index(group: list[int], shape: Sequence[int]) -> ir.Value:

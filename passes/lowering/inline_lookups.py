@@ -21,11 +21,13 @@ its own, IREE makes no SPIR-V of some: "failed to legalize operation 'memref.all
 from __future__ import annotations
 
 from torch_mlir import ir
-from torch_mlir.dialects import arith, linalg
+from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.lookups import is_lookup, is_movement, keeps_row
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import clone_op, inline_body
+from smartmem.passes.lowering.index_arithmetic import index_constant
 
 BITCAST = "flow.tensor.bitcast"
 """IREE's operation that sees the same bytes as elements of another type."""
@@ -163,29 +165,16 @@ def _write_body(
             given = arguments[first : first + count]
             values[old.arguments[number]] = _looked_up(lookup, given, map_)
         for inner in old.operations:
-            _clone(inner.operation, values)
+            clone_op(inner.operation, values)
 
 
 def _looked_up(lookup: ir.Operation, given: list[ir.Value], map_: ir.AffineMap) -> ir.Value:
     """An element of ``lookup`` at the loops that ``map_`` gives."""
-    block = lookup.regions[0].blocks[0]
-    values: dict[ir.Value, ir.Value] = dict(zip(block.arguments, given, strict=False))
-    *inner, end = [o.operation for o in block.operations]
-    for op in inner:
-        if op.name != "linalg.index":
-            _clone(op, values)
-            continue
-        at = map_.results[ir.IntegerAttr(op.attributes["dim"]).value]
-        values[op.results[0]] = (
-            linalg.IndexOp(at.position).result
-            if isinstance(at, ir.AffineDimExpr)
-            else arith.constant(ir.IndexType.get(), 0)
-        )
-    return values[end.operands[0]]
 
+    def index(loop: int) -> ir.Value:
+        at = map_.results[loop]
+        if isinstance(at, ir.AffineDimExpr):
+            return linalg.IndexOp(at.position).result
+        return index_constant(0)
 
-def _clone(op: ir.Operation, values: dict[ir.Value, ir.Value]) -> None:
-    clone = op.clone()
-    for number, operand in enumerate(clone.operands):
-        clone.operands[number] = values.get(operand, operand)
-    values |= dict(zip(op.results, clone.results, strict=True))
+    return inline_body(lookup, given, index)

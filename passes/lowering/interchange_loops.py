@@ -7,7 +7,7 @@ from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.loop_order import Order
 from smartmem.passes.lowering import tensor_ops as build
-from smartmem.passes.lowering.split_loops import clone_body
+from smartmem.passes.lowering.clone_bodies import clone_body
 
 
 def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:

@@ -28,9 +28,10 @@ from smartmem.passes.analysis.movement import Piece, shape_of
 from smartmem.passes.analysis.reading import reading
 from smartmem.passes.analysis.row_padding import RowPadding, is_moved_constant
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import clone_body
 from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.movement_ops import build_movement
-from smartmem.passes.lowering.split_loops import clone_body, new_init, view_as
+from smartmem.passes.lowering.split_loops import new_init, view_as
 
 Make = Callable[[Callable[[], ir.Value]], ir.Value]
 """Makes a longer value, given what makes it without."""

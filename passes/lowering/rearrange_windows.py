@@ -16,12 +16,13 @@ from smartmem.passes.analysis.channel_padding import ChannelPadding
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.windows import FORMS, IMAGE, RESULT, WEIGHTS, Windows
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import clone_body
 from smartmem.passes.lowering.pad_channels import (
     padded_domain,
     padded_picture,
     padded_weights,
 )
-from smartmem.passes.lowering.split_loops import clone_body, new_init, view_as
+from smartmem.passes.lowering.split_loops import new_init, view_as
 
 _FEW_CHANNELS = 4
 """Fewer channels, as a picture has them, are no vector."""

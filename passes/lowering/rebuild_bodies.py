@@ -20,6 +20,7 @@ from smartmem.passes.analysis.expressions import (
 )
 from smartmem.passes.analysis.movement import Movement
 from smartmem.passes.analysis.movements import movement
+from smartmem.passes.lowering.clone_bodies import clone_with
 from smartmem.passes.lowering.movement_ops import replace_with_movement
 
 
@@ -165,18 +166,11 @@ def _combined(
     out = block.arguments[len(block.arguments) - 1]
     sides = [out if v == old_out else result for v in old.operands]
     if changed is None:
-        return _clone(old, sides)
+        return clone_with(old, sides).results[0]
     return ir.Operation.create(changed.name, [out.type], sides).results[0]
 
 
 def _operation(node: Node, operands: list[ir.Value]) -> ir.Value:
     if node.template is not None:
-        return _clone(node.template, operands)
+        return clone_with(node.template, operands).results[0]
     return ir.Operation.create(node.kind, [node.type], operands).results[0]
-
-
-def _clone(template: ir.Operation, operands: list[ir.Value]) -> ir.Value:
-    clone = template.clone()
-    for number, operand in enumerate(operands):
-        clone.operands[number] = operand
-    return clone.results[0]

@@ -8,7 +8,7 @@ from torch_mlir.dialects import tensor
 from smartmem.passes.analysis.contraction_splits import Part, Split
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.lowering import tensor_ops as build
-from smartmem.passes.lowering.split_loops import clone_body
+from smartmem.passes.lowering.clone_bodies import clone_body
 
 
 def split_contraction(found: Split) -> None:

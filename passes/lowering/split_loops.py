@@ -31,6 +31,7 @@ from smartmem.passes.analysis.accesses import Access
 from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import shape_of, view_map
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import clone_body
 
 Operand = tuple[ir.Value, tuple[Expr, ...]]
 """A value and the loops that index its dims."""
@@ -263,17 +264,3 @@ def _loop_order(reduces: Sequence[bool], operands: Sequence[Operand]) -> list[in
     ]
     ordered = iter(d for d in dict.fromkeys(read) if reduces[d])
     return [next(ordered) if is_reduction else d for d, is_reduction in enumerate(reduces)]
-
-
-def clone_body(source: ir.Operation, target: ir.Operation) -> None:
-    """Gives ``target``, a generic without one, the body of ``source``."""
-    old = source.regions[0].blocks[0]
-    new = target.regions[0].blocks.append(*[a.type for a in old.arguments])
-    values: dict[ir.Value, ir.Value] = dict(zip(old.arguments, new.arguments, strict=True))
-    with ir.InsertionPoint(new):
-        for op in old.operations:
-            clone = op.operation.clone()
-            for number, operand in enumerate(clone.operands):
-                if operand in values:
-                    clone.operands[number] = values[operand]
-            values |= dict(zip(op.operation.results, clone.results, strict=True))

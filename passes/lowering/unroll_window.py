@@ -14,6 +14,7 @@ from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.windows import IMAGE, RESULT, WEIGHTS, Windows, loops_of
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.clone_bodies import clone_with
 
 Window = dict[int, int]
 """The window loops, each at one of its iterations."""
@@ -161,15 +162,10 @@ def _clone(value: ir.Value, known: dict[ir.Value, ir.Value], block: ir.Block) ->
     if isinstance(value.owner, ir.Block) or value.owner.operation.block != block:
         return value
     operands = [_clone(operand, known, block) for operand in value.owner.operands]
-    clone = value.owner.operation.clone()
-    for number, operand in enumerate(operands):
-        clone.operands[number] = operand
-    known[value] = clone.results[0]
-    return clone.results[0]
+    known[value] = clone_with(value.owner.operation, operands).results[0]
+    return known[value]
 
 
 def _combine(combined: Combination, output: ir.Value, value: ir.Value) -> ir.Value:
-    clone = combined.combiner.clone()
-    clone.operands[combined.number] = value
-    clone.operands[1 - combined.number] = output
-    return clone.results[0]
+    operands = [output, value] if combined.number == 1 else [value, output]
+    return clone_with(combined.combiner, operands).results[0]
