@@ -64,7 +64,7 @@ def _sums(op: ir.Operation) -> bool:
 
 
 def _starts_at_zero(op: ir.Operation) -> bool:
-    init = op.operands[len(op.operands) - 1].owner
+    init = op.operands[-1].owner
     if isinstance(init, ir.Block) or init.name != "linalg.fill":
         return False
     scalar = init.operands[0].owner

@@ -68,7 +68,7 @@ def access_through(
     may_split: bool = False,
 ) -> Access | Refusal:
     """The access of an operand to a tensor of ``shape``, which it reads ``through``."""
-    is_write = operand == len(op.operands) - 1
+    is_write = operand == nest.output
     if not is_write and not may_split:
         through, shape = merge_dims(through, shape)
     form = digit_form(through)

@@ -161,7 +161,7 @@ def _yielded(block: ir.Block, inputs: Sequence[Affine | None]) -> Affine | None:
         rule = _RULES.get(inner.operation.name)
         result = rule(*operands) if rule is not None and all(operands) else None
         values[inner.operation.results[0]] = result
-    return values.get(block.operations[len(block.operations) - 1].operands[0])
+    return values.get(block.operations[-1].operands[0])
 
 
 def _scalar(value: ir.Value) -> Affine | None:

@@ -126,7 +126,7 @@ def _linalg_value(op: ir.Operation, parameters: Parameters) -> Array | None:
     if table is None or body.combiner is None:
         return None if table is None else _written(table, body.nest)
     reducer = _REDUCERS.get(body.combiner.name)
-    init = constant_value(op.operands[len(op.operands) - 1], parameters)
+    init = constant_value(op.operands[-1], parameters)
     if reducer is None or init is None:
         return None
     full = np.broadcast_to(table, body.nest.domain)
@@ -139,15 +139,14 @@ def _linalg_value(op: ir.Operation, parameters: Parameters) -> Array | None:
 
 def _written(table: Array, nest: LoopNest) -> Array | None:
     """The result tensor, from its element for every iteration (1 along reductions)."""
-    output = len(nest.accesses) - 1
-    if not nest.is_projected_permutation(output):
+    if not nest.is_projected_permutation(nest.output):
         return None
-    order = nest.loops_of(output)
+    order = nest.written
     rest = [d for d in range(len(nest.domain)) if d not in order]
     kept = [1 if d in nest.reductions else n for d, n in enumerate(nest.domain)]
     moved = np.broadcast_to(table, kept).transpose([*order, *rest])
     loops = iter(order)
-    write = nest.accesses[output]
+    write = nest.accesses[-1]
     return moved.reshape(
         [1 if e.is_constant else nest.domain[next(loops)] for e in write.exprs]
     )

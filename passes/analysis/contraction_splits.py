@@ -132,7 +132,7 @@ def _is_dense(nest: LoopNest) -> bool:
 
 def _start(op: ir.Operation) -> ir.Value | None:
     """The scalar of the initial result, if it is the same everywhere."""
-    init = op.operands[len(op.operands) - 1]
+    init = op.operands[-1]
     if isinstance(init.owner, ir.Block) or init.owner.name != "linalg.fill":
         return None
     return init.owner.operands[0]

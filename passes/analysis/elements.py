@@ -109,11 +109,11 @@ def computing_nest(op: ir.Operation) -> LoopNest | None:
     nest = loop_nest(op)
     if nest is None or not nest.is_elementwise or nest.uses_index:
         return None
-    if not nest.is_projected_permutation(len(nest.accesses) - 1):
+    if not nest.is_projected_permutation(nest.output):
         return None
     block = op.regions[0].blocks[0]
     # What starts from its output's initial value would need that, too.
-    return None if list(block.arguments[len(block.arguments) - 1].uses) else nest
+    return None if list(block.arguments[-1].uses) else nest
 
 
 class _Follower:

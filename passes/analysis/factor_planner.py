@@ -226,7 +226,7 @@ class Planner:
             return Refusal(f"its operand comes from {op.name}")
         if body.combiner is not None:
             return Refusal("its operand is a reduction")
-        over_loops = to_loops(body.nest, factor, len(op.operands) - 1)
+        over_loops = to_loops(body.nest, factor, body.nest.output)
         if isinstance(over_loops, Refusal):
             return over_loops
         found = scaled(body, body.root, over_loops)

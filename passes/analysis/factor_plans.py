@@ -91,7 +91,7 @@ def _plan_above(body: Body, product: Node, value: Node, factor: Array) -> Plan |
 
 def _plan_below(body: Body, value: Node, factor: Array) -> Plan | Refusal:
     """A plan by which all readers, contractions or convolutions, take the factor."""
-    written = to_operand(body.nest, factor, len(body.nest.accesses) - 1)
+    written = to_operand(body.nest, factor, body.nest.output)
     if isinstance(written, Refusal):
         return written
     scalings = []

@@ -132,4 +132,4 @@ def _plain_end(reader: ir.Operation, operands: Sequence[int]) -> LoopNest | None
     nest = loop_nest(reader)
     if nest is None or nest.reductions or nest.uses_index:
         return None
-    return None if len(reader.operands) - 1 in operands else nest
+    return None if nest.output in operands else nest

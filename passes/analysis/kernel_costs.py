@@ -138,14 +138,13 @@ def einsum_of(op: ir.Operation) -> Einsum | None:
     nest = loop_nest(op)
     if nest is None:
         return None
-    last = len(nest.accesses) - 1
-    inputs = list(op.operands)[:last]
+    inputs = list(op.operands)[: nest.output]
     known = frozenset(k for k, value in enumerate(inputs) if _is_known(value))
     element = op.results[0].type.element_type
     return Einsum(
         nest.domain,
-        tuple(tuple(nest.loops_of(k)) for k in range(last)),
-        tuple(nest.loops_of(last)),
+        tuple(map(tuple, nest.read)),
+        tuple(nest.written),
         nest.reductions,
         known,
         _kind(nest),

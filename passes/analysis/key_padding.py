@@ -153,7 +153,7 @@ class _Search:
         number = next(k for k, v in enumerate(op.operands) if v in self._states)
         d, state = self._states[op.operands[number]]
         loop = next(iter(loops_along(nest, number, d)), None)
-        if loop is None or number == len(op.operands) - 1:
+        if loop is None or number == nest.output:
             return Refusal("its scores are read in other dims")
         if nest.is_contraction:
             return self._weighted(op, nest, number, loop, state)
@@ -214,8 +214,7 @@ class _Search:
         if loop not in nest.reductions:
             if state == ANY:
                 return Refusal("nobody knows what it makes of the scores of no key")
-            result = len(nest.accesses) - 1
-            self._take(op, loop, op.results[0], nest.axis_of(result, loop), state)
+            self._take(op, loop, op.results[0], nest.axis_of(nest.output, loop), state)
             return None
         combiner = "" if body.combiner is None else body.combiner.name
         lowest = combiner in ("arith.maximumf", "arith.maxnumf") and state == LOW

@@ -34,6 +34,11 @@ class LoopNest:
         """Whether there is no reduction."""
         return not self.reductions
 
+    @property
+    def output(self) -> int:
+        """Number of the output among the operands, which is that of the inputs, too."""
+        return len(self.accesses) - 1
+
     def loops_of(self, operand: int) -> list[int]:
         """The loops that index ``operand``, in the order of its dimensions."""
         return [
@@ -46,12 +51,12 @@ class LoopNest:
     @property
     def read(self) -> list[list[int]]:
         """The loops that index each input, in the order of its dimensions."""
-        return [self.loops_of(operand) for operand in range(len(self.accesses) - 1)]
+        return [self.loops_of(operand) for operand in range(self.output)]
 
     @property
     def written(self) -> list[int]:
         """The loops that index the output, in the order of its dimensions."""
-        return self.loops_of(len(self.accesses) - 1)
+        return self.loops_of(self.output)
 
     def read_without(self, loop: int) -> list[list[int]]:
         """The loops of each input that ``loop`` does not index: scalars in its vectors."""
@@ -66,7 +71,7 @@ class LoopNest:
     @property
     def keeps_order(self) -> bool:
         """Whether every operand is read in the order in which the output is written."""
-        return all(map(self.reads_in_order, range(len(self.accesses) - 1)))
+        return all(map(self.reads_in_order, range(self.output)))
 
     def axis_of(self, operand: int, loop: int) -> int:
         """The dimension of ``operand`` that ``loop`` alone indexes."""

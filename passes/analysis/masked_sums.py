@@ -89,7 +89,7 @@ class _Follower:
         if loop in nest.reductions:
             assert body.combiner is not None, "a reduction has one"
             return (body.combiner.name, holds) in _NEUTRAL
-        self.held[op.results[0]] = (nest.axis_of(len(nest.accesses) - 1, loop), holds)
+        self.held[op.results[0]] = (nest.axis_of(nest.output, loop), holds)
         return not nest.reductions
 
     def _take_view(self, op: ir.Operation) -> bool:
@@ -107,7 +107,7 @@ class _Follower:
     def _states(self, op: ir.Operation, nest: LoopNest) -> dict[int, tuple[int, str]]:
         """For each operand with new elements the loop along them, and what they hold."""
         found = {}
-        for number, value in enumerate(list(op.operands)[: len(nest.accesses) - 1]):
+        for number, value in enumerate(list(op.operands)[: nest.output]):
             if value not in self.held:
                 continue
             d, holds = self.held[value]

@@ -134,7 +134,7 @@ def _reduction_move(
 
 
 def _starts_neutral(body: Body, neutral: float) -> bool:
-    init = body.op.operands[len(body.op.operands) - 1]
+    init = body.op.operands[-1]
     value = constant_value(init, body.parameters)
     return value is not None and bool(np.all(value == neutral))
 

@@ -174,7 +174,7 @@ def split_read(view: ir.Operation) -> Access | Refusal:
     nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
-    if nest.is_contraction or operand == len(op.operands) - 1:
+    if nest.is_contraction or operand == nest.output:
         return Refusal("neither an elementwise operation nor a sum reads it")
     through = compose(nest.accesses[operand], view_map(view))
     return access_through(
@@ -239,7 +239,7 @@ def _reads_through(
     if op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes:
         return _reads_anyhow(op.results[0], compose(view_map(op), seen), back, but)
     nest = plain_nest(op)
-    if isinstance(nest, Refusal) or use.operand_number == len(op.operands) - 1:
+    if isinstance(nest, Refusal) or use.operand_number == nest.output:
         return False
     through = compose(compose(nest.accesses[use.operand_number], seen), back)
     found = access_through(op, use.operand_number, nest, through, shape_of(but.results[0]))
@@ -263,7 +263,7 @@ def written(
         return Refusal("the view is no permutation of digits")
     through = compose(nest.accesses[-1], back)
     shape = index_map.shape
-    access = access_through(op, len(op.operands) - 1, nest, through, shape, may_split=may_split)
+    access = access_through(op, nest.output, nest, through, shape, may_split=may_split)
     if isinstance(access, Refusal):
         return access
     if tuple(access.layout.sizes) != shape:
@@ -286,7 +286,7 @@ def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusa
     nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
-    if operand == len(op.operands) - 1:
+    if operand == nest.output:
         return Refusal("it is the initial value of an output")
     if sum(v == view.results[0] for v in op.operands) > 1:
         return Refusal("it is read twice by one operation")

@@ -19,11 +19,11 @@ def products_of(op: ir.Operation) -> list[Product]:
     if op.name != "linalg.generic" or loop_nest(op) is None or not _reduces(op):
         return []
     block = op.regions[0].blocks[0]
-    yielded = block.operations[len(block.operations) - 1].operands[0]
+    yielded = block.operations[-1].operands[0]
     if isinstance(yielded.owner, ir.Block) or yielded.owner.name not in _SUMS:
         return []
     terms = _terms(yielded, yielded.owner.name)
-    output = block.arguments[len(block.arguments) - 1]
+    output = block.arguments[-1]
     products = [
         found
         for term in terms

@@ -241,9 +241,7 @@ class Search:
         if op.name == ViewOp.OPERATION_NAME:
             return self._viewed(op, d)
         nest = plain_nest(op)
-        loops = (
-            [] if isinstance(nest, Refusal) else loops_along(nest, len(nest.accesses) - 1, d)
-        )
+        loops = [] if isinstance(nest, Refusal) else loops_along(nest, nest.output, d)
         if not loops:
             return Refusal(f"{op.name} makes the rows, and cannot make more")
         self._take_loop(op, loops[0])
@@ -285,11 +283,11 @@ class Search:
                 if exprs[d] == dim(k) and alone and extent == self.found.old:
                     self._take(op.results[0], k)
         nest = plain_nest(op)
-        if isinstance(nest, LoopNest) and operand < len(op.operands) - 1:
+        if isinstance(nest, LoopNest) and operand < nest.output:
             for loop in (
                 loop for loop in loops_along(nest, operand, d) if loop not in nest.reductions
             ):
-                d = nest.axis_of(len(nest.accesses) - 1, loop)
+                d = nest.axis_of(nest.output, loop)
                 anyway = nest.is_contraction or self._masks or self._parts
                 if anyway or not _is_summed(op.results[0], d):
                     self._take_loop(op, loop)
@@ -328,7 +326,7 @@ def _views_summed(use: ir.OpOperand, d: int) -> bool:
 def sums_along(use: ir.OpOperand, d: int) -> bool:
     """Whether what uses a value sums its dim ``d`` up."""
     nest = plain_nest(use.owner.operation)
-    if isinstance(nest, Refusal) or use.operand_number == len(nest.accesses) - 1:
+    if isinstance(nest, Refusal) or use.operand_number == nest.output:
         return False
     return any(loop in nest.reductions for loop in loops_along(nest, use.operand_number, d))
 

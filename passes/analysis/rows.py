@@ -62,7 +62,7 @@ class _Rows:
         self.members = [root]
         self._reduced: dict[ir.Value, Reduced] = {}
         self._scalars = [root.results[0]]  # with one element for each row
-        for operand in range(len(nest.accesses) - 1):
+        for operand in range(nest.output):
             if len(nest.loops_of(operand)) == _rank(nest):
                 flags = _flags(nest, operand, root.operands[operand], nest.reductions)
                 self._reduced[root.operands[operand]] = flags
@@ -125,8 +125,7 @@ class _Rows:
             return False
         if ends_reduction(op) or is_window_sum(op):
             return False
-        output = len(nest.accesses) - 1
-        self._include(op, nest, _loops(nest, output, self._reduced[value]))
+        self._include(op, nest, _loops(nest, nest.output, self._reduced[value]))
         return True
 
     def _include(self, op: ir.Operation, nest: LoopNest, along: frozenset[int]) -> None:

@@ -195,9 +195,7 @@ def _counts_up(header: ir.Block, counter: ir.BlockArgument) -> bool:
     """Whether all branches to ``header`` hand on a constant or the counter and a constant,
     none of them negative."""
     inside = [
-        block.operations[len(block.operations) - 1].operation
-        for region in header.owner.regions
-        for block in region
+        block.operations[-1].operation for region in header.owner.regions for block in region
     ]
     branches = [op for op in inside if any(block == header for block in op.successors)]
     return bool(branches) and all(

@@ -61,7 +61,7 @@ def _rebuilt(node: Node, formats: Formats, made: dict[int, ir.Value]) -> ir.Valu
         read = _squeezed(value) if order is None or number is None else made[number]
         operands.append((read, _exprs(ordered(loops, order), long)))
     order = None if node.writes is None else formats.get(node.writes)
-    init = _init(node.op.operands[len(node.op.operands) - 1], order)
+    init = _init(node.op.operands[-1], order)
     written = _exprs(ordered(node.einsum.written, order), long)
     operands = [*_columns_second(node, operands, written), (init, written)]
     radices = [(extent,) if extent > 1 else () for extent in node.nest.domain]

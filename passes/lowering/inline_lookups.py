@@ -70,7 +70,7 @@ def _without_indices(operations: list[ir.Operation]) -> list[ir.Operation]:
 def _takes(op: ir.Operation, lookup: ir.Operation) -> bool:
     """Whether each element that ``op`` reads of a lookup is that of its own loops."""
     nest = loop_nest(op) if op.name == "linalg.generic" else None
-    if nest is None or op.operands[len(op.operands) - 1] == lookup.results[0]:
+    if nest is None or op.operands[-1] == lookup.results[0]:
         return False
     read = [k for k, v in enumerate(op.operands) if v == lookup.results[0]]
     return all(map(nest.is_projected_permutation, read)) and _writes_in_order(lookup)
@@ -157,7 +157,7 @@ def _write_body(
     old, block = op.regions[0].blocks[0], new.regions[0].blocks[0]
     arguments = list(block.arguments)
     values = {old.arguments[k]: arguments[n] for n, k in enumerate(kept)}
-    values[old.arguments[len(op.operands) - 1]] = arguments[-1]
+    values[old.arguments[-1]] = arguments[-1]
     count = len(lookup.operands) - 1
     with ir.InsertionPoint(block):
         for n, (number, map_) in enumerate(reads):

@@ -54,7 +54,7 @@ def rebuild(body: Body, root: Node, combiner: Combiner | None = None) -> ir.Oper
 def _rebuild(body: Body, root: Node, combiner: Combiner | None) -> ir.Operation:
     op = body.op
     read, number_of = _inputs(body, root)
-    init = combiner.init if combiner else op.operands[len(op.operands) - 1]
+    init = combiner.init if combiner else op.operands[-1]
     maps = [o.map for o in read] + [_output_map(op)]
     attributes = {
         "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
@@ -127,7 +127,7 @@ def _write(
     known = dict(constants)
     for node in reachable([root]):
         if node.kind == OUTPUT:
-            known[node] = block.arguments[len(block.arguments) - 1]
+            known[node] = block.arguments[-1]
     elements = {old: block.arguments[new] for old, new in number_of.items()}
     return build_expression(root, elements, known)
 
@@ -162,8 +162,8 @@ def _combined(
     """The output combined with ``result``, each on the side where it was."""
     old = body.combiner
     assert old is not None
-    old_out = body.op.regions[0].blocks[0].arguments[len(body.op.operands) - 1]
-    out = block.arguments[len(block.arguments) - 1]
+    old_out = body.op.regions[0].blocks[0].arguments[-1]
+    out = block.arguments[-1]
     sides = [out if v == old_out else result for v in old.operands]
     if changed is None:
         return clone_with(old, sides).results[0]

@@ -65,7 +65,7 @@ def read_through(access: Access, source: ir.Value) -> ir.Value:
         if access.keeps_order:
             exprs, order, back = _source_order(access, shape, exprs)
             read = compose(order, read)
-        init = new_init(op.operands[len(op.operands) - 1], read.shape, read)
+        init = new_init(op.operands[-1], read.shape, read)
         new = rebuild(op, access.nest, radices, [*operands, (init, exprs)])
         if access.keeps_order:
             new = view_as(new, back)

@@ -38,7 +38,7 @@ class Combination:
 def combination(op: ir.Operation) -> Combination | None:
     """The body of ``op`` as a combination; None if it has another form."""
     block = op.regions[0].blocks[0]
-    yielded = block.operations[len(block.operations) - 1].operands[0]
+    yielded = block.operations[-1].operands[0]
     output = block.arguments[RESULT]
     if isinstance(yielded.owner, ir.Block) or len(list(output.uses)) != 1:
         return None

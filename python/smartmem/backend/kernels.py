@@ -180,7 +180,7 @@ def _entry_point(dispatch: ir.Operation) -> str:
 
 def _copied_bytes(copy: ir.Operation) -> int:
     """Bytes that a copy reads and writes; its last operand is the length."""
-    length = copy.operands[len(copy.operands) - 1].owner
+    length = copy.operands[-1].owner
     if isinstance(length, ir.Block) or length.name != "arith.constant":
         return 0  # known at run time only; SmartMem's modules have static shapes
     return 2 * int(ir.IntegerAttr(length.attributes["value"]).value)

@@ -143,4 +143,4 @@ def _configure(region: ir.Operation, tiles: Tiles) -> None:
 
 
 def _work(nest: LoopNest) -> int:
-    return math.prod(nest.domain) * (len(nest.accesses) - 1)
+    return math.prod(nest.domain) * nest.output
