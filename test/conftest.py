@@ -16,7 +16,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("SmartMem's Vulkan library is not built")
     needs_device = needs_library or item.get_closest_marker("vulkan") is not None
     if needs_device and not usable_devices():
-        pytest.skip(f"no Vulkan device: {probe_vulkan().reason}")
+        reason = probe_vulkan().reason or "IREE's runtime can use none of this machine"
+        pytest.skip(f"no Vulkan device: {reason}")
 
 
 @pytest.fixture(params=["cpu", pytest.param("vulkan", marks=pytest.mark.vulkan)])
