@@ -35,6 +35,7 @@ from smartmem.backend.iree import dump_phase
 from smartmem.backend.kernels import PHASE, WITHOUT_EVALUATION, kernels_of, load_time_dispatches
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
+from smartmem.backend.tool import IreeOptions
 from smartmem.frontend import import_model
 from smartmem.inputs import random_inputs
 from smartmem.options import CompileOptions
@@ -86,7 +87,7 @@ def check(case: ModelCase, target: Target, runs: int) -> Row:
         lowered = next((folder / "stages").glob("*-lowered.mlirbc"))
         level = compiled.report.opt_level
         text, stock_text = (
-            dump_phase(source, target, PHASE, opt_level=level, extra_flags=[WITHOUT_EVALUATION])
+            dump_phase(source, target, PHASE, IreeOptions(level, [WITHOUT_EVALUATION]))
             for source in (lowered, imported)
         )
         ours = _measured(folder / "ours.vmfb", target, runs)

@@ -40,6 +40,7 @@ from rich.table import Table
 import smartmem
 from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.targets import resolve_target
+from smartmem.backend.tool import IreeOptions
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
@@ -216,7 +217,7 @@ def run_stock(test: NodeTest, timeout_s: float) -> Sequence[Array]:
         onnx.save(test.model, model)
         importer = [sys.executable, "-m", "iree.compiler.tools.import_onnx"]
         subprocess.run([*importer, model, "-o", imported], check=True, capture_output=True)
-        compile_bytecode(imported, CPU, timeout_s=timeout_s, output=module)
+        compile_bytecode(imported, CPU, IreeOptions(timeout_s=timeout_s), output=module)
         config = rt.Config("local-task")
         loaded = rt.load_vm_module(rt.VmModule.mmap(config.vm_instance, str(module)), config)
         results = loaded["main"](*test.inputs)

@@ -10,6 +10,7 @@ from typing import Any
 from smartmem.attempts import DEFAULT_LEVELS
 from smartmem.backend.iree import CompileError, CompileStatistics, compile_bytecode
 from smartmem.backend.targets import Target
+from smartmem.backend.tool import IreeOptions
 from smartmem.frontend import import_model
 from smartmem.recorder import save_bytecode
 
@@ -32,15 +33,8 @@ def compile_stock(
     with tempfile.TemporaryDirectory() as folder:
         bytecode = Path(folder, "stock.mlirbc")
         save_bytecode(import_model(model, inputs=inputs).module, bytecode)
-        for level in DEFAULT_LEVELS[:-1]:  # iree-compile fails on some networks at O3
+        *levels, last = (IreeOptions(level, timeout_s=timeout_s) for level in DEFAULT_LEVELS)
+        for options in levels:  # iree-compile fails on some networks at O3
             with contextlib.suppress(CompileError):
-                return _compile(bytecode, level, target, output, timeout_s)
-        return _compile(bytecode, DEFAULT_LEVELS[-1], target, output, timeout_s)
-
-
-def _compile(
-    bytecode: Path, level: str, target: Target, output: Path, timeout_s: float
-) -> CompileStatistics:
-    return compile_bytecode(
-        bytecode, target, opt_level=level, output=output, timeout_s=timeout_s
-    )
+                return compile_bytecode(bytecode, target, options, output=output)
+        return compile_bytecode(bytecode, target, last, output=output)

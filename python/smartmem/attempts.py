@@ -140,10 +140,7 @@ class _Run:
                 return compile_bytecode(
                     source,
                     self._target,
-                    opt_level=attempt.level,
-                    extra_flags=self._options.iree_flags,
-                    timeout_s=self._limit_s(attempt),
-                    memory_limit=self._options.memory_limit,
+                    self._options.for_iree(attempt.level, self._limit_s(attempt)),
                     output=self._output,
                     kernels=self._kernels,
                 )
@@ -193,14 +190,8 @@ class _Run:
         if time_s <= 0 or not self._groups:
             return {}
         with self._spending():
-            return groups_failing_alone(
-                source,
-                self._target,
-                opt_level=attempt.level,
-                extra_flags=self._options.iree_flags,
-                timeout_s=time_s,
-                memory_limit=self._options.memory_limit,
-            )
+            options = self._options.for_iree(attempt.level, time_s)
+            return groups_failing_alone(source, self._target, options)
 
     def _source(self, attempt: Attempt, error: CompileError) -> Path:
         """The file of the module that ``attempt`` compiles.

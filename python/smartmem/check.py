@@ -10,6 +10,7 @@ from typing import Any
 from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
+from smartmem.backend.tool import IreeOptions
 from smartmem.compare import CheckResult, compare
 from smartmem.compiler import TOLD_STAGES, CompiledModel, as_target, build
 from smartmem.errors import InvalidInputError, SmartMemError
@@ -105,13 +106,8 @@ def _run_original(
         target = resolve_target("cpu")
         embed_metadata(imported, target)
         save_bytecode(imported.module, source)
-        compile_bytecode(
-            source,
-            target,
-            timeout_s=options.timeout_s,
-            memory_limit=options.memory_limit,
-            output=module,
-        )
+        limits = IreeOptions(timeout_s=options.timeout_s, memory_limit=options.memory_limit)
+        compile_bytecode(source, target, limits, output=module)
         return LoadedModule(module, "cpu")(*arrays)
 
 

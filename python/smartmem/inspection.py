@@ -49,11 +49,4 @@ def compiled_kernels(
 
 
 def _count(path: Path, level: str, target: Target, options: CompileOptions) -> KernelCounts:
-    return count_kernels(
-        path,
-        target,
-        opt_level=level,
-        extra_flags=options.iree_flags,
-        timeout_s=options.timeout_s,
-        memory_limit=options.memory_limit,
-    )
+    return count_kernels(path, target, options.for_iree(level))

@@ -37,15 +37,7 @@ def compile_kernels(
     """
     level = options.opt_level or _LEVEL
     with recorder.stage("vmfb", "iree-compile"):
-        run = finish_kernels(
-            path,
-            target,
-            opt_level=level,
-            extra_flags=options.iree_flags,
-            timeout_s=options.timeout_s,
-            memory_limit=options.memory_limit,
-            output=output,
-        )
+        run = finish_kernels(path, target, options.for_iree(level), output=output)
     metadata = ModuleFile(output).metadata
     if metadata.target_name not in (None, target.name):
         output.unlink()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from smartmem.backend.tool import IreeOptions
 from smartmem.errors import InvalidInputError
 
 Progress = Callable[[str, int, int], None]
@@ -78,6 +79,16 @@ class CompileOptions:
 
     progress: Progress | None = None
     """Told about every stage that begins."""
+
+    def for_iree(self, opt_level: str, timeout_s: float | None = None) -> IreeOptions:
+        """What of it iree-compile is run with.
+
+        Args:
+            opt_level: the level to compile at.
+            timeout_s: if it is not to take all of the time.
+        """
+        seconds = self.timeout_s if timeout_s is None else timeout_s
+        return IreeOptions(opt_level, self.iree_flags, seconds, self.memory_limit)
 
     def __post_init__(self) -> None:
         if self.opt_level not in (None, *OPT_LEVELS):

@@ -16,6 +16,7 @@ from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import resolve_target
+from smartmem.backend.tool import IreeOptions
 from smartmem.tensor_spec import TensorSpec
 
 TARGET = resolve_target("vulkan")
@@ -30,7 +31,7 @@ def run(name, signature, body, arrays, expected):
     text = f"func.func @main{signature} {attribute} {{{body}}}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "module.vmfb")
-        compile_bytecode(text.encode(), TARGET, opt_level="O1", output=path)
+        compile_bytecode(text.encode(), TARGET, IreeOptions("O1"), output=path)
         (y,) = LoadedModule(path)(*arrays)
     error = np.abs(y - expected).max() / np.abs(expected).max()
     print(f"{name}: {'agrees' if error < 1e-5 else f'error {error}'}")

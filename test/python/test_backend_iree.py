@@ -14,7 +14,7 @@ from smartmem.backend import tool
 from smartmem.backend.iree import CompileError, compile_bytecode, dump_phase, failure_message
 from smartmem.backend.kernels import count_kernels
 from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import ToolRun, run_iree_compile
+from smartmem.backend.tool import IreeOptions, ToolRun, run_iree_compile
 from smartmem.errors import BackendError, InvalidInputError
 
 ADD = b"""
@@ -57,9 +57,8 @@ def test_compiles_bytes_and_files_alike(cpu, tmp_path):
 
 
 def test_extra_flags_win_over_the_target(cpu):
-    text = dump_phase(
-        ADD, cpu, "executable-sources", extra_flags=["--iree-llvmcpu-target-cpu=x86-64-v3"]
-    )
+    options = IreeOptions(extra_flags=["--iree-llvmcpu-target-cpu=x86-64-v3"])
+    text = dump_phase(ADD, cpu, "executable-sources", options)
     assert 'cpu = "x86-64-v3"' in text
 
 
@@ -114,14 +113,16 @@ def test_a_missing_source(cpu, tmp_path):
 
 def test_an_unknown_flag(cpu, tmp_path):
     with pytest.raises(CompileError, match=r"--no-such-flag.*correct the extra flags"):
-        compile_bytecode(ADD, cpu, output=tmp_path / "m.vmfb", extra_flags=["--no-such-flag"])
+        compile_bytecode(
+            ADD, cpu, IreeOptions(extra_flags=["--no-such-flag"]), output=tmp_path / "m.vmfb"
+        )
 
 
 def test_a_run_past_its_limit_is_killed_with_its_children(cpu, fake_compiler, tmp_path):
     fake_compiler(f"sleep 60 & echo $! > {tmp_path}/child; wait")
     start = time.monotonic()
     with pytest.raises(CompileError, match=r"was stopped after 0\.5 s; raise the time limit"):
-        compile_bytecode(ADD, cpu, output=tmp_path / "m.vmfb", timeout_s=0.5)
+        compile_bytecode(ADD, cpu, IreeOptions(timeout_s=0.5), output=tmp_path / "m.vmfb")
     assert time.monotonic() - start < 10
     child = int((tmp_path / "child").read_text())
     status = Path(f"/proc/{child}/status")
@@ -139,7 +140,9 @@ def test_a_run_that_takes_too_much_memory_is_killed(cpu, fake_compiler, tmp_path
     with pytest.raises(
         CompileError, match=r"was stopped with 0\.\d+ GB of memory; raise the memory limit"
     ) as caught:
-        compile_bytecode(ADD, cpu, output=tmp_path / "m.vmfb", memory_limit=200_000_000)
+        compile_bytecode(
+            ADD, cpu, IreeOptions(memory_limit=200_000_000), output=tmp_path / "m.vmfb"
+        )
     assert time.monotonic() - start < 10
     assert caught.value.out_of_memory and caught.value.is_silent
     assert not caught.value.crashed and not caught.value.timed_out
@@ -315,8 +318,8 @@ func.func @main(%a: tensor<64x64xf32>) -> (tensor<64x64xf32>, tensor<64x64xf32>)
 @pytest.mark.parametrize(("target", "level"), [("cpu", "O3"), ("adreno", "O1")])
 def test_counts_agree_with_the_statistics(tmp_path, target, level):
     chosen = resolve_target(target)
-    counts = count_kernels(BLOCK, chosen, opt_level=level)
-    statistics = compile_bytecode(BLOCK, chosen, opt_level=level, output=tmp_path / "m.vmfb")
+    counts = count_kernels(BLOCK, chosen, IreeOptions(level))
+    statistics = compile_bytecode(BLOCK, chosen, IreeOptions(level), output=tmp_path / "m.vmfb")
     assert counts.dispatches == statistics.kernels
     assert counts.copies == statistics.copies
     assert counts.fills == statistics.fills

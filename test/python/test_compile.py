@@ -15,6 +15,8 @@ import smartmem
 from smartmem import attempts
 from smartmem.backend.cpu import host_cpu
 from smartmem.backend.iree import CompileError
+from smartmem.backend.targets import Target
+from smartmem.backend.tool import IreeOptions
 from smartmem.compiler import IR_STAGES, module_at
 from smartmem.errors import BackendError, InvalidInputError, TargetError
 from smartmem.options import CompileOptions
@@ -132,10 +134,12 @@ def test_compiling_twice_gives_the_same_module_for_a_gpu(mlir_file: Path) -> Non
 def failing_at(level: str, original: Callable[..., Any]) -> Callable[..., Any]:
     """``compile_bytecode`` that cannot do one optimization level."""
 
-    def compile_bytecode(*arguments: Any, opt_level: str, **options: Any) -> Any:
-        if opt_level == level:
+    def compile_bytecode(
+        source: Path, target: Target, options: IreeOptions, **others: Any
+    ) -> Any:
+        if options.opt_level == level:
             raise CompileError("iree-compile failed: no such vector", "its log")
-        return original(*arguments, opt_level=opt_level, **options)
+        return original(source, target, options, **others)
 
     return compile_bytecode
 

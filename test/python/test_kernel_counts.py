@@ -13,6 +13,7 @@ from smartmem.backend.kernels import (
     load_time_dispatches,
 )
 from smartmem.backend.targets import resolve_target
+from smartmem.backend.tool import IreeOptions
 
 _DATA = np.random.default_rng(0).standard_normal((64, 96)).astype(np.float32).tobytes().hex()
 
@@ -46,7 +47,7 @@ def test_kernels_that_run_when_a_module_is_loaded(
     stored: str, moved: str, weights: str, kernels: int
 ) -> None:
     text = _TEXT.format(stored=stored, moved=moved, weights=weights, data=_DATA)
-    flags = [WITHOUT_EVALUATION]
-    dumped = dump_phase(text.encode(), resolve_target("cpu"), PHASE, extra_flags=flags)
+    options = IreeOptions(extra_flags=[WITHOUT_EVALUATION])
+    dumped = dump_phase(text.encode(), resolve_target("cpu"), PHASE, options)
     assert load_time_dispatches(dumped) == kernels
     assert kernels_of(dumped).dispatches == 1

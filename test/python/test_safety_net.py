@@ -15,7 +15,8 @@ from torch_mlir import ir
 import smartmem
 from smartmem import attempts, compiler, stages
 from smartmem.backend.iree import CompileError
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.targets import Target, resolve_target
+from smartmem.backend.tool import IreeOptions
 from smartmem.compiler import ALL_STAGES, CompiledModel
 from smartmem.errors import PassError
 from smartmem.frontend import ImportedModel
@@ -266,12 +267,14 @@ def counting(
     levels: list[str] = []
     original = attempts.compile_bytecode
 
-    def compile_bytecode(*arguments: Any, opt_level: str, **options: Any) -> Any:
-        levels.append(opt_level)
+    def compile_bytecode(
+        source: Path, target: Target, options: IreeOptions, **others: Any
+    ) -> Any:
+        levels.append(options.opt_level)
         error = fail(len(levels))
         if error is not None:
             raise error
-        return original(*arguments, opt_level=opt_level, **options)
+        return original(source, target, options, **others)
 
     monkeypatch.setattr(attempts, "compile_bytecode", compile_bytecode)
     return levels

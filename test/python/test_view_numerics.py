@@ -150,7 +150,7 @@ def run(module: ir.Module, inputs: list[np.ndarray], folder: Path) -> list[np.nd
     source, output = folder / "main.mlirbc", folder / "main.vmfb"
     with source.open("wb") as file:
         module.operation.write_bytecode(file)
-    compile_bytecode(source, resolve_target("cpu"), output=output, timeout_s=300)
+    compile_bytecode(source, resolve_target("cpu"), output=output)
     config = rt.Config("local-sync")
     context = rt.SystemContext(config=config)
     context.add_vm_module(rt.VmModule.mmap(config.vm_instance, str(output)))

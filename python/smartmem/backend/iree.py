@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from smartmem.backend.targets import Target
-from smartmem.backend.tool import SOURCE_NAME, ToolRun, run_iree_compile
+from smartmem.backend.tool import DEFAULTS, SOURCE_NAME, IreeOptions, ToolRun, run_iree_compile
 from smartmem.errors import BackendError, InvalidInputError
 from smartmem.files import copy_file
 
@@ -127,11 +127,8 @@ class CompileStatistics:
 def compile_bytecode(
     bytecode: bytes | Path,
     target: Target,
+    options: IreeOptions = DEFAULTS,
     *,
-    opt_level: str = "O3",
-    extra_flags: Sequence[str] = (),
-    timeout_s: float = 600.0,
-    memory_limit: int | None = None,
     output: Path,
     kernels: KernelRewriter | None = None,
 ) -> CompileStatistics:
@@ -139,11 +136,6 @@ def compile_bytecode(
 
     Args:
         bytecode: the module as bytecode or text, or the path of a file that holds it.
-        opt_level: IREE's optimization level, ``O0`` to ``O3``.
-        extra_flags: further iree-compile flags; they win over the target's.
-        timeout_s: wall time after which iree-compile is killed.
-        memory_limit: bytes of memory with more of which it is killed; None for four
-            fifths of the machine's.
         kernels: rewrites the kernels between code generation and the end of iree-compile,
             which then runs twice.
 
@@ -152,39 +144,30 @@ def compile_bytecode(
         InvalidInputError: ``bytecode`` cannot be read or ``output`` cannot be written.
     """
     output = output.resolve()
-    limits = _Limits(timeout_s, memory_limit)
-    flags = target_flags(target, opt_level, extra_flags)
+    compiler = _Compiler(target, options)
     with _scratch_folder(output) as scratch:
         module, statistics = scratch / "module.vmfb", scratch / "statistics.json"
         first = [
-            *flags,
             "--iree-scheduling-dump-statistics-format=json",
             f"--iree-scheduling-dump-statistics-file={statistics}",
         ]
         if kernels is None:
-            run = limits.run(bytecode, [*first, "-o", str(module)])
+            run = compiler.run(bytecode, [*first, "-o", str(module)])
         else:
             text = scratch / "kernels.mlir"
             stop = [*first, *kernels.flags, f"--compile-to={KERNELS}", "-o", str(text)]
-            run = limits.run(bytecode, stop)
+            run = compiler.run(bytecode, stop)
             if run.succeeded:
-                run = run.followed_by(_finish(text, module, flags, kernels, limits))
+                run = run.followed_by(_finish(text, module, kernels, compiler))
         _check_space(run, output)
-        _check(run, bytecode, target, timeout_s)
+        compiler.check(run, bytecode)
         result = _statistics(statistics, run)
         _publish(module, output)
     return result
 
 
 def finish_kernels(
-    kernels: Path,
-    target: Target,
-    *,
-    opt_level: str = "O3",
-    extra_flags: Sequence[str] = (),
-    timeout_s: float = 600.0,
-    memory_limit: int | None = None,
-    output: Path,
+    kernels: Path, target: Target, options: IreeOptions = DEFAULTS, *, output: Path
 ) -> ToolRun:
     """Compiles a module whose kernels are generated to its end; as ``compile_bytecode``.
 
@@ -192,55 +175,30 @@ def finish_kernels(
         kernels: the file of the module, as it is behind the phase ``KERNELS``.
     """
     output = output.resolve()
-    flags = target_flags(target, opt_level, extra_flags)
+    compiler = _Compiler(target, options)
     with _scratch_folder(output) as scratch:
         module = scratch / "module.vmfb"
-        end = [*flags, f"--compile-from={KERNELS}", "-o", str(module)]
-        run = _Limits(timeout_s, memory_limit).run(kernels, end)
+        run = compiler.run(kernels, [f"--compile-from={KERNELS}", "-o", str(module)])
         _check_space(run, output)
-        _check(run, kernels, target, timeout_s)
+        compiler.check(run, kernels)
         _publish(module, output)
     return run
 
 
-@dataclass
-class _Limits:
-    """What is left of the limits of one compilation."""
-
-    timeout_s: float
-    memory_limit: int | None
-
-    def run(self, source: bytes | Path, flags: Sequence[str]) -> ToolRun:
-        run = run_iree_compile(
-            source, flags, timeout_s=self.timeout_s, memory_limit=self.memory_limit
-        )
-        self.timeout_s = max(self.timeout_s - run.seconds, 0.1)
-        return run
-
-
-def _finish(
-    text: Path, module: Path, flags: Sequence[str], kernels: KernelRewriter, limits: _Limits
-) -> ToolRun:
+def _finish(text: Path, module: Path, kernels: KernelRewriter, compiler: _Compiler) -> ToolRun:
     """Rewrites the kernels in ``text`` and compiles to the end; if that fails, without."""
-    end = [*flags, *kernels.flags, f"--compile-from={KERNELS}", "-o", str(module)]
+    end = [*kernels.flags, f"--compile-from={KERNELS}", "-o", str(module)]
     rewritten = text.with_name("rewritten.mlir")
     kernels.run(text, rewritten)
-    run = limits.run(rewritten, end)
+    run = compiler.run(rewritten, end)
     if run.succeeded or run.timed_out or kernels.failure is not None:
         return run
     kernels.give_up(first_error(run))
-    return run.followed_by(limits.run(text, end))
+    return run.followed_by(compiler.run(text, end))
 
 
 def dump_phase(
-    bytecode: bytes | Path,
-    target: Target,
-    phase: str,
-    *,
-    opt_level: str = "O3",
-    extra_flags: Sequence[str] = (),
-    timeout_s: float = 600.0,
-    memory_limit: int | None = None,
+    bytecode: bytes | Path, target: Target, phase: str, options: IreeOptions = DEFAULTS
 ) -> str:
     """The IR at the end of one of IREE's phases, as text with large constants elided.
 
@@ -253,19 +211,55 @@ def dump_phase(
         InvalidInputError: ``bytecode`` cannot be read.
     """
     flags = [
-        *target_flags(target, opt_level, extra_flags),
         f"--compile-to={phase}",
         "--mlir-elide-elementsattrs-if-larger=16",
         "--mlir-elide-resource-strings-if-larger=16",
     ]
-    run = run_iree_compile(bytecode, flags, timeout_s=timeout_s, memory_limit=memory_limit)
-    _check(run, bytecode, target, timeout_s)
+    compiler = _Compiler(target, options)
+    run = compiler.run(bytecode, flags)
+    compiler.check(run, bytecode)
     return run.stdout
 
 
-def target_flags(target: Target, opt_level: str, extra_flags: Sequence[str]) -> list[str]:
+class _Compiler:
+    """iree-compile for one target, with one time limit for all runs together."""
+
+    def __init__(self, target: Target, options: IreeOptions) -> None:
+        self._target, self._options = target, options
+        self._left_s = options.timeout_s
+
+    def run(self, source: bytes | Path, flags: Sequence[str]) -> ToolRun:
+        run = run_iree_compile(
+            source,
+            [*target_flags(self._target, self._options), *flags],
+            timeout_s=self._left_s,
+            memory_limit=self._options.memory_limit,
+        )
+        self._left_s = max(self._left_s - run.seconds, 0.1)
+        return run
+
+    def check(self, run: ToolRun, source: bytes | Path) -> None:
+        """Raises CompileError if ``run``, on ``source``, failed."""
+        if run.stderr:
+            logger.debug("iree-compile printed:\n%s", run.stderr)
+        if run.succeeded:
+            return
+        name = str(source) if isinstance(source, Path) else "the module"
+        message = failure_message(run, self._target.name, self._options.timeout_s)
+        raise CompileError(
+            message.replace(SOURCE_NAME, name),
+            run.stderr,
+            reason=first_error(run),
+            timed_out=run.timed_out,
+            out_of_memory=run.out_of_memory,
+            crashed=run.returncode < 0 and not (run.timed_out or run.out_of_memory),
+            is_usage=_USAGE.search(run.stderr) is not None,
+        )
+
+
+def target_flags(target: Target, options: IreeOptions) -> list[str]:
     """The flags that make iree-compile generate code as the user asked for."""
-    return [*target.iree_flags, f"--iree-opt-level={opt_level}", *extra_flags]
+    return [*target.iree_flags, *options.flags]
 
 
 @contextlib.contextmanager
@@ -304,25 +298,6 @@ def _check_space(run: ToolRun, output: Path) -> None:
             f"cannot write {output}: No space left on device; "
             "choose another place or free some space"
         )
-
-
-def _check(run: ToolRun, source: bytes | Path, target: Target, timeout_s: float) -> None:
-    if run.stderr:
-        logger.debug("iree-compile printed:\n%s", run.stderr)
-    killed = run.timed_out or run.out_of_memory
-    if run.returncode == 0 and not killed:
-        return
-    name = str(source) if isinstance(source, Path) else "the module"
-    message = failure_message(run, target.name, timeout_s).replace(SOURCE_NAME, name)
-    raise CompileError(
-        message,
-        run.stderr,
-        reason=first_error(run),
-        timed_out=run.timed_out,
-        out_of_memory=run.out_of_memory,
-        crashed=run.returncode < 0 and not killed,
-        is_usage=_USAGE.search(run.stderr) is not None,
-    )
 
 
 def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from smartmem.backend.iree import first_error, target_flags
 from smartmem.backend.targets import Target
-from smartmem.backend.tool import default_memory_limit, run_iree_compile
+from smartmem.backend.tool import IreeOptions, default_memory_limit, run_iree_compile
 from smartmem.passes.base import group_of
 
 _SHARE = 0.25
@@ -23,13 +23,7 @@ _SHARE = 0.25
 
 
 def groups_failing_alone(
-    bytecode: Path,
-    target: Target,
-    *,
-    opt_level: str,
-    extra_flags: Sequence[str] = (),
-    timeout_s: float,
-    memory_limit: int | None = None,
+    bytecode: Path, target: Target, options: IreeOptions
 ) -> dict[int, str]:
     """The groups whose kernels do not compile on their own, each with the reason.
 
@@ -37,20 +31,19 @@ def groups_failing_alone(
 
     Args:
         bytecode: a module whose groups are placed (``regions.place_groups``).
-        timeout_s: for all kernels together; a kernel that takes a quarter of it fails.
-        memory_limit: bytes of memory for all that are compiled at a time, as for
-            ``compile_bytecode``.
+        options: the time limit is for all kernels together, and a kernel that takes a
+            quarter of it fails; the memory is for all that are compiled at a time.
     """
     workers = os.cpu_count() or 1
-    share = (memory_limit or default_memory_limit()) // workers
-    end = time.monotonic() + timeout_s
-    flags = target_flags(target, opt_level, extra_flags)
+    share = (options.memory_limit or default_memory_limit()) // workers
+    end = time.monotonic() + options.timeout_s
+    flags = target_flags(target, options)
     with tempfile.TemporaryDirectory(prefix="smartmem-") as folder:
-        sources = _write_kernels(bytecode, Path(folder), flags, timeout_s)
+        sources = _write_kernels(bytecode, Path(folder), flags, options.timeout_s)
 
         def reason(source: Path) -> str | None:
             left_s = end - time.monotonic()
-            return _failure(source, flags, timeout_s * _SHARE, left_s, share)
+            return _failure(source, flags, options.timeout_s * _SHARE, left_s, share)
 
         with ThreadPoolExecutor(workers) as pool:
             found = zip(sources.values(), pool.map(reason, sources), strict=True)

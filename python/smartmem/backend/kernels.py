@@ -17,6 +17,7 @@ from iree.compiler import ir
 
 from smartmem.backend.iree import dump_phase
 from smartmem.backend.targets import Target
+from smartmem.backend.tool import DEFAULTS, IreeOptions
 
 PHASE = "executable-sources"
 
@@ -108,13 +109,7 @@ class KernelCounts:
 
 
 def count_kernels(
-    bytecode: bytes | Path,
-    target: Target,
-    *,
-    opt_level: str = "O3",
-    extra_flags: Sequence[str] = (),
-    timeout_s: float = 600.0,
-    memory_limit: int | None = None,
+    bytecode: bytes | Path, target: Target, options: IreeOptions = DEFAULTS
 ) -> KernelCounts:
     """Counts the kernels that IREE makes of a module; generates no machine code.
 
@@ -122,16 +117,7 @@ def count_kernels(
         CompileError: iree-compile failed, crashed or ran past the limit.
         InvalidInputError: ``bytecode`` cannot be read.
     """
-    text = dump_phase(
-        bytecode,
-        target,
-        PHASE,
-        opt_level=opt_level,
-        extra_flags=extra_flags,
-        timeout_s=timeout_s,
-        memory_limit=memory_limit,
-    )
-    return kernels_of(text)
+    return kernels_of(dump_phase(bytecode, target, PHASE, options))
 
 
 def kernels_of(text: str) -> KernelCounts:

@@ -33,6 +33,32 @@ _GROUP_LIMITS = (
 
 
 @dataclass(frozen=True)
+class IreeOptions:
+    """How iree-compile is to compile a module, whatever the target.
+
+    Attributes:
+        opt_level: IREE's optimization level, ``O0`` to ``O3``.
+        extra_flags: further flags; they win over the target's.
+        timeout_s: wall time after which it is killed.
+        memory_limit: bytes of memory with more of which it is killed; None for
+            ``default_memory_limit``.
+    """
+
+    opt_level: str = "O3"
+    extra_flags: Sequence[str] = ()
+    timeout_s: float = 600.0
+    memory_limit: int | None = None
+
+    @property
+    def flags(self) -> list[str]:
+        """For iree-compile, after those of the target."""
+        return [f"--iree-opt-level={self.opt_level}", *self.extra_flags]
+
+
+DEFAULTS = IreeOptions()
+
+
+@dataclass(frozen=True)
 class ToolRun:
     """One finished run.
 

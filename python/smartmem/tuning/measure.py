@@ -17,7 +17,7 @@ from typing import Any
 from smartmem.backend.iree import CompileError, compile_bytecode, target_flags
 from smartmem.backend.storage import image_pass
 from smartmem.backend.targets import Target
-from smartmem.backend.tool import run_iree_compile
+from smartmem.backend.tool import IreeOptions, run_iree_compile
 from smartmem.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
 
@@ -56,6 +56,10 @@ class Bench:
         """The same for modules that have these inputs as weights."""
         return replace(self, weights=weights)
 
+    @property
+    def _options(self) -> IreeOptions:
+        return IreeOptions(self.opt_level, timeout_s=self.timeout_s)
+
     def compile(self, sources: Sequence[Path]) -> list[Path | None]:
         """The modules that IREE makes of the files; None where it fails."""
         workers = min(os.cpu_count() or 1, len(sources)) or 1
@@ -64,7 +68,7 @@ class Bench:
 
     def _compile(self, source: Path) -> Path | None:
         output = source.with_suffix(".vmfb")
-        flags = [*target_flags(self.target, self.opt_level, ()), "-o", str(output)]
+        flags = [*target_flags(self.target, self._options), "-o", str(output)]
         run = run_iree_compile(source, flags, timeout_s=self.timeout_s)
         return output if run.returncode == 0 and not run.timed_out else None
 
@@ -74,14 +78,7 @@ class Bench:
         pass_ = image_pass(self.target, storage, "buffer")
         stage = KernelStage(pass_, CompileOptions(keep_ir=False), 0) if pass_ else None
         try:
-            compile_bytecode(
-                source,
-                self.target,
-                opt_level=self.opt_level,
-                timeout_s=self.timeout_s,
-                output=output,
-                kernels=stage,
-            )
+            compile_bytecode(source, self.target, self._options, output=output, kernels=stage)
         except CompileError as error:
             logger.info("a kernel does not compile with %s: %s", storage, error)
             return None
