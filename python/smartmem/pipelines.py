@@ -112,7 +112,7 @@ def run_pipeline(
         with collect_diagnostics(operation.context, run.record):
             succeeded = _succeeds(manager, operation)
     if run.failure is not None:
-        raise run.failure
+        raise run.take_failure()
     if not succeeded:
         raise run.upstream_failure()
 
@@ -219,6 +219,17 @@ class _Run:
             self._done = index
 
         return run
+
+    def take_failure(self) -> BaseException:
+        """What a pass has raised, which is not kept.
+
+        Its traceback holds the pass manager, which holds this object where Python's garbage
+        collector does not see it: kept here, it would never be freed, nor would anything
+        that the callers have in their variables.
+        """
+        failure, self.failure = self.failure, None
+        assert failure is not None
+        return failure
 
     def upstream_failure(self) -> PassError:
         """The error of a run that failed outside of the passes of SmartMem."""

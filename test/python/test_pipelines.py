@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -217,6 +219,25 @@ def test_any_other_exception_keeps_its_traceback(bug: BaseException) -> None:
         run_pipeline(_parse(), [_calling(deep_inside)], PassContext())
     assert error.value is bug
     assert "deep_inside" in [entry.name for entry in error.traceback]
+
+
+@pytest.mark.parametrize("bug", [UnsupportedError, IndexError])
+def test_what_the_caller_of_a_failed_run_holds_is_freed(bug: type[Exception]) -> None:
+    class Held:
+        pass
+
+    def fail(module: ir.Operation) -> None:
+        raise bug("no such thing")
+
+    def run() -> weakref.ref[Held]:
+        held = Held()
+        with pytest.raises(bug):
+            run_pipeline(_parse(), [_calling(fail)], PassContext())
+        return weakref.ref(held)
+
+    reference = run()
+    gc.collect()
+    assert reference() is None
 
 
 def test_a_cause_survives() -> None:
