@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from smartmem.attempts import DEFAULT_LEVELS
-from smartmem.backend.iree import CompileError, CompileStatistics, compile_bytecode
+from smartmem.backend.compile_errors import CompileError
+from smartmem.backend.iree import CompileStatistics, compile_bytecode
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import IreeOptions
 from smartmem.frontend import import_model

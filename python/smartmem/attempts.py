@@ -15,12 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from smartmem.backend.iree import (
-    CompileError,
-    CompileStatistics,
-    compile_bytecode,
-    timeout_message,
-)
+from smartmem.backend.compile_errors import CompileError, timeout_message
+from smartmem.backend.iree import CompileStatistics, compile_bytecode
 from smartmem.backend.isolation import groups_failing_alone
 from smartmem.backend.regions import Group, failed_groups, give_up, groups_in
 from smartmem.backend.targets import Target

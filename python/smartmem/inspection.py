@@ -7,7 +7,7 @@ from pathlib import Path
 from torch_mlir import ir
 
 from smartmem.attempts import Built, levels_of
-from smartmem.backend.iree import CompileError
+from smartmem.backend.compile_errors import CompileError
 from smartmem.backend.kernels import KernelCounts, count_kernels
 from smartmem.backend.targets import Target
 from smartmem.files import scratch_folder

@@ -14,7 +14,8 @@ import pytest
 
 import smartmem
 from smartmem import attempts
-from smartmem.backend.iree import CompileError, CompileStatistics
+from smartmem.backend.compile_errors import CompileError
+from smartmem.backend.iree import CompileStatistics
 from smartmem.backend.regions import groups_in
 from smartmem.compiler import CompiledModel
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from smartmem.backend import tool
-from smartmem.backend.iree import CompileError, compile_bytecode, dump_phase, failure_message
+from smartmem.backend.compile_errors import CompileError, failure_message
+from smartmem.backend.iree import compile_bytecode, dump_phase
 from smartmem.backend.kernels import count_kernels
 from smartmem.backend.targets import resolve_target
 from smartmem.backend.tool import IreeOptions, ToolRun, run_iree_compile

@@ -13,8 +13,8 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import attempts
+from smartmem.backend.compile_errors import CompileError
 from smartmem.backend.cpu import host_cpu
-from smartmem.backend.iree import CompileError
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import IreeOptions
 from smartmem.compiler import IR_STAGES, module_at

@@ -14,7 +14,7 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import attempts, compiler, stages
-from smartmem.backend.iree import CompileError
+from smartmem.backend.compile_errors import CompileError
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.backend.tool import IreeOptions
 from smartmem.compiler import ALL_STAGES, CompiledModel

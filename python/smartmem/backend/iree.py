@@ -10,77 +10,22 @@ import contextlib
 import json
 import logging
 import os
-import re
-import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from smartmem.backend.compile_errors import compile_error, first_error
 from smartmem.backend.targets import Target
-from smartmem.backend.tool import DEFAULTS, SOURCE_NAME, IreeOptions, ToolRun, run_iree_compile
-from smartmem.errors import BackendError, InvalidInputError
+from smartmem.backend.tool import DEFAULTS, IreeOptions, ToolRun, run_iree_compile
+from smartmem.errors import InvalidInputError
 from smartmem.files import copy_file
 
 logger = logging.getLogger(__name__)
 
-_FIRST_ERROR = re.compile(
-    r"^(?P<where>.*?):? ?\b(?:error|LLVM ERROR): (?P<what>.*)$", re.MULTILINE
-)
-_MESSAGE_LIMIT = 300
-
 KERNELS = "executable-targets"
 """The phase of iree-compile behind code generation."""
-
-_USAGE = re.compile(r"[Uu]nknown command line argument|for the --\S+ option:")
-
-# What iree-compile's log says -> what to do about it; the first match counts.
-_ADVICE = (
-    (r"stack allocation", "pass --iree-llvmcpu-stack-allocation-limit with a larger value"),
-    (r"shared memory|workgroup memory", "compile with a lower optimization level"),
-    (r"failed to legalize operation", "compile with optimization level O1"),
-    (_USAGE.pattern, "correct the extra flags"),
-)
-_MEMORY_ADVICE = "raise the memory limit, or compile a smaller model"
-_DEFAULT_ADVICE = "-v shows the whole log"
-
-
-class CompileError(BackendError):
-    """iree-compile did not produce a module.
-
-    Attributes:
-        log: everything iree-compile printed.
-        reason: what failed, without the advice that the message ends with.
-        timed_out: it was stopped at its time limit.
-        out_of_memory: it was stopped at its memory limit.
-        crashed: a signal ended it.
-        is_usage: it refused its flags; no other module would do better.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        log: str,
-        *,
-        reason: str = "",
-        timed_out: bool = False,
-        out_of_memory: bool = False,
-        crashed: bool = False,
-        is_usage: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.log = log
-        self.reason = reason or message
-        self.timed_out = timed_out
-        self.out_of_memory = out_of_memory
-        self.crashed = crashed
-        self.is_usage = is_usage
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the log cannot say at what iree-compile failed."""
-        return self.timed_out or self.out_of_memory or self.crashed
 
 
 class KernelRewriter(Protocol):
@@ -242,19 +187,8 @@ class _Compiler:
         """Raises CompileError if ``run``, on ``source``, failed."""
         if run.stderr:
             logger.debug("iree-compile printed:\n%s", run.stderr)
-        if run.succeeded:
-            return
-        name = str(source) if isinstance(source, Path) else "the module"
-        message = failure_message(run, self._target.name, self._options.timeout_s)
-        raise CompileError(
-            message.replace(SOURCE_NAME, name),
-            run.stderr,
-            reason=first_error(run),
-            timed_out=run.timed_out,
-            out_of_memory=run.out_of_memory,
-            crashed=run.returncode < 0 and not (run.timed_out or run.out_of_memory),
-            is_usage=_USAGE.search(run.stderr) is not None,
-        )
+        if not run.succeeded:
+            raise compile_error(run, source, self._target.name, self._options.timeout_s)
 
 
 def target_flags(target: Target, options: IreeOptions) -> list[str]:
@@ -298,60 +232,6 @@ def _check_space(run: ToolRun, output: Path) -> None:
             f"cannot write {output}: No space left on device; "
             "choose another place or free some space"
         )
-
-
-def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:
-    """One line that says why iree-compile failed and what to do."""
-    if run.timed_out:
-        return timeout_message(target_name, timeout_s)
-    if run.out_of_memory:
-        return f"iree-compile for target {target_name} {first_error(run)}; {_MEMORY_ADVICE}"
-    start = f"iree-compile for target {target_name}"
-    if run.returncode < 0 and _FIRST_ERROR.search(run.stderr) is None:
-        return f"{start} {first_error(run)}; {_signal_advice(-run.returncode)}"
-    advice = next(
-        (text for pattern, text in _ADVICE if re.search(pattern, run.stderr)), _DEFAULT_ADVICE
-    )
-    return f"{start} failed{_place(run)}: {first_error(run)}; {advice}"
-
-
-def timeout_message(target_name: str, timeout_s: float) -> str:
-    """One line that says that iree-compile ran past its time limit."""
-    return (
-        f"iree-compile for target {target_name} was stopped after {timeout_s:g} s; "
-        "raise the time limit"
-    )
-
-
-def first_error(run: ToolRun) -> str:
-    """What went wrong first in a run that failed, without its place."""
-    if run.timed_out:
-        return f"stopped after {run.seconds:.2g} s"
-    if run.out_of_memory:
-        return f"was stopped with {run.peak_rss_bytes / 1e9:.2g} GB of memory"
-    match = _FIRST_ERROR.search(run.stderr)
-    if match is not None:
-        return _shorten(match["what"])
-    if run.returncode < 0:
-        return f"was ended by {signal.Signals(-run.returncode).name}"
-    first = run.stderr.strip().splitlines()[:1] or [f"exit status {run.returncode}"]
-    return _shorten(first[0])
-
-
-def _place(run: ToolRun) -> str:
-    match = _FIRST_ERROR.search(run.stderr)
-    known = match is not None and re.search(r":[1-9]\d*:\d+$", match["where"])
-    return f" at {match['where']}" if match is not None and known else ""
-
-
-def _signal_advice(number: int) -> str:
-    if number == signal.SIGKILL:
-        return "it probably ran out of memory: free some, or compile a smaller model"
-    return "this is a fault of iree-compile: try a lower optimization level"
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}..."
 
 
 def _statistics(path: Path, run: ToolRun) -> CompileStatistics:

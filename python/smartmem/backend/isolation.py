@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from smartmem.backend.iree import first_error, target_flags
+from smartmem.backend.compile_errors import first_error
+from smartmem.backend.iree import target_flags
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import IreeOptions, default_memory_limit, run_iree_compile
 from smartmem.passes.base import group_of

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smartmem.backend.iree import CompileError, compile_bytecode, target_flags
+from smartmem.backend.compile_errors import CompileError
+from smartmem.backend.iree import compile_bytecode, target_flags
 from smartmem.backend.storage import image_pass
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import IreeOptions, run_iree_compile
