@@ -33,6 +33,7 @@ import numpy as np
 from torch_mlir import ir
 
 from smartmem.index_map import from_affine
+from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.bodies import Body, Operand, body_of
 from smartmem.passes.analysis.constant_values import (
     constant_value,
@@ -191,7 +192,7 @@ def _constant_part(body: Body, part: Node, context: PassContext) -> Node | Refus
     shape = [domain[d] for d in loops]
     with ir.InsertionPoint(body.op), body.op.location:
         type_ = ir.RankedTensorType.get(shape, part.type)
-        map_ = ir.AffineMap.get(len(domain), 0, [ir.AffineExpr.get_dim(d) for d in loops])
+        map_ = projection(len(domain), loops)
         new = constant_tensor("folded", values.reshape(shape), type_, context.parameters)
     body.operands.append(Operand(new, map_, from_affine(map_, domain)))
     return body.pool.node(ARGUMENT, part.type, payload=len(body.operands) - 1)

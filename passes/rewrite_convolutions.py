@@ -23,6 +23,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
 from smartmem.index_map import Shape
+from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.movement import is_static, shape_of
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
@@ -81,26 +82,10 @@ def _add_behind(op: ir.Operation) -> ir.Operation:
         zeros = build.splat(build.zero(init.type.element_type), init.type)
         new = op.clone()
         new.operands[len(inputs)] = zeros
-        total = _elementwise_sum(new.results[0], init)
+        total = build.combine(_plus, new.results[0], init, range(len(shape_of(init))))
     op.results[0].replace_all_uses_with(total)
     op.erase()
     return new
-
-
-def _elementwise_sum(a: ir.Value, b: ir.Value) -> ir.Value:
-    rank = len(shape_of(a))
-    same = ir.AffineMapAttr.get(ir.AffineMap.get_identity(rank))
-    generic = linalg.GenericOp(
-        [a.type],
-        [a, b],
-        [build.empty(a.type)],
-        ir.ArrayAttr.get([same] * 3),
-        build.iterators([False] * rank),
-    )
-    block = generic.regions[0].blocks.append(*[a.type.element_type] * 3)
-    with ir.InsertionPoint(block):
-        linalg.YieldOp([_plus(*list(block.arguments)[:2])])
-    return generic.results[0]
 
 
 def _is_patchwise(op: ir.Operation) -> bool:
@@ -157,15 +142,11 @@ def _contraction(x: ir.Value, w: ir.Value, shape: Shape, subscripts: str) -> ir.
     reads, written = subscripts.split("->")
     operands = [*reads.split(","), written]
     loops = [*written, *(c for c in operands[1] if c not in written)]
-    maps = [
-        ir.AffineMap.get(len(loops), 0, [ir.AffineDimExpr.get(loops.index(c)) for c in operand])
-        for operand in operands
-    ]
+    maps = [projection(len(loops), [loops.index(c) for c in operand]) for operand in operands]
     zeros = build.splat(build.zero(x.type.element_type), build.tensor_type(x, shape))
-    attribute = ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps])
     kinds = build.iterators([loop not in written for loop in loops])
-    generic = linalg.GenericOp([zeros.type], [x, w], [zeros], attribute, kinds)
-    block = generic.regions[0].blocks.append(*[zeros.type.element_type] * 3)
+    generic = build.generic([x, w, zeros], maps, kinds)
+    block = build.new_body(generic)
     with ir.InsertionPoint(block):
         a, b, accumulator = block.arguments
         linalg.YieldOp([_plus(_times(a, b), accumulator)])

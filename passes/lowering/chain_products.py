@@ -27,8 +27,7 @@ def chain_products(op: ir.Operation, products: Sequence[Product]) -> None:
 
 
 def _multiply_and_add(generic: ir.Operation) -> None:
-    types = [value.type.element_type for value in generic.operands]
-    block = generic.regions[0].blocks.append(*types)
+    block = build.new_body(generic)
     a, b, output = block.arguments
     kind = "f" if isinstance(output.type, ir.FloatType) else "i"
     with ir.InsertionPoint(block):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch_mlir import ir
 
 from smartmem.index_map import from_affine
+from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.bodies import Body, Operand
 from smartmem.passes.analysis.expressions import ARGUMENT, Node, arguments
 from smartmem.passes.lowering import tensor_ops as build
@@ -18,7 +19,7 @@ def compute_part(body: Body, part: Node) -> None:
 
     The part's loops are those that it varies along, in the order of the result.
     """
-    nest, context = body.nest, body.op.context
+    nest = body.nest
     varying = body.loops(part)
     loops = [d for d in nest.written if d in varying]
     numbers = arguments(part)
@@ -32,8 +33,7 @@ def compute_part(body: Body, part: Node) -> None:
             return build_expression(part, dict(zip(numbers, elements, strict=True)))
 
         value = build.elementwise(values, maps, init, compute)
-    dims = [ir.AffineDimExpr.get(d, context) for d in loops]
-    map_ = ir.AffineMap.get(len(nest.domain), 0, dims, context)
+        map_ = projection(len(nest.domain), loops)
     body.operands.append(Operand(value, map_, from_affine(map_, nest.domain)))
     read = body.pool.node(ARGUMENT, part.type, payload=len(body.operands) - 1)
     rebuild(body, body.pool.replaced(body.root, {part: read}))

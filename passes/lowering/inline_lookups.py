@@ -23,6 +23,7 @@ from __future__ import annotations
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
+from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.lookups import is_lookup, is_movement, keeps_row
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.lowering import tensor_ops as build
@@ -99,8 +100,9 @@ def _inlined(
         for loop in _lost_loops(nest, [*new_maps, written]):
             shape = [nest.domain[loop]]
             inputs.append(build.empty(build.tensor_type(init, shape)))
-            new_maps.append(ir.AffineMap.get(written.n_dims, 0, [ir.AffineExpr.get_dim(loop)]))
-        new = _generic(op, [*inputs, init], [*new_maps, written])
+            new_maps.append(projection(written.n_dims, [loop]))
+        iterators = ir.ArrayAttr(op.attributes["iterator_types"])
+        new = build.generic([*inputs, init], [*new_maps, written], iterators)
         _write_body(op, new, lookup, kept, [(k, maps[k]) for k in read])
     op.results[0].replace_all_uses_with(new.results[0])
     op.erase()
@@ -139,14 +141,6 @@ def _lost_loops(nest: LoopNest, maps: list[ir.AffineMap]) -> list[int]:
     return [loop for loop in range(len(nest.domain)) if loop not in known]
 
 
-def _generic(
-    op: ir.Operation, operands: list[ir.Value], maps: list[ir.AffineMap]
-) -> ir.Operation:
-    new = build.generic(operands, maps, ir.ArrayAttr(op.attributes["iterator_types"]))
-    new.regions[0].blocks.append(*[v.type.element_type for v in operands])
-    return new
-
-
 def _write_body(
     op: ir.Operation,
     new: ir.Operation,
@@ -154,7 +148,7 @@ def _write_body(
     kept: list[int],
     reads: list[tuple[int, ir.AffineMap]],
 ) -> None:
-    old, block = op.regions[0].blocks[0], new.regions[0].blocks[0]
+    old, block = op.regions[0].blocks[0], build.new_body(new)
     arguments = list(block.arguments)
     values = {old.arguments[k]: arguments[n] for n, k in enumerate(kept)}
     values[old.arguments[-1]] = arguments[-1]

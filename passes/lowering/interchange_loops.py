@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
+from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.loop_order import Order
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.clone_bodies import clone_body
@@ -23,8 +24,7 @@ def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
         rank = len(order)
         op = op if op.name == "linalg.generic" else _generic(op)
         op.walk(lambda inner: _renumber(inner, order))
-        places = [ir.AffineDimExpr.get(order.index(loop)) for loop in range(rank)]
-        renamed = ir.AffineMap.get(rank, 0, places)
+        renamed = projection(rank, [order.index(loop) for loop in range(rank)])
         maps = [ir.AffineMapAttr(a).value for a in ir.ArrayAttr(op.attributes["indexing_maps"])]
         op.attributes["indexing_maps"] = ir.ArrayAttr.get(
             [

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from torch_mlir import ir
-from torch_mlir.dialects import arith, linalg
+from torch_mlir.dialects import arith
 
 from smartmem.index_map import Expr, IndexMap, Shape, constant, dim, identity
 from smartmem.index_map import expr as ex
@@ -44,7 +44,7 @@ def merge_layers(merge: Merge, parameters: Parameters) -> None:
             by_channel = np.stack([np.broadcast_to(k, (first.width,)) for k in known])
             if np.any(by_channel != neutral):
                 other = _parameter(by_channel, value, parameters)
-                value = _by_channel(operation, value, other, first.axis + 1)
+                value = build.combine(operation, value, other, (0, first.axis + 1))
         shape = shape_of(first.op.results[0])
         parts = [
             view_as(value, IndexMap((constant(number), *identity(shape).exprs), shape))
@@ -104,26 +104,6 @@ def _parameter(array: Array | Values, like: ir.Value, parameters: Parameters) ->
     type_ = build.tensor_type(like, array.shape)
     array = array.astype(numpy_dtype(type_.element_type), copy=False)
     return constant_tensor("merged", array, type_, parameters)
-
-
-def _by_channel(
-    operation: type[ir.OpView], value: ir.Value, known: ir.Value, axis: int
-) -> ir.Value:
-    """``operation`` of ``value`` and ``known``, which has its first dim and ``axis``."""
-    rank = len(shape_of(value))
-    whole = ir.AffineMap.get_identity(rank)
-    along = ir.AffineMap.get(rank, 0, [ir.AffineDimExpr.get(d) for d in (0, axis)])
-    generic = linalg.GenericOp(
-        [value.type],
-        [value, known],
-        [build.empty(value.type)],
-        ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in (whole, along, whole)]),
-        ir.ArrayAttr.get([ir.Attribute.parse("#linalg.iterator_type<parallel>")] * rank),
-    )
-    block = generic.regions[0].blocks.append(*[value.type.element_type] * 3)
-    with ir.InsertionPoint(block):
-        linalg.YieldOp([operation(*list(block.arguments)[:2])])
-    return generic.results[0]
 
 
 def _replace(sibling: Sibling, part: ir.Value) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from torch_mlir import ir
+from torch_mlir.dialects import arith
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import identity
@@ -53,15 +54,7 @@ def _masked(
     type_ = build.tensor_type(scores, shape_of(scores)[-1:])
     mask = np.zeros(found.padding.old, numpy_dtype(type_.element_type))
     value = constant_tensor("mask", _lowered(mask, 0, found), type_, parameters)
-    rank = len(shape_of(scores))
-    columns = ir.AffineMap.get(rank, 0, [ir.AffineDimExpr.get(rank - 1)])
-    whole = ir.AffineMap.get_identity(rank)
-
-    def add(elements: Sequence[ir.Value]) -> ir.Value:
-        a, b = elements[:2]
-        return ir.Operation.create("arith.addf", [a.type], [a, b]).results[0]
-
-    return build.elementwise([scores, value], [whole, columns], build.empty(scores.type), add)
+    return build.combine(arith.addf, scores, value, [len(shape_of(scores)) - 1])
 
 
 def _low_bias(bias: Place, found: KeyPadding, parameters: Parameters) -> ir.Value:

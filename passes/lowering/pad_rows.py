@@ -122,12 +122,7 @@ def _masked(
     row = np.zeros(shape[d], numpy_dtype(type_.element_type))
     row[found.old :] = -np.inf
     mask = constant_tensor("mask", row, type_, parameters)
-    dims = [ir.AffineExpr.get_dim(k) for k in range(len(shape))]
-    maps = [ir.AffineMap.get(len(shape), 0, exprs) for exprs in (dims, [dims[d]])]
-    init = build.empty(build.tensor_type(value, shape))
-    return build.elementwise(
-        [value, mask], maps, init, lambda args: arith.addf(args[0], args[1])
-    )
+    return build.combine(arith.addf, value, mask, [d])
 
 
 def _longer_constant(

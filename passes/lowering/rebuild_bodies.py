@@ -20,6 +20,7 @@ from smartmem.passes.analysis.expressions import (
 )
 from smartmem.passes.analysis.movement import Movement
 from smartmem.passes.analysis.movements import movement
+from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.clone_bodies import clone_with
 from smartmem.passes.lowering.movement_ops import replace_with_movement
 
@@ -56,15 +57,10 @@ def _rebuild(body: Body, root: Node, combiner: Combiner | None) -> ir.Operation:
     read, number_of = _inputs(body, root)
     init = combiner.init if combiner else op.operands[-1]
     maps = [o.map for o in read] + [_output_map(op)]
-    attributes = {
-        "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps]),
-        "iterator_types": _iterator_types(maps[-1]),
-        "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(read), 1]),
-    }
     with ir.InsertionPoint(op), op.location:
         values = [*(o.value for o in read), init]
-        new = ir.Operation.create("linalg.generic", [init.type], values, attributes, regions=1)
-        block = new.regions[0].blocks.append(*[v.type.element_type for v in values])
+        new = build.generic(values, maps, _iterator_types(maps[-1]))
+        block = build.new_body(new)
         constants = {n: _constant(n, new) for n in reachable([root]) if n.kind == CONSTANT}
         with ir.InsertionPoint(block):
             result = _write(body, root, number_of, constants, block)
@@ -100,9 +96,7 @@ def _output_map(op: ir.Operation) -> ir.AffineMap:
 
 def _iterator_types(output: ir.AffineMap) -> ir.ArrayAttr:
     written = {e.position for e in output.results if isinstance(e, ir.AffineDimExpr)}
-    kinds = ("parallel" if d in written else "reduction" for d in range(output.n_dims))
-    parsed = [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in kinds]
-    return ir.ArrayAttr.get(parsed)
+    return build.iterators([d not in written for d in range(output.n_dims)])
 
 
 def _constant(node: Node, before: ir.Operation) -> ir.Value:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
@@ -43,11 +41,4 @@ def _scaled(found: RowScale) -> ir.Value:
     assert nest is not None, "it is a contraction"
     weights = found.contraction.operands[found.weights]
     axis = nest.loops_of(found.weights).index(nest.loops_of(found.operand)[-1])
-    rank = len(shape_of(weights))
-    scale = ir.AffineMap.get(rank, 0, [ir.AffineExpr.get_dim(axis)])
-
-    def compute(elements: Sequence[ir.Value]) -> ir.Value:
-        return arith.mulf(*elements)
-
-    maps = [ir.AffineMap.get_identity(rank), scale]
-    return build.elementwise([weights, found.scale], maps, build.empty(weights.type), compute)
+    return build.combine(arith.mulf, weights, found.scale, [axis])

@@ -12,6 +12,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg, tensor
 
 from smartmem.index_map import Shape, reassociation
+from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.movement import shape_of
 
 Box = list[tuple[int, int]]
@@ -87,8 +88,7 @@ def _is_boolean(value: ir.Value) -> bool:
 
 def _copy_through(value: ir.Value, init: ir.Value, loops: list[int]) -> ir.Value:
     """A generic that reads dim k of ``value`` with loop ``loops[k]``."""
-    exprs = [ir.AffineExpr.get_dim(loop) for loop in loops]
-    map_ = ir.AffineMap.get(len(shape_of(init)), 0, exprs)
+    map_ = projection(len(shape_of(init)), loops)
     return elementwise([value], [map_], init, lambda elements: elements[0])
 
 
@@ -117,6 +117,12 @@ def generic(
     )
 
 
+def new_body(generic: ir.Operation) -> ir.Block:
+    """A new, empty body of ``generic``, with an argument for an element of each operand."""
+    types = [value.type.element_type for value in generic.operands]
+    return generic.regions[0].blocks.append(*types)
+
+
 def elementwise(
     inputs: Sequence[ir.Value],
     maps: Sequence[ir.AffineMap],
@@ -131,21 +137,25 @@ def elementwise(
         init: gives the type of the result.
         compute: builds the value of one element from those of the inputs.
     """
-    rank, element = len(shape_of(init)), init.type.element_type
+    rank = len(shape_of(init))
     accesses = [*maps, ir.AffineMap.get_identity(rank)]
-    parallel = ir.Attribute.parse("#linalg.iterator_type<parallel>")
-    generic = linalg.GenericOp(
-        [init.type],
-        inputs,
-        [init],
-        ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in accesses]),
-        ir.ArrayAttr.get([parallel] * rank),
-    )
-    types = [value.type.element_type for value in inputs]
-    block = generic.regions[0].blocks.append(*types, element)
+    result = generic([*inputs, init], accesses, iterators([False] * rank))
+    block = new_body(result)
     with ir.InsertionPoint(block):
         linalg.YieldOp([compute(list(block.arguments)[:-1])])
-    return generic.results[0]
+    return result.results[0]
+
+
+def combine(
+    operation: Callable[[ir.Value, ir.Value], ir.Value],
+    value: ir.Value,
+    other: ir.Value,
+    dims: Sequence[int],
+) -> ir.Value:
+    """``operation`` of the elements of ``value`` and ``other``, which has ``dims`` of it alone."""
+    rank = len(shape_of(value))
+    maps = [ir.AffineMap.get_identity(rank), projection(rank, dims)]
+    return elementwise([value, other], maps, empty(value.type), lambda ab: operation(*ab))
 
 
 def extract_slice(

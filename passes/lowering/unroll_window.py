@@ -10,6 +10,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import tensor
 
 from smartmem.index_map import Dim, Expr, Shape
+from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.windows import IMAGE, RESULT, WEIGHTS, Windows, loops_of
@@ -129,8 +130,7 @@ def _indexing(exprs: Sequence[Expr], loops: Sequence[int]) -> ir.AffineMap:
 
 
 def _map(indices: Sequence[int], loops: Sequence[int]) -> ir.AffineMap:
-    dims = [ir.AffineDimExpr.get(loops.index(loop)) for loop in indices]
-    return ir.AffineMap.get(len(loops), 0, dims)
+    return projection(len(loops), [loops.index(loop) for loop in indices])
 
 
 def _fill_body(
@@ -141,8 +141,7 @@ def _fill_body(
     start: ir.Value | None,
 ) -> None:
     """``combiner(start or output, values of all slices combined)``."""
-    types = [value.type.element_type for value in generic.operands]
-    block = generic.regions[0].blocks.append(*types)
+    block = build.new_body(generic)
     old = found.op.regions[0].blocks[0]
     *elements, output = block.arguments
     with ir.InsertionPoint(block):

@@ -41,6 +41,11 @@ def to_affine_map(exprs: Sequence[Expr], n_dims: int, context: ir.Context) -> ir
     return ir.AffineMap.get(n_dims, 0, [to_affine_expr(e, context) for e in exprs], context)
 
 
+def projection(n_dims: int, dims: Sequence[int]) -> ir.AffineMap:
+    """The affine map ``(d0, ..., d<n_dims - 1>) -> dims``, in the current context."""
+    return ir.AffineMap.get(n_dims, 0, [ir.AffineDimExpr.get(d) for d in dims])
+
+
 def from_affine_map(affine_map: ir.AffineMap, shape: Shape) -> tuple[Expr, ...]:
     """The results of ``affine_map`` simplified over the box ``shape``.
 
