@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, generic_nest, loop_nest
 from smartmem.passes.analysis.rows import origin, readers
 from smartmem.passes.base import Pass, PassContext, operations
 
@@ -53,7 +53,7 @@ class RecomputeRows(Pass):
 
 def _tile_bytes(op: ir.Operation) -> int | None:
     """Bytes of a tile of the rows of ``op``; None unless it lies between reductions."""
-    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    nest = generic_nest(op)
     if nest is None or nest.reductions or nest.uses_index:
         return None
     along = _along_rows(op, nest)

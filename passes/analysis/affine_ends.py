@@ -20,7 +20,7 @@ from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.linear_layers import LinearLayer
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import generic_nest, loop_nest
 from smartmem.passes.analysis.movement import shape_of, view_map
 from smartmem.passes.analysis.reading import reading
 
@@ -117,8 +117,8 @@ def _affine(
     op: ir.Operation, x: ir.Value, axis: int | None, parameters: Parameters
 ) -> Affine | None:
     """What ``op`` does to ``x``, with channels along ``axis``, if that is affine."""
-    nest = loop_nest(op)
-    if nest is None or op.name != "linalg.generic" or x.type != op.results[0].type:
+    nest = generic_nest(op)
+    if nest is None or x.type != op.results[0].type:
         return None
     written = nest.accesses[-1].exprs
     channel = None if axis is None else written[axis]

@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
-from torch_mlir.dialects import linalg
 
 from smartmem.index_map import Dim, IndexMap, atoms
 from smartmem.parameters import Array, Parameters
@@ -23,7 +22,7 @@ from smartmem.passes.analysis.expressions import (
     Pool,
     reachable,
 )
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, indexing_maps, loop_nest
 from smartmem.passes.analysis.movement import Refusal, shape_of
 from smartmem.passes.analysis.reading import constant_source
 from smartmem.passes.analysis.scalar_functions import is_function
@@ -119,7 +118,7 @@ def body_of(op: ir.Operation, parameters: Parameters) -> Body | Refusal:
     nest = loop_nest(op)
     if nest is None:
         return Refusal("it is no linalg operation with one result of static shape")
-    maps = [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(op)]
+    maps = indexing_maps(op)
     inputs = list(zip(op.operands, maps, nest.accesses, strict=True))[:-1]
     operands = [Operand(v, m, a) for v, m, a in inputs]
     reader = _BodyReader(op.regions[0].blocks[0], len(operands))

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
-from torch_mlir.dialects import linalg
 
 from smartmem.dialect import MAPPINGS
 from smartmem.index_map import Domain, Expr, IndexMap, Shape, from_affine, is_reshape
 from smartmem.index_map.expr import Dim, atoms
+from smartmem.passes.analysis.loops import indexing_maps
 from smartmem.passes.base import operations
 
 
@@ -81,10 +81,9 @@ def classify(op: ir.Operation) -> Classification:
 
 
 def _classify_linalg(op: ir.Operation) -> Classification:
-    attribute = linalg.get_indexing_maps(op)
-    if attribute is None:
+    maps = indexing_maps(op)
+    if not maps:
         return UNKNOWN
-    maps = [ir.AffineMapAttr(a).value for a in attribute]
     n_outputs = len(op.results)
     written = _dims(maps[-1])
     if len(written) < maps[-1].n_dims:

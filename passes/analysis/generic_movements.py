@@ -28,6 +28,7 @@ from smartmem.parameters import Parameters
 from smartmem.passes.analysis.bodies import body_of
 from smartmem.passes.analysis.constant_values import known_value
 from smartmem.passes.analysis.index_tables import Table, extract_map, runs
+from smartmem.passes.analysis.loops import indexing_maps
 from smartmem.passes.analysis.movement import (
     Movement,
     Outcome,
@@ -44,7 +45,7 @@ MAX_PIECES = 8
 
 def match_generic(op: ir.Operation, parameters: Parameters) -> Outcome:
     """The movement of a ``linalg.generic`` whose body only reads and yields."""
-    maps = [ir.AffineMapAttr(a).value for a in op.attributes["indexing_maps"]]
+    maps = indexing_maps(op)
     if any("reduction" in str(kind) for kind in op.attributes["iterator_types"]):
         return None
     yielded = op.regions[0].blocks[0].operations[-1].operands[0]

@@ -11,7 +11,7 @@ from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.fusion_plan import Group
 from smartmem.passes.analysis.lookups import is_lookup, keeps_row
-from smartmem.passes.analysis.loops import contracts, loop_nest
+from smartmem.passes.analysis.loops import contracts, generic_nest, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
 from smartmem.passes.analysis.strides import reads_slice
@@ -73,7 +73,7 @@ def reduces_alone(op: ir.Operation) -> bool:
 
 def sums_several_dims(op: ir.Operation) -> bool:
     """Whether ``op`` is a reduction over several loops, and no contraction."""
-    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    nest = generic_nest(op)
     if nest is None or nest.is_contraction or nest.uses_index:
         return False
     return sum(nest.domain[d] > 1 for d in nest.reductions) > 1

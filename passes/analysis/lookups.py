@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import generic_nest
 from smartmem.passes.analysis.movement import shape_of
 
 _EXTRACT = "tensor.extract"
@@ -37,7 +37,7 @@ def keeps_row(op: ir.Operation) -> bool:
 
 
 def _extracts_one(op: ir.Operation) -> bool:
-    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    nest = generic_nest(op)
     if nest is None or not nest.is_elementwise:
         return False
     inner = [o.operation for o in op.regions[0].blocks[0].operations][:-1]

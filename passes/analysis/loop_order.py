@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from torch_mlir import ir
 
 from smartmem.index_map import Dim
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, generic_nest, loop_nest
 from smartmem.passes.analysis.movement import long_dims, shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 
@@ -30,7 +30,7 @@ def result_order(op: ir.Operation) -> Order | None:
     Returns:
         None if they do, or ``op`` is no generic reduction.
     """
-    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    nest = generic_nest(op)
     if nest is None or not nest.reductions:
         return None
     written = nest.written

@@ -97,11 +97,9 @@ def loop_nest(op: ir.Operation) -> LoopNest | None:
     """The loop nest of ``op``; None if it has no indexing maps or several results."""
     if not op.name.startswith("linalg.") or len(op.results) != 1:
         return None
-    attribute = linalg.get_indexing_maps(op)
-    shapes = _static_shapes(op)
-    if attribute is None or shapes is None:
+    maps, shapes = indexing_maps(op), _static_shapes(op)
+    if not maps or shapes is None:
         return None
-    maps = [ir.AffineMapAttr(a).value for a in attribute]
     domain = _domain(maps, shapes)
     if domain is None:
         return None
@@ -111,6 +109,17 @@ def loop_nest(op: ir.Operation) -> LoopNest | None:
     return LoopNest(
         domain, accesses, reductions, bool(linalg.isa_contraction_op(op)), _uses_index(op)
     )
+
+
+def generic_nest(op: ir.Operation) -> LoopNest | None:
+    """The loop nest of a ``linalg.generic``; None of any other operation."""
+    return loop_nest(op) if op.name == "linalg.generic" else None
+
+
+def indexing_maps(op: ir.Operation) -> list[ir.AffineMap]:
+    """The map from the loops of a linalg operation to each operand; none if it has no loops."""
+    attribute = linalg.get_indexing_maps(op)
+    return [] if attribute is None else [ir.AffineMapAttr(a).value for a in attribute]
 
 
 def contracts(op: ir.Operation) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, generic_nest, loop_nest
 
 _SUMS = {"arith.addf": "arith.mulf", "arith.addi": "arith.muli"}
 
@@ -16,7 +16,7 @@ Product = tuple[int, int]
 
 def products_of(op: ir.Operation) -> list[Product]:
     """The products that ``op`` adds to its output, each of two operands; else none."""
-    if op.name != "linalg.generic" or loop_nest(op) is None or not _reduces(op):
+    if generic_nest(op) is None or not _reduces(op):
         return []
     block = op.regions[0].blocks[0]
     yielded = block.operations[-1].operands[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, generic_nest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 
@@ -76,7 +76,7 @@ def _product(value: ir.Value) -> tuple[ir.Operation, tuple[ir.Operation, ...]] |
 
 def _scales(op: ir.Operation) -> bool:
     """Whether ``op`` multiplies a tensor by a factor for each place of the innermost dim."""
-    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    nest = generic_nest(op)
     if nest is None or nest.reductions or nest.uses_index or len(nest.accesses) != 3:
         return False
     written = nest.accesses[-1].exprs

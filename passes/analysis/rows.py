@@ -15,7 +15,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim
-from smartmem.passes.analysis.loops import LoopNest, loop_nest, reduces
+from smartmem.passes.analysis.loops import LoopNest, generic_nest, loop_nest, reduces
 from smartmem.passes.analysis.movement import is_free, long_dims, shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
 
@@ -47,9 +47,7 @@ def row_operators(block: ir.Block) -> list[list[ir.Operation]]:
 
 
 def _nest(op: ir.Operation) -> LoopNest | None:
-    if op.name != "linalg.generic":
-        return None
-    nest = loop_nest(op)
+    nest = generic_nest(op)
     if nest is None or nest.is_contraction or nest.uses_index:
         return None
     return nest if nest.is_plain else None

@@ -18,10 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
-from torch_mlir.dialects import linalg
 
 from smartmem.index_map import Dim, Expr, IndexMap, Shape, from_affine
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import indexing_maps, loop_nest
 from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
 
 IMAGE, WEIGHTS, RESULT = range(3)
@@ -95,12 +94,8 @@ def windows_of(op: ir.Operation) -> Windows | Refusal | None:
         return None
     if not all(map(is_static, op.operands)):
         return None
-    attribute = linalg.get_indexing_maps(op)
-    if attribute is None:
-        return None
-    maps = [ir.AffineMapAttr(a).value for a in attribute]
-    accesses = tuple(from_affine(m, (_ANY,) * m.n_dims) for m in maps)
-    if not any(map(_slides, accesses[IMAGE].exprs)):
+    accesses = tuple(from_affine(m, (_ANY,) * m.n_dims) for m in indexing_maps(op))
+    if not accesses or not any(map(_slides, accesses[IMAGE].exprs)):
         return None
     if not all(map(_is_plain, (e for access in accesses[1:] for e in access.exprs))):
         return Refusal("its weights or its result are not indexed by single loops")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.loops import indexing_maps
 from smartmem.passes.analysis.products import Product
 from smartmem.passes.lowering import tensor_ops as build
 
 
 def chain_products(op: ir.Operation, products: Sequence[Product]) -> None:
     """Replaces ``op`` by one contraction for each of its products."""
-    maps = [ir.AffineMapAttr(a).value for a in ir.ArrayAttr(op.attributes["indexing_maps"])]
+    maps = indexing_maps(op)
     iterators = ir.ArrayAttr(op.attributes["iterator_types"])
     operands = list(op.operands)
     total = operands[-1]

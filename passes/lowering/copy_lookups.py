@@ -15,7 +15,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
 from smartmem.passes.analysis.lookups import is_lookup
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import indexing_maps, loop_nest
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.rows import row_operators
 from smartmem.passes.lowering import tensor_ops as build
@@ -65,8 +65,7 @@ def _expanded(lookup: ir.Operation, reshape: ir.Operation) -> ir.Value:
     shape = shape_of(reshape.results[0])
     with ir.InsertionPoint(lookup), lookup.location:
         inputs, maps = [], []
-        affine_maps = [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(lookup)]
-        for value, map_ in zip(list(lookup.operands)[:-1], affine_maps, strict=False):
+        for value, map_ in zip(list(lookup.operands)[:-1], indexing_maps(lookup), strict=False):
             extents, exprs = [], []
             for expr, extent in zip(map_.results, shape_of(value), strict=True):
                 split = isinstance(expr, ir.AffineDimExpr)

@@ -25,7 +25,7 @@ from torch_mlir.dialects import linalg
 
 from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.lookups import is_lookup, is_movement, keeps_row
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, generic_nest, indexing_maps, loop_nest
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.clone_bodies import clone_op, inline_body
 from smartmem.passes.lowering.index_arithmetic import index_constant
@@ -70,7 +70,7 @@ def _without_indices(operations: list[ir.Operation]) -> list[ir.Operation]:
 
 def _takes(op: ir.Operation, lookup: ir.Operation) -> bool:
     """Whether each element that ``op`` reads of a lookup is that of its own loops."""
-    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    nest = generic_nest(op)
     if nest is None or op.operands[-1] == lookup.results[0]:
         return False
     read = [k for k, v in enumerate(op.operands) if v == lookup.results[0]]
@@ -88,7 +88,7 @@ def _inlined(
     """Replaces ``op`` by an operation that computes ``lookup`` from ``looked`` in its body."""
     nest = loop_nest(op)
     assert nest is not None  # _takes has seen it
-    (*values, init), (*maps, written) = list(op.operands), _maps(op)
+    (*values, init), (*maps, written) = list(op.operands), indexing_maps(op)
     read = [k for k, v in enumerate(values) if v == lookup.results[0]]
     kept = [k for k in range(len(values)) if k not in read]
     inputs = [values[k] for k in kept]
@@ -111,7 +111,7 @@ def _inlined(
 
 def _index_operand(lookup: ir.Operation, number: int) -> tuple[ir.Value, ir.AffineMap]:
     """An operand of ``lookup`` and its map; of indices of 64 bits, their lower halves."""
-    value, map_ = lookup.operands[number], _maps(lookup)[number]
+    value, map_ = lookup.operands[number], indexing_maps(lookup)[number]
     argument = lookup.regions[0].blocks[0].arguments[number]
     casts = all(use.owner.name == "arith.index_cast" for use in argument.uses)
     if str(argument.type) != "i64" or not casts:
@@ -124,10 +124,6 @@ def _index_operand(lookup: ir.Operation, number: int) -> tuple[ir.Value, ir.Affi
         zero = ir.AffineExpr.get_constant(0)
         halves = ir.AffineMap.get(map_.n_dims, 0, [*map_.results, zero])
     return low.results[0], halves
-
-
-def _maps(op: ir.Operation) -> list[ir.AffineMap]:
-    return [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(op)]
 
 
 def _composed(inner: ir.AffineMap, outer: ir.AffineMap) -> ir.AffineMap:

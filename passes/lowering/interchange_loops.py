@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from torch_mlir import ir
-from torch_mlir.dialects import linalg
 
 from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.loop_order import Order
+from smartmem.passes.analysis.loops import indexing_maps
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.clone_bodies import clone_body
 
@@ -25,13 +25,12 @@ def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
         op = op if op.name == "linalg.generic" else _generic(op)
         op.walk(lambda inner: _renumber(inner, order))
         renamed = projection(rank, [order.index(loop) for loop in range(rank)])
-        maps = [ir.AffineMapAttr(a).value for a in ir.ArrayAttr(op.attributes["indexing_maps"])]
         op.attributes["indexing_maps"] = ir.ArrayAttr.get(
             [
                 ir.AffineMapAttr.get(
                     ir.AffineMap.get(rank, 0, [e.compose(renamed) for e in map_.results])
                 )
-                for map_ in maps
+                for map_ in indexing_maps(op)
             ]
         )
         kinds = ir.ArrayAttr(op.attributes["iterator_types"])
@@ -41,7 +40,7 @@ def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
 
 def _generic(named: ir.Operation) -> ir.Operation:
     """Replaces a named operation without reductions by the generic that it stands for."""
-    maps = [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(named)]
+    maps = indexing_maps(named)
     with ir.InsertionPoint(named), named.location:
         iterators = build.iterators([False] * maps[0].n_dims)
         generic = build.generic(list(named.operands), maps, iterators)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch_mlir import ir
-from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.bodies import Body, Operand
 from smartmem.passes.analysis.expressions import (
@@ -18,6 +17,7 @@ from smartmem.passes.analysis.expressions import (
     arguments,
     reachable,
 )
+from smartmem.passes.analysis.loops import indexing_maps
 from smartmem.passes.analysis.movement import Movement
 from smartmem.passes.analysis.movements import movement
 from smartmem.passes.lowering import tensor_ops as build
@@ -56,7 +56,7 @@ def _rebuild(body: Body, root: Node, combiner: Combiner | None) -> ir.Operation:
     op = body.op
     read, number_of = _inputs(body, root)
     init = combiner.init if combiner else op.operands[-1]
-    maps = [o.map for o in read] + [_output_map(op)]
+    maps = [o.map for o in read] + [indexing_maps(op)[-1]]
     with ir.InsertionPoint(op), op.location:
         values = [*(o.value for o in read), init]
         new = build.generic(values, maps, _iterator_types(maps[-1]))
@@ -75,7 +75,7 @@ def _rebuild(body: Body, root: Node, combiner: Combiner | None) -> ir.Operation:
 def _inputs(body: Body, root: Node) -> tuple[list[Operand], dict[int, int]]:
     """The operands to read, and the place there of each of the body's operands."""
     numbers = arguments(root)
-    maps = [body.operands[n].map for n in numbers] + [_output_map(body.op)]
+    maps = [body.operands[n].map for n in numbers] + [indexing_maps(body.op)[-1]]
     indexed = {e.position for m in maps for e in m.results if isinstance(e, ir.AffineDimExpr)}
     if len(indexed) < len(body.nest.domain):
         # A loop that no operand indexes has no extent.
@@ -88,10 +88,6 @@ def _inputs(body: Body, root: Node) -> tuple[list[Operand], dict[int, int]]:
             read.append(operand)
         place[number] = read.index(operand)
     return read, place
-
-
-def _output_map(op: ir.Operation) -> ir.AffineMap:
-    return ir.AffineMapAttr(list(linalg.get_indexing_maps(op))[-1]).value
 
 
 def _iterator_types(output: ir.AffineMap) -> ir.ArrayAttr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import indexing_maps, loop_nest
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.row_scales import RowScale
 from smartmem.passes.lowering import tensor_ops as build
@@ -19,8 +19,9 @@ def scale_weights(found: RowScale) -> None:
     with ir.InsertionPoint(old), old.location:
         operands = [rows, rows]
         operands[found.weights] = _scaled(found)
-        maps = [ir.AffineMapAttr(a).value for a in linalg.get_indexing_maps(old)]
-        new = linalg.contract(*operands, outs=[old.operands[2]], indexing_maps=maps)
+        new = linalg.contract(
+            *operands, outs=[old.operands[2]], indexing_maps=indexing_maps(old)
+        )
     old.results[0].replace_all_uses_with(new)
     for op in (old, *reversed(found.reshapes), found.product):
         op.erase()
