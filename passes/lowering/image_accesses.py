@@ -20,6 +20,7 @@ from smartmem.index_map.expr import Dim, Expr, FloorDiv, floordiv, mod
 from smartmem.passes.analysis.image_choices import ImageBinding, View, texel_index
 from smartmem.passes.analysis.shader_bindings import Access, Shader, children
 from smartmem.passes.analysis.shader_indices import Indices
+from smartmem.passes.lowering import spirv_ops as spirv
 
 _FORMATS = {4: "R32ui", 8: "Rg32ui", 16: "Rgba32ui"}
 _WORD = 4
@@ -110,9 +111,9 @@ class _Rewriter:
     def _fetch(self, image: ir.Value, place: ir.Value) -> ir.Value:
         operands, attributes = [image, place], {}
         if self.view.row is not None:
-            operands.append(_constant(0))
+            operands.append(spirv.constant(0))
             attributes["image_operands"] = ir.Attribute.parse("#spirv.image_operands<Lod>")
-        return _op("spirv.ImageFetch", _words(4), operands, attributes)
+        return spirv.create("spirv.ImageFetch", spirv.words(4), operands, attributes)
 
     def _element(self, access: Access, texel: ir.Value) -> ir.Value:
         """The element of ``access`` out of its texel."""
@@ -123,10 +124,10 @@ class _Rewriter:
         if words < 4:
             word = _part(texel, words, self._lane(access.index, lanes, size))
         if size >= _WORD:
-            return word if word.type == element else _op("spirv.Bitcast", element, [word])
-        pair = _op("spirv.Bitcast", ir.VectorType.get([2], element), [word])
+            return spirv.bitcast(word, element)
+        pair = spirv.bitcast(word, ir.VectorType.get([2], element))
         half = self._remainder(access.index, 2)
-        return _extract(pair, half)
+        return spirv.extract(pair, half)
 
     def _lane(self, index: ir.Value, lanes: int, size: int) -> int | ir.Value:
         """Which of ``lanes`` accesses in a texel is the one at ``index``."""
@@ -136,14 +137,14 @@ class _Rewriter:
         rest = self._remainder(index, lanes * halves)
         if halves == 1:
             return rest
-        return rest // halves if isinstance(rest, int) else _divided(rest, halves)
+        return rest // halves if isinstance(rest, int) else spirv.divided(rest, halves)
 
     def _remainder(self, index: ir.Value, divisor: int) -> int | ir.Value:
         """``index`` mod a power of two; a number if its arithmetic tells."""
         expr = mod(self._expression(index), divisor, self.indices.shape)
         if expr.is_constant:
             return expr.const
-        return _rest(self._now(index), divisor)
+        return spirv.remainder(self._now(index), divisor)
 
     def _now(self, value: ir.Value) -> ir.Value:
         """A value of the kernel as it was, in the kernel as it is."""
@@ -155,14 +156,14 @@ class _Rewriter:
     def _coordinate(self, access: Access) -> ir.Value:
         ratio = self.view.texel // self.view.variable.bytes
         index = self._now(access.index)
-        index = index if ratio == 1 else _divided(index, ratio)
+        index = index if ratio == 1 else spirv.divided(index, ratio)
         row = self.view.row
         if row is None:
             return index
         count = -(-self.image.length // self.view.texel)
         expr = texel_index(access, self.view.variable, self.view.texel, count, self.indices)
         x, y = self._column_and_row(index, expr, row)
-        return _op("spirv.CompositeConstruct", _words(2), [x, y])
+        return spirv.vector(2, [x, y])
 
     def _column_and_row(
         self, index: ir.Value, expr: Expr, row: int
@@ -170,9 +171,9 @@ class _Rewriter:
         shape = self.indices.shape
         x, y = mod(expr, row, shape), floordiv(expr, row, shape)
         if y.is_constant and y.const == 0:
-            return index, _constant(0)
+            return index, spirv.constant(0)
         if row & (row - 1) == 0 and _steps(x) + _steps(y) > 2:
-            return _rest(index, row), _divided(index, row)
+            return spirv.remainder(index, row), spirv.divided(index, row)
         return self._emit(x), self._emit(y)
 
     def _emit(self, expr: Expr) -> ir.Value:
@@ -182,16 +183,16 @@ class _Rewriter:
             if isinstance(atom, Dim):
                 value = self._now(self.indices.leaves[atom.index])
             elif isinstance(atom, FloorDiv):
-                value = _divided(self._emit(atom.operand), atom.divisor)
+                value = spirv.divided(self._emit(atom.operand), atom.divisor)
             else:
-                value = _rest(self._emit(atom.operand), atom.modulus)
+                value = spirv.remainder(self._emit(atom.operand), atom.modulus)
             if factor != 1:
-                value = _op("spirv.IMul", _i32(), [value, _constant(factor)])
-            total = value if total is None else _op("spirv.IAdd", _i32(), [total, value])
+                value = spirv.multiply(value, spirv.constant(factor))
+            total = value if total is None else spirv.add(total, value)
         if total is None:
-            return _constant(expr.const)
+            return spirv.constant(expr.const)
         if expr.const:
-            total = _op("spirv.IAdd", _i32(), [total, _constant(expr.const)])
+            total = spirv.add(total, spirv.constant(expr.const))
         return total
 
 
@@ -209,48 +210,10 @@ def _write(image: ir.Value, place: ir.Value, value: ir.Value) -> None:
     """Writes ``value``, whose bytes are one texel."""
     bits = _bits(value.type)
     words = bits // 32
-    type_ = _i32() if words == 1 else _words(words)
-    word = value if value.type == type_ else _op("spirv.Bitcast", type_, [value])
-    zeros = [_constant(0)] * (4 - words)
-    texel = word if words == 4 else _op("spirv.CompositeConstruct", _words(4), [word, *zeros])
+    word = spirv.bitcast(value, spirv.i32() if words == 1 else spirv.words(words))
+    zeros = [spirv.constant(0)] * (4 - words)
+    texel = word if words == 4 else spirv.vector(4, [word, *zeros])
     ir.Operation.create("spirv.ImageWrite", operands=[image, place, texel])
-
-
-def _part(texel: ir.Value, words: int, lane: int | ir.Value) -> ir.Value:
-    """One or two of the four words of a texel."""
-    if words == 1:
-        return _extract(texel, lane)
-    if isinstance(lane, int):
-        first = [2 * lane, 2 * lane + 1]
-        numbers = ir.ArrayAttr.get([_number(n) for n in first])
-        return _op("spirv.VectorShuffle", _words(2), [texel, texel], {"components": numbers})
-    low = _op("spirv.ShiftLeftLogical", _i32(), [lane, _constant(1)])
-    high = _op("spirv.IAdd", _i32(), [low, _constant(1)])
-    parts = [_extract(texel, low), _extract(texel, high)]
-    return _op("spirv.CompositeConstruct", _words(2), parts)
-
-
-def _extract(vector: ir.Value, lane: int | ir.Value) -> ir.Value:
-    element = ir.VectorType(vector.type).element_type
-    if isinstance(lane, int):
-        indices = ir.ArrayAttr.get([_number(lane)])
-        return _op("spirv.CompositeExtract", element, [vector], {"indices": indices})
-    return _op("spirv.VectorExtractDynamic", element, [vector, lane])
-
-
-def _divided(value: ir.Value, divisor: int) -> ir.Value:
-    """``value``, which is not negative, divided by a positive number."""
-    if divisor & (divisor - 1):
-        return _op("spirv.UDiv", _i32(), [value, _constant(divisor)])
-    bits = _constant(divisor.bit_length() - 1)
-    return _op("spirv.ShiftRightLogical", _i32(), [value, bits])
-
-
-def _rest(value: ir.Value, divisor: int) -> ir.Value:
-    """The rest of that division."""
-    if divisor & (divisor - 1):
-        return _op("spirv.UMod", _i32(), [value, _constant(divisor)])
-    return _op("spirv.BitwiseAnd", _i32(), [value, _constant(divisor - 1)])
 
 
 def _bits(type_: ir.Type) -> int:
@@ -259,40 +222,26 @@ def _bits(type_: ir.Type) -> int:
     return int(type_.width)
 
 
-def _i32() -> ir.Type:
-    return ir.IntegerType.get_signless(32)
-
-
-def _words(count: int) -> ir.Type:
-    return ir.VectorType.get([count], _i32())
-
-
-def _number(value: int) -> ir.Attribute:
-    return ir.IntegerAttr.get(_i32(), value)
-
-
-def _constant(value: int) -> ir.Value:
-    return _op("spirv.Constant", _i32(), [], {"value": _number(value)})
-
-
-def _op(
-    name: str,
-    type_: ir.Type,
-    operands: Sequence[ir.Value],
-    attributes: dict[str, ir.Attribute] | None = None,
-) -> ir.Value:
-    op = ir.Operation.create(
-        name, results=[type_], operands=list(operands), attributes=attributes or {}
-    )
-    return op.results[0]
+def _part(texel: ir.Value, words: int, lane: int | ir.Value) -> ir.Value:
+    """One or two of the four words of a texel."""
+    if words == 1:
+        return spirv.extract(texel, lane)
+    if isinstance(lane, int):
+        first = [2 * lane, 2 * lane + 1]
+        numbers = ir.ArrayAttr.get([spirv.i32_attr(n) for n in first])
+        attributes = {"components": numbers}
+        return spirv.create("spirv.VectorShuffle", spirv.words(2), [texel, texel], attributes)
+    low = spirv.create("spirv.ShiftLeftLogical", spirv.i32(), [lane, spirv.constant(1)])
+    high = spirv.add(low, spirv.constant(1))
+    return spirv.vector(2, [spirv.extract(texel, low), spirv.extract(texel, high)])
 
 
 def _loaded(address: ir.Operation, name: str, pointer: ir.Type, type_: ir.Type) -> ir.Value:
     """The image of a variable, loaded where its address was taken."""
     with ir.InsertionPoint(address):
         symbol = {"variable": ir.FlatSymbolRefAttr.get(name)}
-        taken = _op("spirv.mlir.addressof", pointer, [], symbol)
-        return _op("spirv.Load", type_, [taken])
+        taken = spirv.create("spirv.mlir.addressof", pointer, [], symbol)
+        return spirv.create("spirv.Load", type_, [taken])
 
 
 def _rename(module: ir.Operation, variable: ir.Operation, name: str) -> None:
