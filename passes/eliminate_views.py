@@ -43,10 +43,10 @@ from smartmem.passes.analysis.placement import (
     early_placement,
     is_address,
     placement,
-    split_end,
 )
 from smartmem.passes.analysis.producer_consumer import pair_of
 from smartmem.passes.analysis.reduction_order import InWeights
+from smartmem.passes.analysis.split_placement import split_end
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.lowering.merge_loops import merge_loops

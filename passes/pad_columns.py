@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.fitting_rows import column_padding
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.row_padding import RowPadding, column_padding
+from smartmem.passes.analysis.row_padding import RowPadding
 from smartmem.passes.base import Pass, PassContext
 from smartmem.passes.lowering.pad_layers import pad_layers
 

@@ -20,12 +20,12 @@ from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.bodies import body_of
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.expressions import ARGUMENT, CONSTANT, Node
+from smartmem.passes.analysis.fitting_rows import fitting_rows
 from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import Refusal, shape_of, view_map
 from smartmem.passes.analysis.row_padding import (
     Place,
     RowPadding,
-    fitting_rows,
     is_moved_constant,
     loops_along,
 )

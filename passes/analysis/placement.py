@@ -26,17 +26,15 @@ from smartmem.passes.analysis.accesses import (
     Access,
     access_through,
     ends_contraction,
-    is_contraction,
     is_row_wise,
     plain_nest,
     reads_in_order,
     sums,
     view_readers,
 )
-from smartmem.passes.analysis.affine_ends import is_whole_view
 from smartmem.passes.analysis.channel_order import channels, permutes_channels
-from smartmem.passes.analysis.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.movement import Refusal, is_free, long_dims, shape_of, view_map
+from smartmem.passes.analysis.loops import LoopNest
+from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
 from smartmem.passes.analysis.reduction_order import InWeights, in_weights
 
 
@@ -114,7 +112,7 @@ def placement(view: ir.Operation) -> Placement | Refusal:
     above = _above_producer(view)
     if not isinstance(above, Refusal) and permutes_channels(view):
         return above
-    write = _in_write(view)
+    write = in_write(view)
     if isinstance(reads, InReads):
         kept = isinstance(write, InWrite) and _keeps_channels(write)
         return write if kept else reads
@@ -137,73 +135,6 @@ def _producer(view: ir.Operation) -> ir.Operation | Refusal:
     if len(list(view.operands[0].uses)) > 1:
         return Refusal("its result has other readers")
     return owner.operation
-
-
-def split_end(view: ir.Operation) -> InWrite | Refusal:
-    """How the contraction, or its end, behind ``view`` runs over the dims of ``view``.
-
-    For a free reshape of what is written into a part of a larger tensor, a padded one:
-    a part is a box only in the dims of that tensor. And for what is combined with the
-    result of a contraction that has these dims: both can be one kernel over the same loops.
-    """
-    if long_dims(shape_of(view.operands[0])) == long_dims(shape_of(view.results[0])):
-        return Refusal("it splits no dim")
-    readers = view_readers(view.results[0])
-    padded = any(map(_needs_dims, readers)) or _reads_padded(view.operands[0])
-    if not padded and not _is_combined_with_contraction(view):
-        return Refusal("nothing pads it, nor what it is combined with")
-    return _in_write(view, may_split=True)
-
-
-def _is_combined_with_contraction(view: ir.Operation) -> bool:
-    """Whether the only reader, no contraction, reads such a result in the view's dims."""
-    uses = list(view.results[0].uses)
-    nest = loop_nest(uses[0].owner.operation) if len(uses) == 1 else None
-    if nest is None or nest.is_contraction or not is_contraction(view.operands[0]):
-        return False
-    beside = [v for v in list(uses[0].owner.operands)[:-1] if v != view.results[0]]
-    return any(v.type == view.results[0].type and is_contraction(v) for v in beside)
-
-
-def split_read(view: ir.Operation) -> Access | Refusal:
-    """How the only reader of ``view``, no contraction, can run over the dims of its source."""
-    uses = list(view.results[0].uses)
-    if len(uses) != 1:
-        return Refusal("several operations read it")
-    op, operand = uses[0].owner.operation, uses[0].operand_number
-    nest = plain_nest(op)
-    if isinstance(nest, Refusal):
-        return nest
-    if nest.is_contraction or operand == nest.output:
-        return Refusal("neither an elementwise operation nor a sum reads it")
-    through = compose(nest.accesses[operand], view_map(view))
-    return access_through(
-        op, operand, nest, through, shape_of(view.operands[0]), may_split=True
-    )
-
-
-def _needs_dims(op: ir.Operation) -> bool:
-    """Whether ``op``, no contraction, reads or makes what is padded as it is."""
-    nest = loop_nest(op)
-    if nest is None or nest.is_contraction:
-        return False
-    if any(map(_is_padded, list(op.operands)[:-1])):
-        return True
-    if nest.reductions:
-        return False
-    return _is_padded(op.results[0]) or any(map(_needs_dims, view_readers(op.results[0])))
-
-
-def _reads_padded(value: ir.Value) -> bool:
-    return not isinstance(value.owner, ir.Block) and any(
-        map(_is_padded, list(value.owner.operands)[:-1])
-    )
-
-
-def _is_padded(value: ir.Value) -> bool:
-    while not isinstance(value.owner, ir.Block) and is_whole_view(value.owner.operation):
-        value = value.owner.operands[0]
-    return any("domain" in op.attributes for op in view_readers(value))
 
 
 def _in_shared_write(view: ir.Operation) -> InWrite | Refusal:
@@ -246,7 +177,8 @@ def _reads_through(
     return not isinstance(found, Refusal)
 
 
-def _in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
+def in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
+    """How the producer of what ``view`` reads can write it as the view reads it."""
     op = _producer(view)
     return op if isinstance(op, Refusal) else written(op, view_map(view), may_split)
 

@@ -1,14 +1,12 @@
-"""Which rows and columns are computed in blocks that do not fit, and how many more would fit.
+"""Which dims of tensors get longer with the rows of one loop, and what they hold then.
 
-197 tokens are a prime number: no block of rows divides them. 208 are 16 blocks of 13. All
-tensors that have these rows get more of them, from where the rows come together to where
-they are summed up or read one by one; what the rows behind the last one hold, nobody reads.
-A softmax along them can have them, too, as columns that are masked.
+All tensors that have these rows get more of them, from where the rows come together to
+where they are summed up or read one by one; what the rows behind the last one hold, nobody
+reads. A softmax along them can have them, too, as columns that are masked.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
@@ -19,7 +17,6 @@ from smartmem.index_map.expr import atoms
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.constant_values import constant_value
-from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.masked_sums import masked_sums
 from smartmem.passes.analysis.movement import (
@@ -29,19 +26,6 @@ from smartmem.passes.analysis.movement import (
     shape_of,
     view_map,
 )
-from smartmem.passes.analysis.tile_sizes import block_rows
-from smartmem.vectors import Vectors
-
-# More work than this part would be lost on rows that nobody reads.
-_MOST = 0.08
-
-# Of columns, more: without them each is loaded alone.
-_MOST_COLUMNS = 0.25
-
-# Fewer rows in a block leave most of the registers unused, and read columns about once.
-_FEW = 4
-
-_FEWEST_ROWS = 32
 
 Place = tuple[ir.Value, int]
 """A dim of a tensor."""
@@ -84,76 +68,6 @@ class RowPadding:
                 if loop in nest.loops_of(operand)
             }
         return tuple(self.new if d in longer else n for d, n in enumerate(shape_of(value)))
-
-
-def fitting_rows(rows: int, vectors: Vectors) -> int | None:
-    """The number of rows to compute instead of ``rows``; None if they are well as they are."""
-    highest = vectors.block_rows
-    if rows < _FEWEST_ROWS or block_rows(rows, highest) >= _FEW:
-        return None
-    most = int(rows * (1 + _MOST))
-    fitting = [n for n in range(rows, most + 1) if block_rows(n, highest) > highest // 2]
-    even = [n for n in fitting if n % vectors.lanes == 0]
-    return next(iter(even or fitting), None)
-
-
-def row_padding(
-    op: ir.Operation, vectors: Vectors, parameters: Parameters, *, masks: bool = False
-) -> RowPadding | Refusal | None:
-    """How the rows of a linear layer can be padded; None if there is no need.
-
-    Args:
-        masks: also of the columns of a softmax, where that can be.
-    """
-    layer = linear_layer(op)
-    if not isinstance(layer, LinearLayer):
-        return None
-    nest = layer.nest
-    rows = [d for d in nest.loops_of(2) if d in nest.loops_of(layer.data)]
-    if len(rows) != 1:
-        return None
-    old = nest.domain[rows[0]]
-    new = fitting_rows(old, vectors)
-    if new is None:
-        return None
-    masks = masks and new % vectors.lanes == 0
-    found = Search(RowPadding(old, new), parameters, masks=masks).run(op, rows[0])
-    if masks and isinstance(found, Refusal):
-        return Search(RowPadding(old, new), parameters).run(op, rows[0])
-    return found
-
-
-def column_padding(
-    op: ir.Operation, lanes: int, parameters: Parameters
-) -> RowPadding | Refusal | None:
-    """How the columns of a contraction become whole vectors; None if there is no need.
-
-    Columns that are summed up, such as the scores of a softmax, or returned stay as they are.
-    """
-    nest = plain_nest(op)
-    if isinstance(nest, Refusal) or not nest.is_contraction or not nest.loops_of(2):
-        return None
-    *rows, loop = nest.loops_of(2)
-    if math.prod(nest.domain[d] for d in rows) < _FEW:
-        return None  # each element is read once, in whatever order
-    old = nest.domain[loop]
-    new = -(-old // lanes) * lanes
-    if old in (1, new):
-        return None
-    if new > old * (1 + _MOST_COLUMNS):
-        return Refusal("its columns would be much more work")
-    found = Search(RowPadding(old, new), parameters).run(op, loop)
-    if isinstance(found, Refusal):
-        return found
-    if any(sums_along(use, d) for value, d in found.places for use in value.uses):
-        return None
-    if any(map(_is_returned, found.places)):
-        return Refusal("its columns are returned: to cut them off would be a copy")
-    return found
-
-
-def _is_returned(place: Place) -> bool:
-    return any(use.owner.name == "func.return" for use in place[0].uses)
 
 
 class Search:
@@ -283,14 +197,12 @@ class Search:
                 if exprs[d] == dim(k) and alone and extent == self.found.old:
                     self._take(op.results[0], k)
         nest = plain_nest(op)
-        if isinstance(nest, LoopNest) and operand < nest.output:
-            for loop in (
-                loop for loop in loops_along(nest, operand, d) if loop not in nest.reductions
-            ):
-                d = nest.axis_of(nest.output, loop)
-                anyway = nest.is_contraction or self._masks or self._parts
-                if anyway or not _is_summed(op.results[0], d):
-                    self._take_loop(op, loop)
+        if isinstance(nest, Refusal) or operand == nest.output:
+            return
+        for loop in set(loops_along(nest, operand, d)) - nest.reductions:
+            anyway = nest.is_contraction or self._masks or self._parts
+            if anyway or not _is_summed(op.results[0], nest.axis_of(nest.output, loop)):
+                self._take_loop(op, loop)
 
 
 def _indexes(expr: Expr, d: int) -> bool:

@@ -11,7 +11,7 @@ from smartmem.passes.analysis.accesses import Access
 from smartmem.passes.analysis.constant_values import constant_value
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.packing import Packing
-from smartmem.passes.analysis.placement import split_read
+from smartmem.passes.analysis.split_placement import split_read
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.constants import constant_tensor
 from smartmem.passes.lowering.split_loops import (
