@@ -9,8 +9,9 @@ from typing import Any
 
 from torch_mlir import ir
 
-from smartmem.attempts import compile_with_fallbacks
+from smartmem.attempts import Built, compile_with_fallbacks
 from smartmem.backend.iree import CompileStatistics
+from smartmem.backend.kernels import KernelCounts
 from smartmem.backend.storage import AUTO, image_pass
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
@@ -180,15 +181,23 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
         )
     if kernels is not None:
         recorder.split(IMAGES, "smartmem", kernels.seconds, kernels.text)
-    kernel_counts = compiled_kernels(built, target, options)
+    counts = compiled_kernels(built, target, options)
     for file in output.parent.glob("*.mlirbc"):
         file.unlink()
     recorder.done()
-    context = PassContext() if kernels is None else kernels.context
-    report = Report(
+    report = _report(lowered, built, counts, recorder)
+    return CompiledModel(lowered.folder, target, report, recorder.ir)
+
+
+def _report(
+    lowered: Lowered, built: Built, counts: KernelCounts | None, recorder: StageRecorder
+) -> Report:
+    """What is known of a compilation that has come to its end."""
+    context = PassContext() if built.kernels is None else built.kernels.context
+    return Report(
         model=lowered.name,
         source=lowered.source,
-        target=target.name,
+        target=lowered.job.target.name,
         opt_level=built.level,
         inputs=lowered.inputs,
         outputs=lowered.outputs,
@@ -196,9 +205,9 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
         inventory_left=recorder.inventory_left,
         kernels=built.statistics,
         parameter_bytes=lowered.parameter_bytes,
-        module_bytes=output.stat().st_size,
+        module_bytes=module_path(lowered.folder).stat().st_size,
         kernels_before=lowered.kernels_before,
-        kernel_counts=kernel_counts,
+        kernel_counts=counts,
         stages=tuple(recorder.records),
         own_peak_bytes=peak_memory(),
         remarks=(*(() if built.is_plain else lowered.remarks), *context.remarks),
@@ -206,7 +215,6 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
         layouts=Layouts() if built.is_plain else lowered.layouts,
         fallbacks=(*lowered.fallbacks, *built.fallbacks),
     )
-    return CompiledModel(lowered.folder, target, report, recorder.ir)
 
 
 def kernel_stage(

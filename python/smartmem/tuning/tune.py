@@ -32,7 +32,7 @@ from smartmem.tuning.pair_session import PairSession
 from smartmem.tuning.session import Outcome, Progress, Session
 from smartmem.tuning.shipped import machine_of
 from smartmem.tuning.storages import Gpu
-from smartmem.tuning.table import Table, read_table
+from smartmem.tuning.table import Machine, Table, read_table
 
 logger = logging.getLogger(__name__)
 
@@ -76,21 +76,11 @@ def tune(
     if not minutes > 0:
         raise InvalidInputError(f"a budget of {minutes:g} minutes is not positive; give more")
     path, chosen = Path(path), as_target(target)
-    where, machine = device, machine_of(chosen)
-    if chosen.kind == "vulkan":
-        found = device_for(chosen, device)
-        where, machine = f"vulkan:{found.index}", replace(machine, description=str(found))
+    where, machine = _place(chosen, device)
     table = read_table(path, machine) if path.exists() else Table(machine)
     job = Job(model, inputs, chosen, replace(options or CompileOptions(), tuning=None))
     gpu = _gpu(chosen)
-    lowered = _lowered(job, table)
-    cases = _cases(lowered, gpu)
-    pairs = None if lowered.fallbacks else ModelPairs(job, table)
-    if not cases and (pairs is None or not pairs.cases()):
-        raise InvalidInputError(
-            f"{lowered.name} has no kernel that can be tuned for target {chosen.name}; "
-            "tune another model, or for another target"
-        )
+    cases, pairs = _work(job, table, gpu)
     bench = Bench(chosen, where, threads, job.options.opt_level or "O3")
     table.save(path)  # what cannot be written is known before the work
     if table.costs is None:
@@ -105,6 +95,34 @@ def tune(
             cases = _cases(_lowered(job, table), gpu)
     session = Session(table, bench, _saver(path), end - time.monotonic(), gpu)
     return replace(session.run(cases, progress), pairs=fusions)
+
+
+def _place(target: Target, device: str) -> tuple[str, Machine]:
+    """The device to measure on, as ``LoadedModule`` takes it, and what tables call it."""
+    machine = machine_of(target)
+    if target.kind != "vulkan":
+        return device, machine
+    found = device_for(target, device)
+    return f"vulkan:{found.index}", replace(machine, description=str(found))
+
+
+def _work(
+    job: Job, table: Table, gpu: Gpu | None
+) -> tuple[list[KernelCase], ModelPairs | None]:
+    """The kernels to tune, and pairs of them; None for pairs where the passes failed.
+
+    Raises:
+        InvalidInputError: there are neither.
+    """
+    lowered = _lowered(job, table)
+    cases = _cases(lowered, gpu)
+    pairs = None if lowered.fallbacks else ModelPairs(job, table)
+    if not cases and (pairs is None or not pairs.cases()):
+        raise InvalidInputError(
+            f"{lowered.name} has no kernel that can be tuned for target {job.target.name}; "
+            "tune another model, or for another target"
+        )
+    return cases, pairs
 
 
 def _saver(path: Path) -> Callable[[Table], None]:
