@@ -31,8 +31,9 @@ from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
 from smartmem.errors import PassError
 from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
 from smartmem.parameters import Parameters, resource_key
+from smartmem.passes.analysis.accesses import is_reshape_view
 from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.analysis.movement import domain_of, is_free, shape_of, view_map
+from smartmem.passes.analysis.movement import domain_of, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.read_through import GatherPiece, gather, read
@@ -150,14 +151,10 @@ def _is_read_by_element(value: ir.Value) -> bool:
     has time to choose. Contractions and reductions load vectors.
     """
     uses = list(value.uses)
-    while len(uses) == 1 and _is_reshape(uses[0].owner.operation):
+    while len(uses) == 1 and is_reshape_view(uses[0].owner.operation):
         uses = list(uses[0].owner.results[0].uses)
     nest = loop_nest(uses[0].owner.operation) if len(uses) == 1 else None
     return nest is not None and nest.is_elementwise and not nest.uses_index
-
-
-def _is_reshape(op: ir.Operation) -> bool:
-    return op.name == ViewOp.OPERATION_NAME and is_free(op)
 
 
 def _gather_pieces(concat: ConcatOp, domains: list[Domain]) -> ir.Value:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import smartmem
+from smartmem.backend.regions import read_module
 from smartmem.backend.targets import resolve_target
 from smartmem.compiler import CompiledModel
 from smartmem.errors import InvalidInputError
@@ -18,7 +19,6 @@ from smartmem.lowered import Job
 from smartmem.options import CompileOptions
 from smartmem.passes.analysis.fusion_profile import CLEAR, PairTimes, advice
 from smartmem.tuning.fusions import ModelPairs, PairCase
-from smartmem.tuning.kernels import read_module
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.pair_session import PairSession
 from smartmem.tuning.session import Outcome

@@ -13,6 +13,7 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import dialect
+from smartmem.backend.regions import read_module
 from smartmem.backend.targets import resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.options import CompileOptions
@@ -23,7 +24,7 @@ from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.alone import captured
 from smartmem.tuning.candidates import rounds
-from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
+from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import MARGIN, Bench, Times, ratio_of
 from smartmem.tuning.session import Session
 from smartmem.tuning.shipped import machine_of, shipped_table, table_for

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smartmem.backend.requirements import SUBGROUP_FEATURES
-from smartmem.backend.vulkan_device import BASELINE_VERSION, DeviceType, VulkanDevice
+from smartmem.backend.vulkan_device import BASELINE_VERSION, DeviceType, VulkanDevice, sizes
 from smartmem.errors import TargetError
 
 
@@ -110,10 +110,10 @@ def _read_device(vk: Any, index: int, handle: Any) -> VulkanDevice:
         vendor_id=basic.vendorID,
         device_id=basic.deviceID,
         api_version=version,
-        max_workgroup_size=_three(limits.maxComputeWorkGroupSize),
+        max_workgroup_size=sizes(limits.maxComputeWorkGroupSize),
         max_workgroup_invocations=limits.maxComputeWorkGroupInvocations,
         max_workgroup_memory_bytes=limits.maxComputeSharedMemorySize,
-        max_workgroup_counts=_three(limits.maxComputeWorkGroupCount),
+        max_workgroup_counts=sizes(limits.maxComputeWorkGroupCount),
         max_texel_buffer_elements=limits.maxTexelBufferElements,
         max_image_dimension_2d=limits.maxImageDimension2D,
         max_storage_buffer_range=limits.maxStorageBufferRange,
@@ -195,12 +195,6 @@ def _features(vk: Any, handle: Any, properties13: Any) -> list[str]:
 
 def _unpack_version(packed: int) -> tuple[int, int, int]:
     return (packed >> 22 & 0x7F, packed >> 12 & 0x3FF, packed & 0xFFF)
-
-
-def _three(values: Any) -> tuple[int, int, int]:
-    # Unsigned limits can exceed what IREE's 32-bit signed attributes hold.
-    x, y, z = (min(int(value), 2**31 - 1) for value in values)
-    return (x, y, z)
 
 
 def _device_type(vk: Any, value: int) -> DeviceType:

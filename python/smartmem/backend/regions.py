@@ -73,9 +73,17 @@ def failed_groups(log: str) -> dict[int, str]:
     return found
 
 
+def read_module(bytecode: Path) -> ir.Module:
+    """The lowered module in a file, in a context of its own."""
+    context = ir.Context()
+    context.allow_unregistered_dialects = True  # flow and iree_codegen are IREE's
+    load_torch_dialects(context)  # unregistered ones would be written in another form
+    return ir.Module.parseFile(str(bytecode), context)
+
+
 def groups_in(bytecode: Path) -> dict[int, Group]:
     """The groups of a module whose groups are placed, by number."""
-    module = _parse(bytecode)
+    module = read_module(bytecode)
     found: dict[int, Group] = {}
     for region in _regions(module.operation):
         number = group_of(str(region.location))
@@ -104,7 +112,7 @@ def give_up(
     Raises:
         InvalidInputError: ``output`` cannot be written.
     """
-    module = _parse(bytecode)
+    module = read_module(bytecode)
     _for_groups(module, {*configuration, *region}, use_default_configuration)
     _for_groups(module, region, dissolve)
     if spirv:
@@ -158,10 +166,3 @@ def _signature(region: ir.Operation) -> str:
     )
     names: dict[str, str] = {}
     return _VALUE.sub(lambda match: names.setdefault(match[0], f"%{len(names)}"), text)
-
-
-def _parse(bytecode: Path) -> ir.Module:
-    context = ir.Context()
-    context.allow_unregistered_dialects = True  # flow and iree_codegen are IREE's
-    load_torch_dialects(context)  # unregistered ones would be written in another form
-    return ir.Module.parseFile(str(bytecode), context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -106,3 +106,9 @@ def _checked(name: str, annotation: str, value: Any) -> Any:
     if annotation.startswith("tuple") and isinstance(value, (list, tuple)) and len(value) == 3:
         return tuple(int(item) for item in value)
     raise ValueError(f"device property {name!r} has the value {value!r}")
+
+
+def sizes(values: Iterable[Any]) -> tuple[int, int, int]:
+    """Vulkan's unsigned limits in x, y and z, as far as IREE's signed attributes hold them."""
+    x, y, z = (min(int(value), 2**31 - 1) for value in values)
+    return (x, y, z)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from smartmem.backend.requirements import SUBGROUP_FEATURES
-from smartmem.backend.vulkan_device import DeviceType, VulkanDevice
+from smartmem.backend.vulkan_device import DeviceType, VulkanDevice, sizes
 
 # Vulkan's name of a feature -> ours.
 _FEATURES = {
@@ -91,10 +91,10 @@ def _device(
         subgroup_size=size,
         min_subgroup_size=int(properties.get("minSubgroupSize", size)),
         max_subgroup_size=int(properties.get("maxSubgroupSize", size)),
-        max_workgroup_size=_three(limits["maxComputeWorkGroupSize"]),
+        max_workgroup_size=sizes(limits["maxComputeWorkGroupSize"]),
         max_workgroup_invocations=int(limits["maxComputeWorkGroupInvocations"]),
         max_workgroup_memory_bytes=int(limits["maxComputeSharedMemorySize"]),
-        max_workgroup_counts=_three(limits["maxComputeWorkGroupCount"]),
+        max_workgroup_counts=sizes(limits["maxComputeWorkGroupCount"]),
         max_texel_buffer_elements=int(limits["maxTexelBufferElements"]),
         max_image_dimension_2d=int(limits["maxImageDimension2D"]),
         max_storage_buffer_range=int(limits["maxStorageBufferRange"]),
@@ -129,8 +129,3 @@ def _either(properties: Mapping[str, Any], one: str, other: str) -> list[str]:
 def _bit(feature: str) -> str:
     name = feature.removeprefix("subgroup-").replace("-", "_").upper()
     return f"VK_SUBGROUP_FEATURE_{name}_BIT"
-
-
-def _three(values: Iterable[Any]) -> tuple[int, int, int]:
-    x, y, z = (min(int(value), 2**31 - 1) for value in values)
-    return (x, y, z)

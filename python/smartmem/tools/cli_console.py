@@ -40,6 +40,11 @@ def result(text: str) -> None:
         ) from error
 
 
+def plain(value: object) -> str:
+    """A value of a table as text, a list without brackets."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def note(text: str, messages: MessageSettings) -> None:
     """Prints a message for people on stderr unless they asked for quiet."""
     if not messages.quiet:

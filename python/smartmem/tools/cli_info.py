@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smartmem.tools.cli_console import command, result, stage_progress
+from smartmem.tools.cli_console import command, plain, result, stage_progress
 from smartmem.tools.cli_files import is_module
 from smartmem.tools.cli_settings import CompileSettings, MessageSettings
 
@@ -59,13 +59,9 @@ def _text(values: dict[str, Any]) -> str:
     lines = []
     for key, value in values.items():
         if isinstance(value, dict):
-            parts = [f"{name} {_plain(item)}" for name, item in value.items()]
+            parts = [f"{name} {plain(item)}" for name, item in value.items()]
         else:
             parts = value if isinstance(value, list) else [str(value)]
         lines += [f"{key + ':':<14}{parts[0] if parts else 'none'}"]
         lines += [f"{'':<14}{part}" for part in parts[1:]]
     return "\n".join(lines)
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

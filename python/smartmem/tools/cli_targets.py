@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smartmem.errors import TargetError
-from smartmem.tools.cli_console import command, note, result
+from smartmem.tools.cli_console import command, note, plain, result
 from smartmem.tools.cli_settings import MessageSettings
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _show(name: str, as_json: bool) -> None:
         result(json.dumps(values, indent=2))
         return
     lines = [f"{target.name} ({target.kind}): {target.description}", "needs:"]
-    lines += [f"  {key}: {_plain(value)}" for key, value in needs.items()]
+    lines += [f"  {key}: {plain(value)}" for key, value in needs.items()]
     lines += [f"{key}: {value}" for key, value in _storage(target).items()]
     lines += ["iree-compile flags:", *(f"  {flag}" for flag in target.iree_flags)]
     result("\n".join(lines))
@@ -99,10 +99,6 @@ def _storage(target: Target) -> dict[str, object]:
         "texels of a texel buffer": limits.texel_buffer_elements,
         "texels in a row or column of an image": limits.image_dimension,
     }
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _save(name: str, path: Path, messages: MessageSettings) -> None:

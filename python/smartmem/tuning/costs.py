@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from smartmem.backend.regions import read_module
 from smartmem.lowered import Job, lower
 from smartmem.options import CompileOptions
 from smartmem.passes.analysis.kernel_costs import Rates, cost_of, efficiency, einsum_of
 from smartmem.passes.base import Workgroups
 from smartmem.recorder import StageRecorder
 from smartmem.stages import IR_STAGES, import_stage
-from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
+from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import Bench
 
 logger = logging.getLogger(__name__)

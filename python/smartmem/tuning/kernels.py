@@ -26,7 +26,6 @@ from smartmem.passes.configure_shaders import (
     shader_root,
     shader_tiles_of,
 )
-from smartmem.torch_dialects import load_torch_dialects
 from smartmem.tuning.alone import alone, captured, constants, indices, is_float
 from smartmem.tuning.table import Tiles
 
@@ -73,14 +72,6 @@ class KernelCase:
             _configure(region, tiles)
         with path.open("wb") as file:
             module.operation.write_bytecode(file)
-
-
-def read_module(bytecode: Path) -> ir.Module:
-    """The lowered module in a file."""
-    context = ir.Context()
-    context.allow_unregistered_dialects = True  # flow and iree_codegen are IREE's
-    load_torch_dialects(context)
-    return ir.Module.parseFile(str(bytecode), context)
 
 
 def kernel_cases(module: ir.Module, bounds: Workgroups | None = None) -> list[KernelCase]:

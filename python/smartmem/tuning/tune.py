@@ -13,6 +13,7 @@ from typing import Any
 from smartmem.backend.compatibility import vulkan_mismatches
 from smartmem.backend.devices import select_device, usable_devices
 from smartmem.backend.image_library import require_image_library
+from smartmem.backend.regions import read_module
 from smartmem.backend.storage import family_of
 from smartmem.backend.targets import Target
 from smartmem.backend.vulkan_device import VulkanDevice
@@ -26,7 +27,7 @@ from smartmem.recorder import StageRecorder
 from smartmem.stages import import_stage, pass_context
 from smartmem.tuning.costs import measure_costs
 from smartmem.tuning.fusions import ModelPairs
-from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
+from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.pair_session import PairSession
 from smartmem.tuning.session import Outcome, Progress, Session

@@ -9,6 +9,7 @@ from typing import Any
 from torch_mlir import ir
 
 from smartmem import dialect
+from smartmem.backend.regions import read_module
 from smartmem.backend.targets import resolve_target
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.analysis.gpu_tiles import GpuTiles
@@ -17,7 +18,7 @@ from smartmem.passes.base import Workgroups
 from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.configure_shaders import ConfigureShaders
 from smartmem.passes.form_regions import FormRegions
-from smartmem.tuning.kernels import KernelCase, kernel_cases, read_module
+from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.shipped import machine_of
 from smartmem.tuning.table import Machine, Measured, Table
