@@ -54,11 +54,13 @@ class Workgroups:
         subgroup: threads that run in step.
         threads: of a workgroup, at most.
         sizes: of a workgroup in x, y and z, at most.
+        sums: whether a subgroup adds up a number of each of its threads at once.
     """
 
     subgroup: int
     threads: int
     sizes: tuple[int, int, int]
+    sums: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """How the threads of a GPU share rows: the analytic choice for softmax and normalizations.
 
 All operations of such a kernel go along rows whose elements lie side by side. Two forms load
-them as vectors of four. A thread takes a row alone, in steps of some vectors; or a subgroup
-takes one, where its threads' vectors divide the row. Left to itself the code generator loads
-single elements, or two, where a subgroup's vectors do not divide the row.
+them as vectors of four. A thread takes a row alone, in steps of some vectors; or the threads of
+a subgroup take one, as many of them as divide its vectors. Left to itself the code generator
+takes all threads of a subgroup, and loads single elements, or two, where their vectors do not
+divide the row.
 """
 
 from __future__ import annotations
@@ -63,24 +64,29 @@ def gpu_rows(
         return None
     if refusal := _refuse(nests):
         return refusal
+    choices = list(_forms(nests, bounds))
+    if not choices:
+        return Refusal("its threads cannot share one row")
+    return min(choices, key=lambda rows: _time(rows, nests[-1].domain, bounds))
+
+
+def _forms(nests: Sequence[LoopNest], bounds: Workgroups) -> Iterator[GpuRows]:
+    """The forms in which the target can compute rows of vectors."""
     extents = nests[-1].domain
-    looks_up = any(nest.uses_index for nest in nests)
-    alone = _alone(extents, bounds)
-    if looks_up or extents[-1] % (VECTOR * bounds.subgroup):
-        return alone
-    shared = _together(extents, bounds)
-    return min((shared, alone), key=lambda rows: _time(rows, extents, bounds))
+    if len(extents) > 1:
+        yield _alone(extents, bounds)
+    if bounds.sums and not any(nest.uses_index for nest in nests):
+        yield _together(extents, bounds)
 
 
 def _refuse(nests: Sequence[LoopNest]) -> Refusal | None:
     """Why threads cannot share the rows, or not load them as vectors."""
     extents = nests[-1].domain
     row = len(extents) - 1
-    if row < 1 or any(nest.is_contraction for nest in nests):
+    if row < 0 or any(nest.is_contraction for nest in nests):
         return Refusal("it has no rows")
     for nest in nests:
-        along = nest.domain[: row + 1]
-        if nest.reductions - {row} or along != extents[: len(along)]:
+        if nest.reductions - {row} or nest.domain != extents[: len(nest.domain)]:
             return Refusal("it sums along other dims than the innermost")
         for operand in range(len(nest.accesses)):
             loops = nest.loops_of(operand)
@@ -133,15 +139,16 @@ def _cost(
 
 
 def _together(extents: Sequence[int], bounds: Workgroups) -> GpuRows:
-    """A subgroup has a row."""
+    """The threads of a subgroup have a row, or some of them: the others rest."""
     outer = len(extents) - 1
-    step = (*(0,) * outer, VECTOR * bounds.subgroup)
-    return GpuRows(SUBGROUP, ((1,) * outer, step), (bounds.subgroup, 1, 1))
+    threads = next(n for n in divisors(extents[-1] // VECTOR) if n <= bounds.subgroup)
+    step = (*(0,) * outer, VECTOR * threads)
+    return GpuRows(SUBGROUP, ((1,) * outer, step), (threads, 1, 1))
 
 
 def _time(rows: GpuRows, extents: Sequence[int], bounds: Workgroups) -> float:
     """Vectors that a core loads one behind the other, about."""
     count, vectors = math.prod(extents[:-1]), extents[-1] // VECTOR
     if rows.pipeline == SUBGROUP:
-        return max(count / _SUBGROUPS, 1) * (vectors / bounds.subgroup + _EXCHANGE)
+        return max(count / _SUBGROUPS, 1) * (vectors / rows.threads[0] + _EXCHANGE)
     return max(count / bounds.subgroup / _SUBGROUPS, 1) * vectors

@@ -77,7 +77,8 @@ def _workgroups(asked: DeviceRequirements) -> Workgroups | None:
     sizes, threads = asked.max_workgroup_size, asked.max_workgroup_invocations
     if sizes is None or threads is None:
         return None
-    return Workgroups(asked.subgroup_size or 1, threads, sizes)
+    sums = "subgroup-arithmetic" in asked.features
+    return Workgroups(asked.subgroup_size or 1, threads, sizes, sums)
 
 
 def refuse_module(model: Any) -> None:

@@ -3,16 +3,19 @@
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-shaders --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefix=CPU
 
-// CPU-NOT: compilation_info
+// RUN: smartmem-opt --smartmem-target=vp_android_baseline_2022 --smartmem-form-regions --smartmem-configure-shaders --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=ALONE
 
-// 192 are three times the vectors of 16 threads, which is Valhall's subgroup, not Adreno's.
-// CHECK-LABEL: func @rows_of_threads_or_subgroups
-// ADRENO-NOT: lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1]
-// ADRENO: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}25, 0], [1, 0], [0, 16]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [25, 1, 1]>>
+// CPU-NOT: compilation_info
+// ALONE-NOT: a subgroup for each row
+
+// 192 are 48 vectors, for as many threads of Adreno's subgroup of 64, or all of Valhall's 16.
+// CHECK-LABEL: func @rows_of_subgroups
+// ADRENO: linalg.generic {{.*}} attrs = {lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1], [0, 192]]>}
+// ADRENO: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1], [0, 192]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [48, 1, 1]>>
 // VALHALL: linalg.generic {{.*}} attrs = {lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1], [0, 64]]>}
 // VALHALL: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1], [0, 64]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [16, 1, 1]>>
-// REMARK: linalg.generic applied: a thread for each row: (0, 16)
-func.func @rows_of_threads_or_subgroups(%x: tensor<200x192xf32>) -> tensor<200x192xf32> {
+// REMARK: linalg.generic applied: a subgroup for each row: (0, 192)
+func.func @rows_of_subgroups(%x: tensor<200x192xf32>) -> tensor<200x192xf32> {
   %c = arith.constant 0.0 : f32
   %er = tensor.empty() : tensor<200xf32>
   %e = tensor.empty() : tensor<200x192xf32>
@@ -30,6 +33,41 @@ func.func @rows_of_threads_or_subgroups(%x: tensor<200x192xf32>) -> tensor<200x1
     linalg.yield %t : f32
   } -> tensor<200x192xf32>
   return %r : tensor<200x192xf32>
+}
+
+// -----
+// Of one row, too: 400 vectors are eight for each of 50 threads, or 25 for each of 16.
+// CHECK-LABEL: func @one_row
+// ADRENO: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}], [200]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [50, 1, 1]>>
+// VALHALL: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}], [64]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [16, 1, 1]>>
+// REMARK: linalg.generic applied: a subgroup for each row: (200,)
+// ALONE: linalg.generic kept: its threads cannot share one row
+func.func @one_row(%x: tensor<1600xf32>) -> tensor<f32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<f32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<f32>) -> tensor<f32>
+  %s = linalg.generic {indexing_maps = [affine_map<(c) -> (c)>, affine_map<(c) -> ()>], iterator_types = ["reduction"]} ins(%x : tensor<1600xf32>) outs(%z : tensor<f32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<f32>
+  return %s : tensor<f32>
+}
+
+// -----
+// CHECK-LABEL: func @rows_of_threads
+// CHECK: tile_sizes = {{\[\[(64|16)}}, 0], [1, 0], [0, 16]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [{{64|16}}, 1, 1]>>
+// REMARK: linalg.generic applied: a thread for each row: (0, 16)
+func.func @rows_of_threads(%x: tensor<3136x96xf32>) -> tensor<3136xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<3136xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<3136xf32>) -> tensor<3136xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<3136x96xf32>) outs(%z : tensor<3136xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<3136xf32>
+  return %s : tensor<3136xf32>
 }
 
 // -----
