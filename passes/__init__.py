@@ -23,6 +23,7 @@ from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
+from smartmem.passes.merge_sums import MergeSums
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_blocks import PadBlocks
 from smartmem.passes.pad_columns import PadColumns
@@ -68,6 +69,7 @@ PASSES: tuple[type[Pass], ...] = (
     SearchFormats,
     PadRows,
     FuseConcats,
+    MergeSums,
     PadBlocks,
     PackWeights,
     LowerToLinalg,
@@ -98,7 +100,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "eliminated",
         (
             *(_FUSE, RecomputeRows, _FUSE, PadColumns, PadKeys, ComposeViews),
-            *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, PadRows, FuseConcats),
+            *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, PadRows),
+            *(FuseConcats, MergeSums),
         ),
     ),
     ("packed", (PadBlocks, PackWeights)),

@@ -13,7 +13,8 @@ Rewrites:
 
 For chains of contractions, which are convolutions, for batches of contractions, and for those
 that sum over several loops: left to itself the code generator gives each thread one element.
-For softmax and normalizations, whose rows a thread takes alone, or a subgroup:
+For softmax and normalizations, whose rows a thread takes alone, or a subgroup, and for sums
+across rows, of which a thread takes a vector of columns:
 
       lowering_config = #iree_codegen.lowering_config<tile_sizes = [[50, 0], [1, 0], [0, 4]]>,
       translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
@@ -35,10 +36,11 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.gpu_columns import gpu_columns
 from smartmem.passes.analysis.gpu_rows import SUBGROUP, gpu_rows
 from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, is_special, joint_gpu_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
-from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
+from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest, reduces
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
 from smartmem.passes.configure_kernels import ATTRIBUTE, BESIDE
@@ -94,20 +96,25 @@ class ConfigureShaders(Pass):
     def _configure_rows(
         self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
     ) -> None:
-        rows = gpu_rows(computing, bounds)
-        if rows is None:
+        columns = gpu_columns(computing, bounds)
+        found = gpu_rows(computing, bounds) if columns is None else columns
+        if found is None:
             return
         *beside, root = computing
-        if isinstance(rows, Refusal):
-            context.remark(self.argument, root, False, rows.reason)
+        if isinstance(found, Refusal):
+            context.remark(self.argument, root, False, found.reason)
             return
-        who = "a subgroup" if rows.pipeline == SUBGROUP else "a thread"
-        context.remark(self.argument, root, True, f"{who} for each row: {rows.tiles[-1]}")
-        info = _compilation_info(rows.pipeline, rows.tiles, rows.threads)
+        if columns is not None:
+            root, who = next(filter(reduces, computing)), "a thread for each vector of columns"
+        else:
+            one = "a subgroup" if found.pipeline == SUBGROUP else "a thread"
+            who = f"{one} for each row"
+        context.remark(self.argument, root, True, f"{who}: {found.tiles[-1]}")
+        info = _compilation_info(found.pipeline, found.tiles, found.threads)
         root.attributes[ATTRIBUTE] = ir.Attribute.parse(info, root.context)
-        for op in beside if rows.pipeline == SUBGROUP else ():
+        for op in beside if found.pipeline == SUBGROUP else ():
             # Each operation is distributed alone. Threads with a row of their own share loops.
-            op.attributes[BESIDE] = ir.Attribute.parse(_lowering(rows.tiles), root.context)
+            op.attributes[BESIDE] = ir.Attribute.parse(_lowering(found.tiles), root.context)
 
 
 def shader_operations(region: ir.Operation) -> list[ir.Operation]:

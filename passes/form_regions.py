@@ -114,7 +114,7 @@ class FormRegions(Pass):
     def _kernels_of(self, groups: Sequence[Group], context: PassContext) -> Iterator[Kernel]:
         spirv = self._for_spirv(context)
         for group in groups:
-            refusal = refuse_region(group, spirv)
+            refusal = refuse_region(group, spirv, context.workgroups)
             if refusal is not None:
                 context.remark(self.argument, group.operations[-1], False, refusal.reason)
                 yield from _around_sums(group) if spirv else ()

@@ -55,100 +55,138 @@ class GpuRows:
     threads: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """The loops of a kernel.
+
+    Attributes:
+        outer: extents of the loops over rows.
+        inner: of those along a row; vectors are of the last.
+    """
+
+    outer: tuple[int, ...]
+    inner: tuple[int, ...]
+
+    @property
+    def vectors(self) -> int:
+        """Of a row."""
+        return math.prod(self.inner) // VECTOR
+
+    def steps(self, elements: int) -> tuple[int, ...]:
+        """Sizes of what is computed at a time of a row."""
+        return (*(0,) * len(self.outer), *(1,) * (len(self.inner) - 1), elements)
+
+
 def gpu_rows(
     operations: Sequence[ir.Operation], bounds: Workgroups
 ) -> GpuRows | Refusal | None:
     """How the threads share the rows of a kernel of these operations; None if it has none."""
     nests = [nest for op in operations if (nest := loop_nest(op)) is not None]
-    if not nests or not any(nest.reductions for nest in nests):
+    if not any(nest.reductions for nest in nests):
         return None
-    if refusal := _refuse(nests):
-        return refusal
-    choices = list(_forms(nests, bounds))
+    rows = _rows(nests)
+    if isinstance(rows, Refusal):
+        return rows
+    looks_up = any(nest.uses_index for nest in nests)
+    choices = list(_forms(rows, bounds, looks_up))
     if not choices:
         return Refusal("its threads cannot share one row")
-    return min(choices, key=lambda rows: _time(rows, nests[-1].domain, bounds))
+    return min(choices, key=lambda choice: _time(choice, rows, bounds))
 
 
-def _forms(nests: Sequence[LoopNest], bounds: Workgroups) -> Iterator[GpuRows]:
+def _forms(rows: _Rows, bounds: Workgroups, looks_up: bool) -> Iterator[GpuRows]:
     """The forms in which the target can compute rows of vectors."""
-    extents = nests[-1].domain
-    if len(extents) > 1:
-        yield _alone(extents, bounds)
-    if bounds.sums and not any(nest.uses_index for nest in nests):
-        yield _together(extents, bounds)
+    if rows.outer:
+        yield _alone(rows, bounds)
+    if bounds.sums and not looks_up:
+        yield _together(rows, bounds)
 
 
-def _refuse(nests: Sequence[LoopNest]) -> Refusal | None:
-    """Why threads cannot share the rows, or not load them as vectors."""
+def _rows(nests: Sequence[LoopNest]) -> _Rows | Refusal:
+    """The rows, or why threads cannot share them, or not load them as vectors."""
     extents = nests[-1].domain
-    row = len(extents) - 1
-    if row < 0 or any(nest.is_contraction for nest in nests):
+    along = next(nest.reductions for nest in nests if nest.reductions)
+    outer = min(along)
+    if any(nest.is_contraction for nest in nests):
         return Refusal("it has no rows")
     for nest in nests:
-        if nest.reductions - {row} or nest.domain != extents[: len(nest.domain)]:
+        if nest.reductions and nest.reductions != set(range(outer, len(extents))):
             return Refusal("it sums along other dims than the innermost")
+        if nest.domain != extents[: len(nest.domain)]:
+            return Refusal("its loops differ")
         for operand in range(len(nest.accesses)):
             loops = nest.loops_of(operand)
-            if row in loops and loops[-1] != row:
+            if len(extents) - 1 in loops[:-1]:
                 return Refusal("its rows lie across")
     if nests[-1].written != _order(nests[-1]):
         return Refusal("its result is not written in the order of its loops")
-    return Refusal("no vector divides its rows") if extents[row] % VECTOR else None
+    if extents[-1] % VECTOR:
+        return Refusal("no vector divides its rows")
+    return _Rows(extents[:outer], extents[outer:])
 
 
 def _order(nest: LoopNest) -> list[int]:
     return [d for d in range(len(nest.domain)) if d not in nest.reductions]
 
 
-def _alone(extents: Sequence[int], bounds: Workgroups) -> GpuRows:
+def _alone(rows: _Rows, bounds: Workgroups) -> GpuRows:
     """A thread has a row."""
-    outer = len(extents) - 1
-    blocks = _blocks(extents, bounds)
-    x, y = min(blocks, key=lambda block: _cost(block, extents, bounds))
-    workgroup = [1] * outer + [0]
-    workgroup[outer - 1] = x
-    if outer > 1:
-        workgroup[outer - 2] = y
-    thread = (*(1,) * outer, 0)
-    step = next(n for n in _STEPS if extents[-1] % n == 0)
-    reduction = (*(0,) * outer, step)
-    return GpuRows(THREAD, (tuple(workgroup), thread, reduction), (x, y, 1))
+    x, y = blocks_of_threads(rows.outer, bounds)
+    thread = (*(1,) * len(rows.outer), *(0,) * len(rows.inner))
+    workgroup = list(thread)
+    workgroup[len(rows.outer) - 1] = x
+    if len(rows.outer) > 1:
+        workgroup[len(rows.outer) - 2] = y
+    step = next(n for n in _STEPS if rows.inner[-1] % n == 0)
+    return GpuRows(THREAD, (tuple(workgroup), thread, rows.steps(step)), (x, y, 1))
 
 
-def _blocks(extents: Sequence[int], bounds: Workgroups) -> Iterator[tuple[int, int]]:
-    """Rows of a workgroup along the two innermost dims of rows."""
+def blocks_of_threads(
+    extents: Sequence[int], bounds: Workgroups, *, whole: bool = False
+) -> tuple[int, int]:
+    """Threads of a workgroup along the two innermost of the loops that threads share.
+
+    Args:
+        whole: no workgroup may be cut off at the end.
+    """
+    blocks = _blocks(extents, bounds, whole)
+    return min(blocks, key=lambda block: _cost(block, extents, bounds))
+
+
+def _blocks(
+    extents: Sequence[int], bounds: Workgroups, whole: bool
+) -> Iterator[tuple[int, int]]:
     most = min(_THREADS, bounds.threads)
-    inner = extents[-2]
+    inner = extents[-1]
     sizes = {n for n in divisors(inner) if n <= min(most, bounds.sizes[0])}
-    if most < min(inner, bounds.sizes[0]):
+    if most < min(inner, bounds.sizes[0]) and not whole:
         sizes.add(most)
     for x in sorted(sizes):
-        outer = divisors(extents[-3]) if len(extents) > 2 and x == inner else [1]
+        outer = divisors(extents[-2]) if len(extents) > 1 and x == inner else [1]
         yield from ((x, y) for y in outer if y <= min(most // x, bounds.sizes[1]))
 
 
 def _cost(
     block: tuple[int, int], extents: Sequence[int], bounds: Workgroups
 ) -> tuple[float, int]:
-    """Time of the rows, relative; then fewer rows of a workgroup."""
+    """Time of all threads, relative; then fewer threads of a workgroup."""
     x, y = block
-    count = math.ceil(extents[-2] / x) * math.prod(extents[:-2]) // y
+    count = math.ceil(extents[-1] / x) * math.prod(extents[:-1]) // y
     run = math.ceil(x * y / bounds.subgroup) * bounds.subgroup
     return run * count * max(_WORKGROUPS / count, 1), x * y
 
 
-def _together(extents: Sequence[int], bounds: Workgroups) -> GpuRows:
+def _together(rows: _Rows, bounds: Workgroups) -> GpuRows:
     """The threads of a subgroup have a row, or some of them: the others rest."""
-    outer = len(extents) - 1
-    threads = next(n for n in divisors(extents[-1] // VECTOR) if n <= bounds.subgroup)
-    step = (*(0,) * outer, VECTOR * threads)
-    return GpuRows(SUBGROUP, ((1,) * outer, step), (threads, 1, 1))
+    threads = next(n for n in divisors(rows.inner[-1] // VECTOR) if n <= bounds.subgroup)
+    levels = ((1,) * len(rows.outer), rows.steps(VECTOR * threads))
+    return GpuRows(SUBGROUP, levels, (threads, 1, 1))
 
 
-def _time(rows: GpuRows, extents: Sequence[int], bounds: Workgroups) -> float:
+def _time(choice: GpuRows, rows: _Rows, bounds: Workgroups) -> float:
     """Vectors that a core loads one behind the other, about."""
-    count, vectors = math.prod(extents[:-1]), extents[-1] // VECTOR
-    if rows.pipeline == SUBGROUP:
-        return max(count / _SUBGROUPS, 1) * (vectors / rows.threads[0] + _EXCHANGE)
-    return max(count / bounds.subgroup / _SUBGROUPS, 1) * vectors
+    count = math.prod(rows.outer)
+    if choice.pipeline == SUBGROUP:
+        steps = rows.vectors / choice.threads[0]
+        return max(count / _SUBGROUPS, 1) * (steps + _EXCHANGE)
+    return max(count / bounds.subgroup / _SUBGROUPS, 1) * rows.vectors

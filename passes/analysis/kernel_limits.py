@@ -10,12 +10,15 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.fusion_plan import Group
+from smartmem.passes.analysis.gpu_rows import GpuRows, gpu_rows
 from smartmem.passes.analysis.lookups import is_lookup, keeps_row
+from smartmem.passes.analysis.loop_order import loop_orders, result_order
 from smartmem.passes.analysis.loops import contracts, generic_nest, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
 from smartmem.passes.analysis.strides import reads_slice
 from smartmem.passes.analysis.window_sums import is_window_sum
+from smartmem.passes.base import Workgroups
 
 
 def refuse_fusion(producer: Group, consumer: Group, *, spirv: bool = False) -> Refusal | None:
@@ -27,8 +30,14 @@ def refuse_fusion(producer: Group, consumer: Group, *, spirv: bool = False) -> R
     return None
 
 
-def refuse_region(group: Group, spirv: bool) -> Refusal | None:
-    """Why a group must not become a region, but be left to IREE's own fusion."""
+def refuse_region(
+    group: Group, spirv: bool, bounds: Workgroups | None = None
+) -> Refusal | None:
+    """Why a group must not become a region, but be left to IREE's own fusion.
+
+    Args:
+        bounds: what is known of the target's workgroups.
+    """
     if len(group.operations) == 1 and not _reduces(group) and not _reads_slices(group):
         return Refusal("alone, IREE may still fuse it with what is in no region")
     for op in group.operations:
@@ -36,11 +45,20 @@ def refuse_region(group: Group, spirv: bool) -> Refusal | None:
             # IREE drops its dims of size 1, and pads and fuses it, before code generation.
             return Refusal("convolutions are prepared by IREE outside of regions")
         pools = not spirv and any(map(_multiplies_and_adds, group.operations))
-        if sums_several_dims(op) and not pools:
-            # Seen on lavapipe: the sum over three dims of a region is wrong by a factor;
-            # outside of regions IREE first collapses what it can, and is right.
+        if sums_several_dims(op) and not pools and not _has_rows(group, bounds):
+            # Seen on lavapipe: the sum over three dims of a region without tile sizes is
+            # wrong by a factor; outside of regions IREE first collapses what it can, and
+            # is right.
             return Refusal("in a region, sums over several dims become wrong SPIR-V")
     return None
+
+
+def _has_rows(group: Group, bounds: Workgroups | None) -> bool:
+    """Whether a GPU's kernel of the group, its loops in their order now, gets tile sizes."""
+    if bounds is None or any(result_order(op) is not None for op in group.operations):
+        return False
+    in_order = not loop_orders(group.operations)
+    return in_order and isinstance(gpu_rows(group.operations, bounds), GpuRows)
 
 
 def must_stand_alone(op: ir.Operation) -> bool:

@@ -54,6 +54,30 @@ def merged_loops(view: ir.Operation) -> MergedLoops | Refusal:
     return MergedLoops(op, nest, groups)
 
 
+def merged_sum(op: ir.Operation) -> MergedLoops | Refusal | None:
+    """How a sum over several loops can run over fewer; None if ``op`` is none.
+
+    Loops along neighbouring dims of all that it reads become one: height and width of the
+    mean of a picture's channels.
+    """
+    nest = loop_nest(op)
+    if nest is None or nest.is_contraction or len(nest.reductions) < 2:
+        return None
+    if nest.uses_index or not nest.is_plain:
+        return None  # a window slides
+    runs: list[tuple[int, ...]] = []
+    for loop in dict.fromkeys(d for loops in nest.read for d in loops if d in nest.reductions):
+        run = (*runs[-1], loop) if runs else (loop,)
+        operands = range(len(nest.accesses))
+        if runs and all(_keeps_together(nest, op, k, run) for k in operands):
+            runs[-1] = run
+        else:
+            runs.append((loop,))
+    if len(runs) == len(nest.reductions):
+        return Refusal("its sums run along dims that lie apart")
+    return MergedLoops(op, nest, (*((d,) for d in nest.written), *runs))
+
+
 def _groups(
     view: ir.Operation, nest: LoopNest, operand: int
 ) -> tuple[tuple[int, ...], ...] | None:

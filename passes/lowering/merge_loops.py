@@ -13,8 +13,8 @@ from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.lowering.split_loops import Operand, new_init, rebuild, reshaped
 
 
-def merge_loops(found: MergedLoops) -> None:
-    """Replaces the operation by one whose operands and result have merged dims."""
+def merge_loops(found: MergedLoops) -> ir.Operation:
+    """Replaces the operation by the returned one, whose operands and result have merged dims."""
     op, nest = found.op, found.nest
     domain = tuple(math.prod(nest.domain[d] for d in group) for group in found.groups)
     with ir.InsertionPoint(op), op.location:
@@ -29,6 +29,7 @@ def merge_loops(found: MergedLoops) -> None:
         new = rebuild(op, over, [(n,) for n in domain], operands)
         op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
     op.erase()
+    return new.owner.operation
 
 
 def _merged(found: MergedLoops, operand: int, extents: Shape) -> tuple[Shape, tuple[Expr, ...]]:

@@ -128,7 +128,7 @@ class _Run:
 
     @cached_property
     def _groups(self) -> dict[int, Group]:
-        return groups_in(self._bytecode)
+        return groups_in(self._bytecode, spirv=self._target.kind == "vulkan")
 
     def _compile(self, source: Path, attempt: Attempt) -> CompileStatistics | CompileError:
         try:

@@ -106,14 +106,63 @@ func.func @keeps_rows_without_vectors(%x: tensor<200x49xf32>) -> tensor<200xf32>
 // CHECK-LABEL: func @keeps_rows_across
 // CHECK-NOT: compilation_info
 // REMARK: linalg.generic kept: its rows lie across
-func.func @keeps_rows_across(%x: tensor<64x200xf32>) -> tensor<200xf32> {
+func.func @keeps_rows_across(%x: tensor<64x200xf32>) -> tensor<200x64xf32> {
   %c = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<200xf32>
-  %z = linalg.fill ins(%c : f32) outs(%e : tensor<200xf32>) -> tensor<200xf32>
+  %er = tensor.empty() : tensor<200xf32>
+  %e = tensor.empty() : tensor<200x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%er : tensor<200xf32>) -> tensor<200xf32>
   %s = linalg.generic {indexing_maps = [affine_map<(r, c) -> (c, r)>, affine_map<(r, c) -> (r)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<64x200xf32>) outs(%z : tensor<200xf32>) {
   ^bb0(%a: f32, %o: f32):
     %t = arith.addf %a, %o : f32
     linalg.yield %t : f32
   } -> tensor<200xf32>
-  return %s : tensor<200xf32>
+  %q = linalg.generic {indexing_maps = [affine_map<(r, c) -> (c, r)>, affine_map<(r, c) -> (r)>, affine_map<(r, c) -> (r)>], iterator_types = ["parallel", "reduction"]} ins(%x, %s : tensor<64x200xf32>, tensor<200xf32>) outs(%z : tensor<200xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %d = arith.subf %a, %b : f32
+    %t = arith.addf %d, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<200xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(r, c) -> (c, r)>, affine_map<(r, c) -> (r)>, affine_map<(r, c) -> (r, c)>], iterator_types = ["parallel", "parallel"]} ins(%x, %q : tensor<64x200xf32>, tensor<200xf32>) outs(%e : tensor<200x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %t = arith.divf %a, %b : f32
+    linalg.yield %t : f32
+  } -> tensor<200x64xf32>
+  return %r : tensor<200x64xf32>
+}
+
+// -----
+// A row can be several loops, whatever lies between them: steps are along the last.
+// CHECK-LABEL: func @row_of_two_loops
+// CHECK: flow.dispatch.region
+// ADRENO: tile_sizes = {{\[\[}}1, 1], [0, 0, 1, 192]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [48, 1, 1]>>
+// VALHALL: tile_sizes = {{\[\[}}1, 1], [0, 0, 1, 64]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [16, 1, 1]>>
+// REMARK: linalg.generic applied: a subgroup for each row: (0, 0, 1, 192)
+// ALONE: linalg.generic applied: a thread for each row: (0, 0, 1, 16)
+func.func @row_of_two_loops(%x: tensor<7x2x7x192xf32>) -> tensor<7x7xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<7x7xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<7x7xf32>) -> tensor<7x7xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(h, w, p, c) -> (h, p, w, c)>, affine_map<(h, w, p, c) -> (h, w)>], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x : tensor<7x2x7x192xf32>) outs(%z : tensor<7x7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<7x7xf32>
+  return %s : tensor<7x7xf32>
+}
+
+// -----
+// Without vectors there are no tiles, and no region for a sum over several dims.
+// CHECK-LABEL: func @keeps_sums_without_vectors
+// CHECK-NOT: flow.dispatch.region
+// REMARK: linalg.generic kept: in a region, sums over several dims become wrong SPIR-V
+func.func @keeps_sums_without_vectors(%x: tensor<7x2x7x49xf32>) -> tensor<7x7xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<7x7xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<7x7xf32>) -> tensor<7x7xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(h, w, p, c) -> (h, p, w, c)>, affine_map<(h, w, p, c) -> (h, w)>], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x : tensor<7x2x7x49xf32>) outs(%z : tensor<7x7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<7x7xf32>
+  return %s : tensor<7x7xf32>
 }

@@ -158,6 +158,38 @@ def test_giving_up_a_group_leaves_the_others(module: ir.Module, tmp_path: Path) 
     assert {n: g.configured for n, g in groups_in(given_up).items()} == {0: True}
 
 
+SUM_OVER_TWO_DIMS = """
+#reads = affine_map<(r, p, c) -> (r, p, c)>
+#writes = affine_map<(r, p, c) -> (r)>
+func.func @main(%x: tensor<4x2x8xf32>, %f: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = "flow.dispatch.region"() ({
+    %s = linalg.generic {indexing_maps = [#reads, #writes],
+        iterator_types = ["parallel", "reduction", "reduction"]}
+        ins(%x : tensor<4x2x8xf32>) outs(%f : tensor<4xf32>)
+        attrs = {lowering_config = #iree_codegen.lowering_config<x>} {
+    ^bb0(%a: f32, %o: f32):
+      %t = arith.addf %a, %o : f32
+      linalg.yield %t : f32
+    } -> tensor<4xf32>
+    "flow.return"(%s) : (tensor<4xf32>) -> ()
+  }, {}) : () -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+"""
+
+
+def test_sums_over_several_dims_cannot_do_without_tiles_on_gpus(tmp_path: Path) -> None:
+    context = ir.Context()
+    context.allow_unregistered_dialects = True
+    module = ir.Module.parse(SUM_OVER_TWO_DIMS, context)
+    place_groups(module.operation)
+    source = save(module, tmp_path / "m.mlirbc")
+    assert groups_in(source)[0].configured
+    groups = groups_in(source, spirv=True)
+    after = repaired(Attempt("grouped", "O3"), {0: "too slow"}, groups)
+    assert after is not None and after.dissolved == {0} and not after.unconfigured
+
+
 def test_dissolving_keeps_the_operations_in_place(module: ir.Module) -> None:
     regions = [op for op in operations(module.operation) if op.name == "flow.dispatch.region"]
     for region in regions:

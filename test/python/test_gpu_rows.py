@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,21 @@ EPSILON = 1e-5
 
 # Sums along rows, a number of each row from them, and the whole rows again.
 NORM = """
-func.func @main(%x: !whole) -> !whole {{
+func.func @main(%x: !x) -> !whole {{
   %zero = arith.constant 0.0 : f32
   %count = arith.constant {count}.0 : f32
   %epsilon = arith.constant {epsilon:f} : f32
   %er = tensor.empty() : !row
   %e = tensor.empty() : !whole
   %f = linalg.fill ins(%zero : f32) outs(%er : !row) -> !row
-  %sum = linalg.generic {{indexing_maps = [#whole, #row], iterator_types = [{sums}]}}
-      ins(%x : !whole) outs(%f : !row) {{
+  %sum = linalg.generic {{indexing_maps = [#x, #row], iterator_types = [{sums}]}}
+      ins(%x : !x) outs(%f : !row) {{
   ^bb0(%a: f32, %o: f32):
     %t = arith.addf %a, %o : f32
     linalg.yield %t : f32
   }} -> !row
-  %squares = linalg.generic {{indexing_maps = [#whole, #row, #row], iterator_types = [{sums}]}}
-      ins(%x, %sum : !whole, !row) outs(%f : !row) {{
+  %squares = linalg.generic {{indexing_maps = [#x, #row, #row], iterator_types = [{sums}]}}
+      ins(%x, %sum : !x, !row) outs(%f : !row) {{
   ^bb0(%a: f32, %s: f32, %o: f32):
     %m = arith.divf %s, %count : f32
     %d = arith.subf %a, %m : f32
@@ -36,9 +37,9 @@ func.func @main(%x: !whole) -> !whole {{
     %t = arith.addf %q, %o : f32
     linalg.yield %t : f32
   }} -> !row
-  %y = linalg.generic {{indexing_maps = [#whole, #row, #row, #whole],
+  %y = linalg.generic {{indexing_maps = [#x, #row, #row, #whole],
       iterator_types = [{all}]}}
-      ins(%x, %sum, %squares : !whole, !row, !row) outs(%e : !whole) {{
+      ins(%x, %sum, %squares : !x, !row, !row) outs(%e : !whole) {{
   ^bb0(%a: f32, %s: f32, %q: f32, %o: f32):
     %m = arith.divf %s, %count : f32
     %d = arith.subf %a, %m : f32
@@ -53,21 +54,21 @@ func.func @main(%x: !whole) -> !whole {{
 """
 
 SOFTMAX = """
-func.func @main(%x: !whole) -> !whole {{
+func.func @main(%x: !x) -> !whole {{
   %zero = arith.constant 0.0 : f32
   %least = arith.constant 0xFF800000 : f32
   %er = tensor.empty() : !row
   %e = tensor.empty() : !whole
   %f = linalg.fill ins(%zero : f32) outs(%er : !row) -> !row
   %l = linalg.fill ins(%least : f32) outs(%er : !row) -> !row
-  %largest = linalg.generic {{indexing_maps = [#whole, #row], iterator_types = [{sums}]}}
-      ins(%x : !whole) outs(%l : !row) {{
+  %largest = linalg.generic {{indexing_maps = [#x, #row], iterator_types = [{sums}]}}
+      ins(%x : !x) outs(%l : !row) {{
   ^bb0(%a: f32, %o: f32):
     %t = arith.maximumf %a, %o : f32
     linalg.yield %t : f32
   }} -> !row
-  %p = linalg.generic {{indexing_maps = [#whole, #row, #whole], iterator_types = [{all}]}}
-      ins(%x, %largest : !whole, !row) outs(%e : !whole) {{
+  %p = linalg.generic {{indexing_maps = [#x, #row, #whole], iterator_types = [{all}]}}
+      ins(%x, %largest : !x, !row) outs(%e : !whole) {{
   ^bb0(%a: f32, %m: f32, %o: f32):
     %d = arith.subf %a, %m : f32
     %t = math.exp %d : f32
@@ -95,19 +96,29 @@ LARGEST = SOFTMAX.partition("  %p =")[0].replace("-> !whole {{", "-> !row {{") +
 )
 
 
-def text(kernel: str, shape: tuple[int, ...]) -> str:
-    """MLIR of a kernel over rows, which are the last dim of ``shape``."""
+def text(kernel: str, shape: tuple[int, ...], row: int = 1, order: tuple[int, ...] = ()) -> str:
+    """MLIR of a kernel over rows.
+
+    Args:
+        shape: of the rows' dims, then of those along a row.
+        row: number of the latter.
+        order: in which the kernel's input holds them.
+    """
+    order = order or tuple(range(len(shape)))
     dims = [f"d{d}" for d in range(len(shape))]
     parallel = ['"parallel"'] * len(shape)
-    whole, row = ("x".join([*map(str, s), "f32"]) for s in (shape, shape[:-1]))
-    inner = f"affine_map<({', '.join(dims)}) ->"
-    head = (
-        f"#whole = {inner} ({', '.join(dims)})>\n#row = {inner} ({', '.join(dims[:-1])})>\n"
-        f"!whole = tensor<{whole}>\n!row = tensor<{row}>\n"
-    )
-    sums = ", ".join([*parallel[:-1], '"reduction"'])
+    outer = len(shape) - row
+    places = {"x": order, "whole": range(len(shape)), "row": range(outer)}
+    head = ""
+    for name, held in places.items():
+        type_ = "x".join([*(str(shape[d]) for d in held), "f32"])
+        reads = ", ".join(dims[d] for d in held)
+        head += f"#{name} = affine_map<({', '.join(dims)}) -> ({reads})>\n"
+        head += f"!{name} = tensor<{type_}>\n"
+    sums = ", ".join([*parallel[:outer], *['"reduction"'] * row])
+    count = math.prod(shape[outer:])
     return head + kernel.format(
-        count=shape[-1], epsilon=EPSILON, sums=sums, all=", ".join(parallel)
+        count=count, epsilon=EPSILON, sums=sums, all=", ".join(parallel)
     )
 
 
@@ -119,6 +130,28 @@ def norm(x: np.ndarray) -> np.ndarray:
 def softmax(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
+
+
+KERNELS = {
+    "norm": (NORM, norm),
+    "softmax": (SOFTMAX, softmax),
+    "largest": (LARGEST, lambda x: x.max(axis=-1)),
+}
+
+
+def check(source: str, x: np.ndarray, expected: np.ndarray, folder: Path, reason: str) -> None:
+    """Compiles a kernel, whose tiles have this reason, and compares what it computes."""
+    (folder / "m.mlir").write_text(source)
+    compiled = smartmem.compile(folder / "m.mlir", target="vulkan")
+    assert compiled.statistics.kernels == 1 and not compiled.report.fallbacks
+    reasons = [r.reason for r in compiled.report.remarks if r.argument == PASS and r.applied]
+    assert len(reasons) == 1 and reason in reasons[0]
+    error = np.abs(compiled(x) - expected).max() / np.abs(expected).max()
+    assert error < 1e-5
+
+
+def data(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32) + 1
 
 
 @pytest.mark.vulkan
@@ -136,17 +169,76 @@ def softmax(x: np.ndarray) -> np.ndarray:
     ],
 )
 def test_few_rows(kernel: str, shape: tuple[int, ...], tmp_path: Path) -> None:
-    source, reference = {
-        "norm": (NORM, norm),
-        "softmax": (SOFTMAX, softmax),
-        "largest": (LARGEST, lambda x: x.max(axis=-1)),
-    }[kernel]
-    (tmp_path / "m.mlir").write_text(text(source, shape))
-    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32) + 1
-    compiled = smartmem.compile(tmp_path / "m.mlir", target="vulkan")
-    assert compiled.statistics.kernels == 1 and not compiled.report.fallbacks
-    reasons = [r.reason for r in compiled.report.remarks if r.argument == PASS and r.applied]
-    assert len(reasons) == 1 and "a subgroup for each row" in reasons[0]
-    y = compiled(x)
-    expected = reference(x)
-    assert np.abs(y - expected).max() / np.abs(expected).max() < 1e-5
+    source, reference = KERNELS[kernel]
+    x = data(shape)
+    check(text(source, shape), x, reference(x), tmp_path, "a subgroup for each row")
+
+
+@pytest.mark.vulkan
+@pytest.mark.parametrize("kernel", ["norm", "softmax", "largest"])
+@pytest.mark.parametrize(
+    ("shape", "row", "order", "who"),
+    [
+        ((3, 4, 2, 160), 2, (0, 2, 1, 3), "a subgroup"),  # pairs of lines of a picture
+        ((64, 32, 2, 20), 2, (0, 2, 1, 3), "a thread"),
+        ((6, 4, 2, 2, 32), 3, (0, 2, 1, 3, 4), "a subgroup"),
+        ((64, 16, 2, 3, 4), 3, (2, 0, 3, 1, 4), "a thread"),
+        ((12, 8, 16), 2, (1, 0, 2), "a subgroup"),
+    ],
+)
+def test_rows_of_several_dims(
+    kernel: str,
+    shape: tuple[int, ...],
+    row: int,
+    order: tuple[int, ...],
+    who: str,
+    tmp_path: Path,
+) -> None:
+    source, reference = KERNELS[kernel]
+    whole = data(shape)
+    rows = reference(whole.reshape(*shape[: len(shape) - row], -1))
+    expected = rows if kernel == "largest" else rows.reshape(shape)
+    x = np.ascontiguousarray(whole.transpose(order))
+    reason = f"{who} for each row"
+    check(text(source, shape, row, order), x, expected, tmp_path, reason)
+
+
+MEAN = """
+func.func @main(%x: tensor<{rows}x{columns}xf32>) -> tensor<{columns}xf32> {{
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<{columns}xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<{columns}xf32>) -> tensor<{columns}xf32>
+  %s = linalg.generic {{indexing_maps = [{read}, {written}],
+      iterator_types = ["parallel", {reductions}]}}
+      ins(%x : tensor<{rows}x{columns}xf32>) outs(%f : tensor<{columns}xf32>) {{
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  }} -> tensor<{columns}xf32>
+  %y = linalg.generic {{indexing_maps = [affine_map<(c) -> (c)>, affine_map<(c) -> (c)>],
+      iterator_types = ["parallel"]}}
+      ins(%s : tensor<{columns}xf32>) outs(%e : tensor<{columns}xf32>) {{
+  ^bb0(%a: f32, %o: f32):
+    %t = math.tanh %a : f32
+    linalg.yield %t : f32
+  }} -> tensor<{columns}xf32>
+  return %y : tensor<{columns}xf32>
+}}
+"""
+
+
+@pytest.mark.vulkan
+@pytest.mark.parametrize("shape", [(49, 36), (7, 7, 36), (3, 2, 5, 12), (13, 1512)])
+def test_sums_across_rows(shape: tuple[int, ...], tmp_path: Path) -> None:
+    loops = [f"r{d}" for d in range(len(shape) - 1)]
+    head = f"affine_map<(c, {', '.join(loops)}) ->"
+    source = MEAN.format(
+        rows="x".join(map(str, shape[:-1])),
+        columns=shape[-1],
+        read=f"{head} ({', '.join(loops)}, c)>",
+        written=f"{head} (c)>",
+        reductions=", ".join(['"reduction"'] * len(loops)),
+    )
+    x = data(shape) / 8
+    expected = np.tanh(x.reshape(-1, shape[-1]).sum(axis=0))
+    check(source, x, expected, tmp_path, "a thread for each vector of columns")

@@ -20,6 +20,7 @@ from pathlib import Path
 from torch_mlir import ir
 
 from smartmem.files import write_file
+from smartmem.passes.analysis.kernel_limits import sums_several_dims
 from smartmem.passes.base import GROUP_FILE, REGION, PassContext, group_of, operations
 from smartmem.passes.form_regions import FormRegions
 from smartmem.torch_dialects import load_torch_dialects
@@ -39,7 +40,7 @@ class Group:
 
     Attributes:
         number: the group's number.
-        configured: whether its operations carry a configuration.
+        configured: whether its operations carry a configuration that they can do without.
         signature: equal for groups that compile to the same kernel.
     """
 
@@ -81,15 +82,21 @@ def read_module(bytecode: Path) -> ir.Module:
     return ir.Module.parseFile(str(bytecode), context)
 
 
-def groups_in(bytecode: Path) -> dict[int, Group]:
-    """The groups of a module whose groups are placed, by number."""
+def groups_in(bytecode: Path, *, spirv: bool = False) -> dict[int, Group]:
+    """The groups of a module whose groups are placed, by number.
+
+    Args:
+        spirv: for SPIR-V, where a sum over several dims is wrong without configuration.
+    """
     module = read_module(bytecode)
     found: dict[int, Group] = {}
     for region in _regions(module.operation):
         number = group_of(str(region.location))
         if number is not None:
-            configured = any(_configuration(op) for op in operations(region))
-            found[number] = Group(number, configured, _signature(region))
+            inside = operations(region)
+            configured = any(map(_configuration, inside))
+            needed = spirv and any(map(sums_several_dims, inside))
+            found[number] = Group(number, configured and not needed, _signature(region))
     return found
 
 

@@ -1,0 +1,87 @@
+"""Sum along one loop where several run along neighbouring dims, for GPUs.
+
+Rewrites:
+  sum over h and w of x[h, w, c]  ->  sum over p of y[p, c], where y is a reshape of x
+
+  %s = linalg.generic {iterator_types = ["parallel", "reduction", "reduction"]} ins(%x)
+    ->
+  %y = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d0 floordiv 56, d0 mod 56, d1)>}
+  %s = linalg.generic {iterator_types = ["parallel", "reduction"]} ins(%y)
+
+Over one loop, a sum across rows has tile sizes, and can be a kernel: over several, SPIR-V
+without tile sizes is wrong. The sums of a normalization can then run over the loops of what
+it makes of the rows, which the contraction behind it has merged, and all are one kernel.
+
+Keeps, with a remark, sums along dims that lie apart, or of which another operand is read in
+another order, and those over the loops of what is made of the same rows: they are one kernel
+already. Keeps all of CPUs silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import ViewOp
+from smartmem.passes.analysis.kernel_limits import sums_several_dims
+from smartmem.passes.analysis.loop_merging import merged_sum
+from smartmem.passes.analysis.loops import loop_nest, reduces
+from smartmem.passes.analysis.movement import Refusal, is_free, shape_of
+from smartmem.passes.analysis.rows import readers
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.lowering.merge_loops import merge_loops
+from smartmem.passes.lowering.split_loops import reshaped
+
+
+@dataclass(frozen=True)
+class MergeSums(Pass):
+    """Makes one loop of those of a sum that run along neighbouring dims."""
+
+    argument = "smartmem-merge-sums"
+    summary = "Sum along one loop where several run along neighbouring dims, for GPUs"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rewrites each sum over several loops, but contractions."""
+        if context.workgroups is None:
+            return
+        for op in [op for op in operations(module) if op.name == "linalg.generic"]:
+            found = _refuse_ends(op) or merged_sum(op)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                context.remark(self.argument, op, True, "one loop along neighbouring dims")
+                _read_sources(merge_loops(found))
+        erase_unused(module)
+
+
+def _refuse_ends(op: ir.Operation) -> Refusal | None:
+    """Why the loops must stay: what is made of the rows could not share them."""
+    if not sums_several_dims(op):
+        return None
+    extents = _extents(op)
+    for reader in readers(op.results[0]):
+        if extents == _extents(reader) and not reduces(reader):
+            return Refusal("what is made of its rows runs over the same loops")
+    return None
+
+
+def _extents(op: ir.Operation) -> list[int]:
+    nest = loop_nest(op)
+    return [] if nest is None else sorted(n for n in nest.domain if n > 1)
+
+
+def _read_sources(op: ir.Operation) -> None:
+    """Lets ``op`` read reshapes of reshapes as reshapes of their sources, as others do."""
+    for number, value in enumerate(list(op.operands)[:-1]):
+        source = value
+        while (view := _reshape(source)) is not None:
+            source = view.operands[0]
+        if source != value:
+            with ir.InsertionPoint(op), op.location:
+                op.operands[number] = reshaped(source, shape_of(value))
+
+
+def _reshape(value: ir.Value) -> ir.Operation | None:
+    op = None if isinstance(value.owner, ir.Block) else value.owner.operation
+    return op if op is not None and op.name == ViewOp.OPERATION_NAME and is_free(op) else None
