@@ -78,6 +78,8 @@ def gpu_tiles(nest: LoopNest, bounds: Workgroups) -> GpuTiles | Refusal:
     """The tile sizes of the loops of a contraction of two operands."""
     if not nest.is_contraction or not nest.is_plain:
         return Refusal("it is no contraction over single loops")
+    if not nest.reductions:
+        return Refusal("it sums nothing up")  # its only step has a factor each
     written = nest.loops_of(2)
     if written != sorted(written) or len(written) < 2 or max(written) > min(nest.reductions):
         return Refusal("its result is not written in the order of its loops")

@@ -95,3 +95,17 @@ func.func @keeps_operands_without_vectors(%x: tensor<4x16x64xf32>, %w: tensor<4x
   } -> tensor<4x64x64xf32>
   return %0 : tensor<4x64x64xf32>
 }
+
+// -----
+// One step of a sum is none.
+// CHECK-LABEL: func @keeps_products
+// CHECK-NOT: compilation_info
+// REMARK: linalg.batch_matmul kept: it sums nothing up
+func.func @keeps_products(%all: tensor<4x9x1xf32>, %b: tensor<4x1x8xf32>) -> tensor<4x8x8xf32> {
+  %a = tensor.extract_slice %all[0, 0, 0] [4, 8, 1] [1, 1, 1] : tensor<4x9x1xf32> to tensor<4x8x1xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x8x8xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<4x8x8xf32>) -> tensor<4x8x8xf32>
+  %r = linalg.batch_matmul ins(%a, %b : tensor<4x8x1xf32>, tensor<4x1x8xf32>) outs(%z : tensor<4x8x8xf32>) -> tensor<4x8x8xf32>
+  return %r : tensor<4x8x8xf32>
+}
