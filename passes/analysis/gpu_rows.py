@@ -62,10 +62,12 @@ class _Rows:
     Attributes:
         outer: extents of the loops over rows.
         inner: of those along a row; vectors are of the last.
+        across: whether rows lie across: what lies side by side are elements of many rows.
     """
 
     outer: tuple[int, ...]
     inner: tuple[int, ...]
+    across: bool
 
     @property
     def vectors(self) -> int:
@@ -95,10 +97,10 @@ def gpu_rows(
 
 
 def _forms(rows: _Rows, bounds: Workgroups, looks_up: bool) -> Iterator[GpuRows]:
-    """The forms in which the target can compute rows of vectors."""
+    """The forms in which the target can compute the rows."""
     if rows.outer:
         yield _alone(rows, bounds)
-    if bounds.sums and not looks_up:
+    if bounds.sums and not looks_up and not rows.across:
         yield _together(rows, bounds)
 
 
@@ -114,15 +116,13 @@ def _rows(nests: Sequence[LoopNest]) -> _Rows | Refusal:
             return Refusal("it sums along other dims than the innermost")
         if nest.domain != extents[: len(nest.domain)]:
             return Refusal("its loops differ")
-        for operand in range(len(nest.accesses)):
-            loops = nest.loops_of(operand)
-            if len(extents) - 1 in loops[:-1]:
-                return Refusal("its rows lie across")
-    if nests[-1].written != _order(nests[-1]):
+    operands = (loops for nest in nests for loops in (*nest.read, nest.written))
+    across = any(len(extents) - 1 in loops[:-1] for loops in operands)
+    if not across and nests[-1].written != _order(nests[-1]):
         return Refusal("its result is not written in the order of its loops")
-    if extents[-1] % VECTOR:
+    if not across and extents[-1] % VECTOR:
         return Refusal("no vector divides its rows")
-    return _Rows(extents[:outer], extents[outer:])
+    return _Rows(extents[:outer], extents[outer:], across)
 
 
 def _order(nest: LoopNest) -> list[int]:
@@ -130,14 +130,14 @@ def _order(nest: LoopNest) -> list[int]:
 
 
 def _alone(rows: _Rows, bounds: Workgroups) -> GpuRows:
-    """A thread has a row."""
+    """A thread has a row: single elements of it where rows lie across, side by side for x."""
     x, y = blocks_of_threads(rows.outer, bounds)
     thread = (*(1,) * len(rows.outer), *(0,) * len(rows.inner))
     workgroup = list(thread)
     workgroup[len(rows.outer) - 1] = x
     if len(rows.outer) > 1:
         workgroup[len(rows.outer) - 2] = y
-    step = next(n for n in _STEPS if rows.inner[-1] % n == 0)
+    step = 1 if rows.across else next(n for n in _STEPS if rows.inner[-1] % n == 0)
     return GpuRows(THREAD, (tuple(workgroup), thread, rows.steps(step)), (x, y, 1))
 
 
