@@ -105,7 +105,7 @@ func.func @keeps_rows_without_vectors(%x: tensor<200x49xf32>) -> tensor<200xf32>
 // -----
 // Rows that lie across: a thread has a row, beside those whose elements lie side by side.
 // CHECK-LABEL: func @rows_across
-// CHECK: compilation_info = {{.*}}tile_sizes = {{\[\[}}50, 0], [1, 0], [0, 1]]
+// CHECK: compilation_info = {{.*}}tile_sizes = {{\[\[}}25, 0], [1, 0], [0, 1]]
 // REMARK: linalg.generic applied: a thread for each row: (0, 1)
 func.func @rows_across(%x: tensor<64x200xf32>) -> tensor<200x64xf32> {
   %c = arith.constant 0.0 : f32
