@@ -13,8 +13,9 @@ without tile sizes is wrong. The sums of a normalization can then run over the l
 it makes of the rows, which the contraction behind it has merged, and all are one kernel.
 
 Keeps, with a remark, sums along dims that lie apart, or of which another operand is read in
-another order, and those over the loops of what is made of the same rows: they are one kernel
-already. Keeps all of CPUs silently.
+another order, those over the loops of what is made of the same rows, which are one kernel
+already, and those of what is padded beside: its kernel writes it into the padding. Keeps all of
+CPUs silently.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class MergeSums(Pass):
         if context.workgroups is None:
             return
         for op in [op for op in operations(module) if op.name == "linalg.generic"]:
-            found = _refuse_ends(op) or merged_sum(op)
+            found = _refuse(op) or merged_sum(op)
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
             elif found is not None:
@@ -55,15 +56,22 @@ class MergeSums(Pass):
         erase_unused(module)
 
 
-def _refuse_ends(op: ir.Operation) -> Refusal | None:
-    """Why the loops must stay: what is made of the rows could not share them."""
+def _refuse(op: ir.Operation) -> Refusal | None:
+    """Why the loops must stay: what stands beside the sum could not share them."""
     if not sums_several_dims(op):
         return None
+    if any(_pads(reader) for value in op.operands for reader in readers(value)):
+        # Where it is written into the padding, neighbouring dims of it are no longer one.
+        return Refusal("what it reads is padded, too")
     extents = _extents(op)
     for reader in readers(op.results[0]):
         if extents == _extents(reader) and not reduces(reader):
             return Refusal("what is made of its rows runs over the same loops")
     return None
+
+
+def _pads(op: ir.Operation) -> bool:
+    return op.name == ViewOp.OPERATION_NAME and len(op.operands) > 1
 
 
 def _extents(op: ir.Operation) -> list[int]:

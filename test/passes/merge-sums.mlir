@@ -72,3 +72,22 @@ func.func @keeps_weights_in_another_order(%x: tensor<8x12x16xf32>, %w: tensor<12
   } -> tensor<16xf32>
   return %s : tensor<16xf32>
 }
+
+// -----
+// What a kernel writes into a padding has no rows one behind the other.
+// CHECK-LABEL: func @keeps_what_is_padded
+// CHECK-COUNT-1: smartmem.view
+// CHECK-NOT: smartmem.view
+// REMARK: linalg.generic kept: what it reads is padded, too
+func.func @keeps_what_is_padded(%x: tensor<8x12x16xf32>) -> (tensor<16xf32>, tensor<10x14x16xf32>) {
+  %c = arith.constant 0.0 : f32
+  %p = "smartmem.view"(%x, %c) {map = affine_map<(d0, d1, d2) -> (d0 - 1, d1 - 1, d2)>, domain = affine_map<(d0, d1, d2) -> (d0 - 1, 8 - d0, d1 - 1, 12 - d1)>} : (tensor<8x12x16xf32>, f32) -> tensor<10x14x16xf32>
+  %e = tensor.empty() : tensor<16xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<16xf32>) -> tensor<16xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(k, a, b) -> (a, b, k)>, affine_map<(k, a, b) -> (k)>], iterator_types = ["parallel", "reduction", "reduction"]} ins(%x : tensor<8x12x16xf32>) outs(%z : tensor<16xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<16xf32>
+  return %s, %p : tensor<16xf32>, tensor<10x14x16xf32>
+}
