@@ -1,10 +1,10 @@
 """How the threads of a GPU share rows: the analytic choice for softmax and normalizations.
 
-All operations of such a kernel go along rows whose elements lie side by side. Two forms load
-them as vectors of four. A thread takes a row alone, in steps of some vectors; or the threads of
+All operations of such a kernel go along rows. Two forms load elements that lie side by side as
+vectors of four. A thread takes a row alone, in steps of some vectors; or the threads of
 a subgroup take one, as many of them as divide its vectors. Left to itself the code generator
 takes all threads of a subgroup, and loads single elements, or two, where their vectors do not
-divide the row.
+divide the row. Where rows lie across, a thread takes a row element by element.
 """
 
 from __future__ import annotations

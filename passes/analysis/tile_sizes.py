@@ -116,7 +116,7 @@ def _dot_tiles(
     vector[rows[-1]] = block_rows(nest.domain[rows[-1]], vectors.block_rows)
     vector[column] = vectors.lanes
     reduction = [vectors.lanes * (loop in nest.reductions) for loop in range(len(nest.domain))]
-    workgroup = workgroup_sizes(nest, written, vector, beside)
+    workgroup = workgroup_sizes(nest, vector, beside)
     workgroup[column] = nest.domain[column]
     return TileSizes(tuple(workgroup), tuple(vector), tuple(reduction))
 
@@ -140,7 +140,7 @@ def _tiles(nest: LoopNest, written: Sequence[int], vectors: Vectors, beside: int
     if not nest.reductions:
         vector[column] = min(vector[column], lanes)
     reduction = [int(loop in nest.reductions) for loop in range(len(extent))]
-    workgroup = workgroup_sizes(nest, written, vector, beside)
+    workgroup = workgroup_sizes(nest, vector, beside)
     return TileSizes(tuple(workgroup), tuple(vector), tuple(reduction))
 
 

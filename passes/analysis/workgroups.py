@@ -47,17 +47,14 @@ _WHOLE_ROWS = 0.08
 _READ_AGAIN = 12
 
 
-def workgroup_sizes(
-    nest: LoopNest, written: Sequence[int], vector: Sequence[int], beside: int
-) -> list[int]:
+def workgroup_sizes(nest: LoopNest, vector: Sequence[int], beside: int) -> list[int]:
     """What one workgroup computes, for each loop: some rows of some blocks of columns.
 
     Args:
-        written: the loops of the result; the last one has its columns.
         vector: the block of results that is kept in registers.
         beside: elements of each row that the kernel reads for other sums.
     """
-    choices = _Choices(nest, written, vector, beside)
+    choices = _Choices(nest, vector, beside)
     return min(choices.all(), key=choices.cost)
 
 
@@ -90,7 +87,6 @@ class _Choices:
     """The workgroups that a kernel can have, and what they cost."""
 
     nest: LoopNest
-    written: Sequence[int]
     vector: Sequence[int]
     beside: int
 
@@ -123,8 +119,8 @@ class _Choices:
 
     def _sizes(self, together: int, goal: int) -> list[int]:
         """Rows that stay cached, in parts that make it ``goal`` workgroups if they can."""
-        extent, column = self.nest.domain, self.written[-1]
-        sizes = [extent[d] if d in self.written else 0 for d in range(len(extent))]
+        extent, column = self.nest.domain, self._written[-1]
+        sizes = [extent[d] if d in self._written else 0 for d in range(len(extent))]
         if self._scalars and extent[column] % COLUMNS == 0:
             sizes[column] = COLUMNS
         for loop in self._blocks:
@@ -141,18 +137,23 @@ class _Choices:
         return sizes
 
     @cached_property
+    def _written(self) -> list[int]:
+        """The loops of the result; the last one has its columns."""
+        return self.nest.written
+
+    @cached_property
     def _scalars(self) -> set[int]:
         """The loops of operands that are read as scalars: the columns do not index them."""
-        return {d for loops in self.nest.read_without(self.written[-1]) for d in loops}
+        return {d for loops in self.nest.read_without(self._written[-1]) for d in loops}
 
     @cached_property
     def _blocks(self) -> list[int]:
         """The loops over blocks of packed channels."""
-        return [d for d in self.written[:-1] if self._scalars and d not in self._scalars]
+        return [d for d in self._written[:-1] if self._scalars and d not in self._scalars]
 
     @cached_property
     def _rows(self) -> list[int]:
-        return [d for d in self.written[:-1] if d not in self._blocks]
+        return [d for d in self._written[:-1] if d not in self._blocks]
 
     @property
     def _extent_of_blocks(self) -> int:
@@ -161,7 +162,7 @@ class _Choices:
     @cached_property
     def _weights(self) -> int:
         """Bytes of the weights of one block."""
-        extent, column = self.nest.domain, self.written[-1]
+        extent, column = self.nest.domain, self._written[-1]
         operands = sum(column in loops for loops in self.nest.read)
         return (
             4 * operands * extent[column] * math.prod(extent[d] for d in self.nest.reductions)

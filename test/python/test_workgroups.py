@@ -63,7 +63,7 @@ def contraction(rows: int, blocks: int, lanes: int, steps: int) -> LoopNest:
 )
 def test_workgroups_of_contractions(shape: tuple[int, int, int, int], sizes: list[int]) -> None:
     rows = next(n for n in range(14, 0, -1) if shape[0] % n == 0)
-    assert workgroup_sizes(contraction(*shape), [0, 1, 2], [rows, 1, 32, 0], 0) == sizes
+    assert workgroup_sizes(contraction(*shape), [rows, 1, 32, 0], 0) == sizes
 
 
 @given(
@@ -76,7 +76,7 @@ def test_workgroups_of_contractions(shape: tuple[int, int, int, int], sizes: lis
 )
 def test_workgroups_are_whole_blocks(shape: tuple[int, int, int, int]) -> None:
     rows = next(n for n in range(14, 0, -1) if shape[0] % n == 0)
-    found = workgroup_sizes(contraction(*shape), [0, 1, 2], [rows, 1, shape[2], 0], 0)
+    found = workgroup_sizes(contraction(*shape), [rows, 1, shape[2], 0], 0)
     assert shape[0] % found[0] == 0 and found[0] % rows == 0
     assert shape[1] % found[1] == 0 and found[2:] == [shape[2], 0]
 
