@@ -75,7 +75,7 @@ class ConfigureKernels(Pass):
             tiles = measured or found[root]
             how = ", measured" if measured else ""
             context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
-            root.attributes[ATTRIBUTE] = tiles_attribute(tiles, module.context)
+            root.attributes[ATTRIBUTE] = tiles_attribute(tiles, root)
             for op in beside:
                 op.attributes[BESIDE] = ir.Attribute.parse(_config(found[op]), module.context)
 
@@ -134,15 +134,22 @@ def tiles_of(attribute: ir.Attribute) -> TileSizes | None:
     return TileSizes(*parts) if len(parts) == len(_LISTS) else None
 
 
-def tiles_attribute(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
-    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects."""
-    context.allow_unregistered_dialects = True
+def tiles_attribute(tiles: TileSizes, root: ir.Operation) -> ir.Attribute:
+    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects.
+
+    Args:
+        root: what has the loops; where its last block has fewer rows, that is peeled off.
+    """
+    root.context.allow_unregistered_dialects = True
+    nest = loop_nest(root)
+    peels = nest is not None and tiles.cuts_off(nest.domain, nest.written[-1])
     workgroup = f"distribution = {_list(tiles.workgroup)}, "
-    pipeline = "<pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>"
+    pipeline = "pipeline = #iree_cpu.pipeline<DoubleTilingExpert>"
+    configuration = ", {enable_loop_peeling}" if peels else ""
     return ir.Attribute.parse(
         f"#iree_codegen.compilation_info<lowering_config = {_config(tiles, workgroup)}, "
-        f"translation_info = {pipeline}>",
-        context,
+        f"translation_info = <{pipeline}{configuration}>>",
+        root.context,
     )
 
 

@@ -14,7 +14,7 @@ from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.row_padding import Place, RowPadding, Search, sums_along
-from smartmem.passes.analysis.tile_sizes import block_rows
+from smartmem.passes.analysis.tile_sizes import dividing_rows
 from smartmem.vectors import Vectors
 
 # More work than this part would be lost on rows that nobody reads.
@@ -31,11 +31,11 @@ _FEWEST_ROWS = 32
 
 def fitting_rows(rows: int, vectors: Vectors) -> int | None:
     """The number of rows to compute instead of ``rows``; None if they are well as they are."""
-    highest = vectors.block_rows
-    if rows < _FEWEST_ROWS or block_rows(rows, highest) >= _FEW:
+    highest = vectors.rows_of(2)
+    if rows < _FEWEST_ROWS or dividing_rows(rows, highest) >= _FEW:
         return None
     most = int(rows * (1 + _MOST))
-    fitting = [n for n in range(rows, most + 1) if block_rows(n, highest) > highest // 2]
+    fitting = [n for n in range(rows, most + 1) if dividing_rows(n, highest) > highest // 2]
     even = [n for n in fitting if n % vectors.lanes == 0]
     return next(iter(even or fitting), None)
 

@@ -178,7 +178,7 @@ def efficiency(einsum: Einsum, vectors: Vectors) -> float:
         found *= _STRIDED
     others = {d for loops in einsum.read if column not in loops for d in loops}
     blocked = [row for row in rows if row in others] or rows
-    height = block_rows(einsum.domain[blocked[-1]], vectors.block_rows) if blocked else 1
+    height = block_rows(einsum.domain[blocked[-1]], vectors.rows_of(2)) if blocked else 1
     return found * next(part for least, part in _BLOCKS if height >= least)
 
 

@@ -31,6 +31,9 @@ WORKGROUPS = 8
 _CACHED_ROWS = 5 << 18
 _CACHED_WEIGHTS = 1 << 20
 
+# Blocks in a workgroup whose last one has fewer rows.
+_FEWEST_BLOCKS = 4
+
 # What it takes to start a workgroup, in multiplications of a contraction; what an element of a
 # row of a softmax or a normalization takes, and one of a window that slides: that is less than
 # its taps, as each workgroup reads weights and rows beside its own again.
@@ -178,10 +181,18 @@ def _whole_parts(extent: int, block: int, parts: int) -> int:
 
 
 def _part(extent: int, block: int, parts: int) -> int:
-    """The largest number of whole blocks of ``extent`` that make it ``parts`` parts."""
+    """The largest number of whole blocks of ``extent`` that make it ``parts`` parts.
+
+    Where the last block has fewer rows, parts of equal size, each with such a block; all in
+    one where that would be too many of them. Sizes must not differ: blocks would be
+    computed row by row.
+    """
     blocks = extent // block
-    if extent % block or parts <= 1:
-        return extent if parts <= 1 else block * math.ceil(math.ceil(extent / block) / parts)
+    if parts <= 1:
+        return extent
+    if extent % block:
+        size = next((n for n in divisors(extent) if n * parts <= extent), 1)
+        return size if size >= _FEWEST_BLOCKS * block else extent
     return block * next(n for n in divisors(blocks) if n * min(parts, blocks) <= blocks)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+_MOST_ROWS = 14
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -18,14 +20,21 @@ class Vectors:
     lanes: int = 16
     registers: int = 32
 
-    @property
-    def block_rows(self) -> int:
-        """Rows of a block of results, with two vectors each.
+    def rows_of(self, width: int) -> int:
+        """The most rows of a block of results that is ``width`` vectors wide.
 
-        Four registers are left for weights and scalars. More rows do not help: each needs
-        a scalar of its own.
+        A register is left for each vector of weights and for scalars. More rows than
+        fourteen do not help: each needs a scalar of its own.
         """
-        return (self.registers - 4) // 2
+        return min((self.registers - 2 * width) // max(width, 1), _MOST_ROWS)
+
+    def window_rows(self, width: int) -> int:
+        """The same of a sum over a window: half of the registers, rounded up.
+
+        Each row has an address of its own there. 28 x 28 points, 9 groups of 24 channels,
+        AVX2: 1.27 ms with blocks of four rows, 1.07 of seven, 2.4 of fourteen.
+        """
+        return min(-(-(self.registers // 2 - 1) // max(width, 1)), self.rows_of(width))
 
     @property
     def block_side(self) -> int:
