@@ -17,6 +17,7 @@ from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.configure_shaders import ConfigureShaders
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
+from smartmem.passes.expand_erf import ExpandErf
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_concats import FuseConcats
@@ -79,6 +80,7 @@ PASSES: tuple[type[Pass], ...] = (
     FormRegions,
     ScaleWeights,
     ChainWindows,
+    ExpandErf,
     ConfigureKernels,
     ConfigureShaders,
     BindImages,
@@ -109,7 +111,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "lowered",
         (
             *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
-            *(FormRegions, ScaleWeights, ChainWindows, ConfigureKernels, ConfigureShaders),
+            *(FormRegions, ScaleWeights, ChainWindows, ExpandErf),
+            *(ConfigureKernels, ConfigureShaders),
         ),
     ),
 )

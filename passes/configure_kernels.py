@@ -46,6 +46,8 @@ BESIDE = "lowering_config"
 
 _LISTS = ("distribution", "vector_common_parallel", "vector_reduction")
 
+_PEELING = "enable_loop_peeling"
+
 _COMPUTING = ("linalg.generic", "linalg.matmul", "linalg.batch_matmul", "linalg.contract")
 
 
@@ -75,7 +77,7 @@ class ConfigureKernels(Pass):
             tiles = measured or found[root]
             how = ", measured" if measured else ""
             context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
-            root.attributes[ATTRIBUTE] = tiles_attribute(tiles, root)
+            root.attributes[ATTRIBUTE] = tiles_attribute(tiles, module.context)
             for op in beside:
                 op.attributes[BESIDE] = ir.Attribute.parse(_config(found[op]), module.context)
 
@@ -111,7 +113,7 @@ def _tiles(
     """The tiles of what does most of a kernel's work; the last one's are the kernel's."""
     roots = [op for op in computing if _multiplies_or_slides(op)]
     if not roots:
-        rows = row_tiles(computing, vectors.lanes)
+        rows = row_tiles(computing, vectors)
         return rows if isinstance(rows, Refusal) else {computing[-1]: rows}
     nests = [nest for op in computing if (nest := loop_nest(op)) is not None]
     if not any(nest.reductions for nest in nests) and not all(n.keeps_order for n in nests):
@@ -129,27 +131,25 @@ def _multiplies_or_slides(op: ir.Operation) -> bool:
 
 def tiles_of(attribute: ir.Attribute) -> TileSizes | None:
     """The tile sizes that ``tiles_attribute`` wrote; None for an attribute of another form."""
-    found = [re.search(rf"\b{name} = \[([\d, ]*)\]", str(attribute)) for name in _LISTS]
+    text = str(attribute)
+    found = [re.search(rf"\b{name} = \[([\d, ]*)\]", text) for name in _LISTS]
     parts = [tuple(map(int, match[1].split(","))) for match in found if match]
-    return TileSizes(*parts) if len(parts) == len(_LISTS) else None
+    if len(parts) < len(_LISTS):
+        return None
+    workgroup, vector, reduction = parts
+    return TileSizes(workgroup, vector, reduction, _PEELING in text)
 
 
-def tiles_attribute(tiles: TileSizes, root: ir.Operation) -> ir.Attribute:
-    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects.
-
-    Args:
-        root: what has the loops; where its last block has fewer rows, that is peeled off.
-    """
-    root.context.allow_unregistered_dialects = True
-    nest = loop_nest(root)
-    peels = nest is not None and tiles.cuts_off(nest.domain, nest.written[-1])
+def tiles_attribute(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
+    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects."""
+    context.allow_unregistered_dialects = True
     workgroup = f"distribution = {_list(tiles.workgroup)}, "
     pipeline = "pipeline = #iree_cpu.pipeline<DoubleTilingExpert>"
-    configuration = ", {enable_loop_peeling}" if peels else ""
+    configuration = f", {{{_PEELING}}}" if tiles.peeled else ""
     return ir.Attribute.parse(
         f"#iree_codegen.compilation_info<lowering_config = {_config(tiles, workgroup)}, "
         f"translation_info = <{pipeline}{configuration}>>",
-        root.context,
+        context,
     )
 
 

@@ -152,7 +152,8 @@ def pooled_tiles(
         return Refusal("too few workgroups would have all rows of some columns")
     outer = next(d for d, size in enumerate(workgroup) if size)
     workgroup[outer] *= _together(nest.domain[outer] // workgroup[outer], blocks)
-    return {**tiles, total: TileSizes(tuple(workgroup), tuple(block), tuple(part))}
+    sizes = TileSizes(tuple(workgroup), tuple(block), tuple(part), tiles[last].peeled)
+    return {**tiles, total: sizes}
 
 
 def _together(parts: int, blocks: int) -> int:

@@ -95,8 +95,11 @@ class _Choices:
 
     def all(self) -> Iterator[list[int]]:
         """The sizes of each; those with the fewest workgroups first."""
+        joined = self.vector[self._blocks[-1]] if self._blocks else 1
         for together in divisors(self._extent_of_blocks):
-            if together == 1 or together * self._weights <= _CACHED_WEIGHTS:
+            if together % joined:
+                continue
+            if together == joined or together * self._weights <= _CACHED_WEIGHTS:
                 for goal in _GOALS:
                     yield self._sizes(together, goal)
 

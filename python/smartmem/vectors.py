@@ -20,13 +20,18 @@ class Vectors:
     lanes: int = 16
     registers: int = 32
 
+    @property
+    def masks(self) -> bool:
+        """Whether parts of a vector can be loaded and stored: with AVX-512."""
+        return self.lanes >= AVX512.lanes
+
     def rows_of(self, width: int) -> int:
         """The most rows of a block of results that is ``width`` vectors wide.
 
-        A register is left for each vector of weights and for scalars. More rows than
+        A register is left for each vector of weights, and one for scalars. More rows than
         fourteen do not help: each needs a scalar of its own.
         """
-        return min((self.registers - 2 * width) // max(width, 1), _MOST_ROWS)
+        return min((self.registers - width - 1) // max(width, 1), _MOST_ROWS)
 
     def window_rows(self, width: int) -> int:
         """The same of a sum over a window: half of the registers, rounded up.

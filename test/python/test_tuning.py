@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,8 @@ class FakeBench(Bench):
     """Says how fast tiles are without running them."""
 
     def __init__(self, speed: Callable[[str], float | None], again: float = 0.0) -> None:
-        super().__init__(resolve_target("cpu"), "cpu")
+        # With the vectors of HERE, whatever processor runs the test.
+        super().__init__(replace(resolve_target("cpu"), vectors=HERE.vectors), "cpu")
         object.__setattr__(self, "speed", speed)
         object.__setattr__(self, "again", again)
 

@@ -6,6 +6,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ class LoadedModule:
         file = ModuleFile(source)
         self.metadata = file.metadata
         uri, self.device_name = place(file, device, unchecked=unchecked)
+        # A GPU's driver has no workers that a waiting thread could preempt.
+        self._waiting = hal.without_preempting if uri == hal.CPU_URI else nullcontext
         self._library = require_image_library(file.name) if file.shader_use.images else None
         self.device = hal.open_device(
             uri, threads if uri == hal.CPU_URI else None, self._library
@@ -206,7 +209,8 @@ class LoadedModule:
         for view in views:
             arguments.push_ref(view)
         try:
-            self._context.invoke(self._function, arguments, results)
+            with self._waiting():
+                self._context.invoke(self._function, arguments, results)
         except (RuntimeError, ValueError) as error:
             raise TargetError(
                 f"the module failed on {self.device_name}: {self._reason(error)}"

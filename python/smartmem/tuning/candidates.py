@@ -7,6 +7,7 @@ next one starts from.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.tile_sizes import TileSizes
@@ -50,7 +51,7 @@ class Neighbours:
             if width > self._nest.domain[column]:
                 continue
             for height in _ROWS if rows is not None else ():
-                fits = self._nest.domain[rows] % height == 0  # type: ignore[index]
+                fits = tiles.peeled or self._nest.domain[rows] % height == 0  # type: ignore[index]
                 if fits and height * width <= registers * lanes:
                     yield self._with_block(tiles, {rows: height, column: width})
 
@@ -63,7 +64,7 @@ class Neighbours:
             if workgroup[loop] and workgroup[loop] % size:
                 whole = -(-workgroup[loop] // size) * size
                 workgroup[loop] = min(whole, self._nest.domain[loop])
-        return TileSizes(tuple(workgroup), tuple(vector), tiles.reduction)
+        return replace(tiles, workgroup=tuple(workgroup), vector=tuple(vector))
 
     def _reduction(self, tiles: TileSizes) -> Iterator[TileSizes]:
         """Other numbers of steps that are unrolled."""
@@ -74,7 +75,7 @@ class Neighbours:
                 if self._nest.domain[loop] % step == 0:
                     steps = list(tiles.reduction)
                     steps[loop] = step
-                    yield TileSizes(tiles.workgroup, tiles.vector, tuple(steps))
+                    yield replace(tiles, reduction=tuple(steps))
 
     def _workgroup(self, tiles: TileSizes) -> Iterator[TileSizes]:
         """Smaller and larger workgroups, by half, double and whole loops.
@@ -94,7 +95,7 @@ class Neighbours:
                 sizes[loop] = whole
                 if workgroup_count(sizes, self._nest.domain) < least:
                     continue
-                yield TileSizes(tuple(sizes), tiles.vector, tiles.reduction)
+                yield replace(tiles, workgroup=tuple(sizes))
 
     def _column(self) -> int:
         return self._nest.written[-1]

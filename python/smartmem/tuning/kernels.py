@@ -130,7 +130,7 @@ def _configure(region: ir.Operation, tiles: Tiles) -> None:
     else:
         root = root_of(computing_operations(region))
         assert root is not None, "it had one"
-        root.attributes[ATTRIBUTE] = tiles_attribute(tiles, root)
+        root.attributes[ATTRIBUTE] = tiles_attribute(tiles, region.context)
 
 
 def _work(nest: LoopNest) -> int:

@@ -32,6 +32,7 @@ Tiles = TileSizes | GpuTiles
 # By the kind of machine: the class of its tiles. Their fields are those of the file.
 _TILES: Mapping[str, type[Tiles]] = {"cpu": TileSizes, "vulkan": GpuTiles}
 _THREADS = "threads"  # of a workgroup, not by loop
+_PEELED = "peeled"  # not a size; left out where it is not
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,8 @@ def _measured(values: Mapping[str, Any], kind: str) -> Measured:
 
 
 def _tiles(values: Mapping[str, Any], kind: type[Tiles]) -> Tiles:
-    parts = {f.name: tuple(values[f.name]) for f in fields(kind)}
+    sizes_of = [f.name for f in fields(kind) if f.name != _PEELED]
+    parts: dict[str, Any] = {name: tuple(values[name]) for name in sizes_of}
     loops = {len(part) for name, part in parts.items() if name != _THREADS}
     sizes = [size for part in parts.values() for size in part]
     threads = parts.get(_THREADS, (1, 1, 1))
@@ -207,6 +209,8 @@ def _tiles(values: Mapping[str, Any], kind: type[Tiles]) -> Tiles:
         or 0 in threads
     ):
         raise ValueError(f"{values} are no tile sizes")
+    if values.get(_PEELED) is True:
+        parts[_PEELED] = True
     return kind(**parts)
 
 
