@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -38,6 +40,17 @@ def test_every_dtype_goes_in_and_out(tmp_path, target, name):
     (y,) = module(x)
     assert y.dtype == dtype
     np.testing.assert_array_equal(y, x | x if name == "i1" else x + x)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has this scheduling policy")
+def test_a_thread_that_waits_for_workers_preempts_none(sum_path, rows):
+    with hal.without_preempting():
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+        with hal.without_preempting():  # a policy of the caller's stays
+            pass
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    LoadedModule(sum_path)(rows)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize("shape", [(), (0, 4)])

@@ -81,6 +81,15 @@ def test_workgroups_are_whole_blocks(shape: tuple[int, int, int, int]) -> None:
     assert shape[1] % found[1] == 0 and found[2:] == [shape[2], 0]
 
 
+@given(st.integers(1, 4000), st.integers(1, 14), st.integers(16, 3072))
+def test_workgroups_are_equal_where_blocks_leave_a_rest(
+    rows: int, block: int, steps: int
+) -> None:
+    found = workgroup_sizes(contraction(rows, 12, 16, steps), [block, 1, 16, 0], 0)
+    assert rows % found[0] == 0
+    assert found[0] % block == 0 or found[0] >= 4 * block or found[0] == rows
+
+
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=4))
 def test_rows_are_shared_out(extent: list[int]) -> None:
     found = row_workgroups(extent)
