@@ -139,31 +139,38 @@ def _dot_tiles(
 
 
 def _tiles(nest: LoopNest, written: Sequence[int], vectors: Vectors, beside: int) -> TileSizes:
+    vector = _block(nest, written, vectors)
+    reduction = [int(loop in nest.reductions) for loop in range(len(nest.domain))]
+    workgroup = workgroup_sizes(nest, vector, beside)
+    return _made(nest, workgroup, vector, reduction, vectors)
+
+
+def _block(nest: LoopNest, written: Sequence[int], vectors: Vectors) -> list[int]:
+    """The block of results that is kept in registers."""
     *rows, column = written
-    lanes = vectors.lanes
-    extent = nest.domain
-    vector = [0] * len(extent)
-    for loop in rows:
-        vector[loop] = 1
+    vector = [int(loop in rows) for loop in range(len(nest.domain))]
     blocked = [] if _lies_across(nest, rows, column) else _blocked(nest, rows, column)
-    most = lanes if len(blocked) > 1 else 2 * lanes
-    vector[column] = _columns(extent[column], most, lanes)
-    if not blocked:
-        vector[column] = _wide_columns(extent[column], lanes)
-    if not nest.reductions:
-        vector[column] = min(vector[column], lanes)
-    width = vector[column] // lanes
-    if nest.is_contraction and extent[column] == lanes and len(blocked) == 1:
+    vector[column] = _block_columns(nest, column, len(blocked), vectors.lanes)
+    width = vector[column] // vectors.lanes
+    if nest.is_contraction and nest.domain[column] == vectors.lanes and len(blocked) == 1:
         width = _join_blocks(nest, vector, blocked[0])
     highest = vectors.rows_of(width) if nest.is_contraction else vectors.window_rows(width)
     if len(blocked) > 1:  # a square where both operands are read as vectors along the columns
         highest = vectors.block_side
     of_rows = block_rows if _can_peel(nest, vector, vectors) else dividing_rows
     for loop in blocked:
-        vector[loop] = of_rows(extent[loop], highest)
-    reduction = [int(loop in nest.reductions) for loop in range(len(extent))]
-    workgroup = workgroup_sizes(nest, vector, beside)
-    return _made(nest, workgroup, vector, reduction, vectors)
+        vector[loop] = of_rows(nest.domain[loop], highest)
+    return vector
+
+
+def _block_columns(nest: LoopNest, column: int, blocked: int, lanes: int) -> int:
+    """Columns of a block, of which ``blocked`` loops have rows."""
+    extent = nest.domain[column]
+    if not blocked:
+        found = _wide_columns(extent, lanes)
+    else:
+        found = _columns(extent, lanes if blocked > 1 else 2 * lanes, lanes)
+    return found if nest.reductions else min(found, lanes)
 
 
 def _join_blocks(nest: LoopNest, vector: list[int], row: int) -> int:
