@@ -46,6 +46,8 @@ def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     nest = layer.nest
     if not nest.is_plain:
         return Refusal("it reads an operand at sums of loops")
+    if _has_unit_dims(layer):
+        return Refusal("its weights have a dim of one element")
     if nest.loops_of(2)[-1] != layer.channel:
         return Refusal("its channels are not innermost in its result")
     rows = set(nest.loops_of(2)) & set(nest.loops_of(layer.data))
@@ -72,6 +74,8 @@ def column_packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     data, weights = (layer.nest.loops_of(k)[-1] for k in (layer.data, 1 - layer.data))
     if weights == layer.channel or (weights == data and weights in layer.nest.reductions):
         return None
+    if _has_unit_dims(layer):
+        return Refusal("its weights have a dim of one element")
     if layer.nest.loops_of(2)[-1] != layer.channel:
         return Refusal("its channels are not innermost in its result")
     if layer.width % lanes:
@@ -83,6 +87,12 @@ def whole_vectors(channels: int, lanes: int) -> list[int]:
     """The next numbers of channels that blocks of vectors divide, the best blocks first."""
     widths = [lanes * vectors for vectors in _VECTORS]
     return [-(-channels // width) * width for width in widths]
+
+
+def _has_unit_dims(layer: LinearLayer) -> bool:
+    """Whether no loop indexes a dim of the weights; such dims are dropped behind packing."""
+    weights = layer.nest.accesses[1 - layer.data]
+    return any(expr.is_constant for expr in weights.exprs)
 
 
 def _width(channels: int, lanes: int) -> int:

@@ -85,3 +85,21 @@ func.func @keeps_what_the_model_computes(%x: tensor<8x2xf32>, %w: tensor<2x64xf3
   %0 = linalg.matmul ins(%x, %w : tensor<8x2xf32>, tensor<2x64xf32>) outs(%z : tensor<8x64xf32>) -> tensor<8x64xf32>
   return %0 : tensor<8x64xf32>
 }
+
+// -----
+// CHECK-LABEL: func @weights_with_a_dim_of_one_element
+// CHECK-NOT: "smartmem.view"
+// REMARK: linalg.generic kept: its weights have a dim of one element
+func.func @weights_with_a_dim_of_one_element(%x: tensor<8x6x1x8xf32>) -> tensor<8x32xf32> {
+  %w = arith.constant dense<1.0> : tensor<32x6x1x8xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x32xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x32xf32>) -> tensor<8x32xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(a, e, b, c, d) -> (a, b, c, d)>, affine_map<(a, e, b, c, d) -> (e, b, c, d)>, affine_map<(a, e, b, c, d) -> (a, e)>], iterator_types = ["parallel", "parallel", "reduction", "reduction", "reduction"]} ins(%x, %w : tensor<8x6x1x8xf32>, tensor<32x6x1x8xf32>) outs(%z : tensor<8x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8x32xf32>
+  return %0 : tensor<8x32xf32>
+}
