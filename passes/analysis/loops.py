@@ -62,6 +62,13 @@ class LoopNest:
         """The loops of each input that ``loop`` does not index: scalars in its vectors."""
         return [loops for loops in self.read if loop not in loops]
 
+    @property
+    def packed_blocks(self) -> list[int]:
+        """The loops over blocks of packed columns: what is read as scalars lacks them."""
+        *rows, column = self.written
+        scalars = {d for loops in self.read_without(column) for d in loops}
+        return [d for d in rows if scalars and d not in scalars]
+
     def reads_in_order(self, operand: int) -> bool:
         """Whether ``operand``, or what is repeated of it, is read as the output is written."""
         written = [e for e in self.accesses[-1].exprs if e.terms]

@@ -97,9 +97,8 @@ class _Choices:
         """The sizes of each; those with the fewest workgroups first."""
         joined = self.vector[self._blocks[-1]] if self._blocks else 1
         for together in divisors(self._extent_of_blocks):
-            if together % joined:
-                continue
-            if together == joined or together * self._weights <= _CACHED_WEIGHTS:
+            fits = together == joined or together * self._weights <= _CACHED_WEIGHTS
+            if fits and together % joined == 0:
                 for goal in _GOALS:
                     yield self._sizes(together, goal)
 
@@ -154,8 +153,7 @@ class _Choices:
 
     @cached_property
     def _blocks(self) -> list[int]:
-        """The loops over blocks of packed channels."""
-        return [d for d in self._written[:-1] if self._scalars and d not in self._scalars]
+        return self.nest.packed_blocks
 
     @cached_property
     def _rows(self) -> list[int]:

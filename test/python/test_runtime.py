@@ -53,6 +53,16 @@ def test_a_thread_that_waits_for_workers_preempts_none(sum_path, rows):
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has this scheduling policy")
+def test_a_sandbox_that_forbids_the_policy_is_no_failure(sum_path, rows, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    (sums,) = LoadedModule(sum_path)(rows)
+    np.testing.assert_allclose(sums, rows.sum(axis=1), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("shape", [(), (0, 4)])
 def test_scalars_and_empty_arrays(tmp_path, shape):
     specs = [TensorSpec("x", shape, F32)]

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,15 +95,22 @@ def without_preempting() -> Iterator[None]:
     spins until the worker has left its call-back. On the worker's own processor that takes a
     whole time slice: half of MobileNetV2's inferences were late by 4 ms.
     """
-    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if not _is_scheduled_as_usual():
         yield
         return
     priority = os.sched_param(0)
-    os.sched_setscheduler(0, os.SCHED_BATCH, priority)
+    with suppress(OSError):  # a sandbox can forbid it
+        os.sched_setscheduler(0, os.SCHED_BATCH, priority)
     try:
         yield
     finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, priority)
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, priority)
+
+
+def _is_scheduled_as_usual() -> bool:
+    """Whether the thread's policy is the usual one of Linux, and not one of the caller's."""
+    return hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def upload(device: Any, array: Array) -> Any:

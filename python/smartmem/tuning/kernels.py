@@ -125,12 +125,12 @@ def _configure(region: ir.Operation, tiles: Tiles) -> None:
     use_default_configuration(region)
     if isinstance(tiles, GpuTiles):
         root = shader_root(shader_operations(region))
-        assert root is not None, "it had one"
-        root.attributes[ATTRIBUTE] = shader_attribute(tiles, region.context)
+        attribute = shader_attribute(tiles, region.context)
     else:
         root = root_of(computing_operations(region))
-        assert root is not None, "it had one"
-        root.attributes[ATTRIBUTE] = tiles_attribute(tiles, region.context)
+        attribute = tiles_attribute(tiles, region.context)
+    assert root is not None, "it had one"
+    root.attributes[ATTRIBUTE] = attribute
 
 
 def _work(nest: LoopNest) -> int:

@@ -32,7 +32,7 @@ Tiles = TileSizes | GpuTiles
 # By the kind of machine: the class of its tiles. Their fields are those of the file.
 _TILES: Mapping[str, type[Tiles]] = {"cpu": TileSizes, "vulkan": GpuTiles}
 _THREADS = "threads"  # of a workgroup, not by loop
-_PEELED = "peeled"  # not a size; left out where it is not
+_PEELED = "peeled"  # not a size; older tables do not have it
 
 
 @dataclass(frozen=True)
