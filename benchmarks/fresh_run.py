@@ -25,9 +25,6 @@ from smartmem.backend.runtime import LoadedModule
 from smartmem.inputs import fit_arrays
 from smartmem.parameters import Array
 
-LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
-"""Names the file that IREE loads in place of the Vulkan loader."""
-
 _LAYER = "VK_LAYER_KHRONOS_validation"
 _LAYER_FOLDERS = (Path("/usr/share/vulkan/explicit_layer.d"), Path("/etc/vulkan"))
 _VALIDATION = {

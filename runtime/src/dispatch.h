@@ -73,7 +73,8 @@ namespace smartmem {
   X(ResetCommandBuffer)                \
   X(ResetCommandPool)                  \
   X(ResetDescriptorPool)               \
-  X(UpdateDescriptorSets)
+  X(UpdateDescriptorSets)              \
+  X(WaitSemaphores)
 
 struct InstanceTable {
 #define X(name) PFN_vk##name name = nullptr;

@@ -27,7 +27,7 @@ const std::unordered_map<std::string, Hook>& table() {
     // Functions of extensions that entered the core unchanged.
     for (const char* name :
          {"vkBindBufferMemory2", "vkCmdDispatchBase", "vkGetDeviceBufferMemoryRequirements",
-          "vkQueueSubmit2", "vkEnumeratePhysicalDeviceGroups"}) {
+          "vkQueueSubmit2", "vkEnumeratePhysicalDeviceGroups", "vkWaitSemaphores"}) {
       (*made)[std::string(name) + "KHR"] = made->at(name);
     }
     return made;

@@ -26,7 +26,7 @@ namespace smartmem {
   X(FreeCommandBuffers) X(FreeDescriptorSets) X(FreeMemory)                            \
   X(GetDeviceBufferMemoryRequirements) X(GetDeviceQueue)                               \
   X(GetDeviceQueue2) X(QueueSubmit) X(QueueSubmit2) X(ResetCommandBuffer)              \
-  X(ResetCommandPool) X(ResetDescriptorPool) X(UpdateDescriptorSets)
+  X(ResetCommandPool) X(ResetDescriptorPool) X(UpdateDescriptorSets) X(WaitSemaphores)
 // clang-format on
 
 namespace hooks {

@@ -85,6 +85,7 @@ Limits query_limits(const InstanceTable& table, VkPhysicalDevice device,
   table.GetPhysicalDeviceProperties(device, &properties);
   const VkPhysicalDeviceLimits& from = properties.limits;
   Limits limits;
+  limits.is_software = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
   limits.texel_elements = from.maxTexelBufferElements;
   limits.texel_alignment = std::max<VkDeviceSize>(from.minTexelBufferOffsetAlignment, 1);
   limits.storage_range = from.maxStorageBufferRange;

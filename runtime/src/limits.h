@@ -18,6 +18,7 @@ struct FormatLimits {
 
 // Properties of the device, and which features the application enabled on it.
 struct Limits {
+  bool is_software = false;  // computes on the host's processors
   VkDeviceSize texel_elements = 0;
   VkDeviceSize texel_alignment = 1;
   VkDeviceSize storage_range = 0;

@@ -54,6 +54,7 @@ void DestroyInstance(VkInstance instance, const VkAllocationCallbacks* a) {
 void GetPhysicalDeviceProperties(VkPhysicalDevice device, VkPhysicalDeviceProperties* p) {
   BELOW(GetPhysicalDeviceProperties)(device, p);
   if (g_fakes->limits) g_fakes->limits(p->limits);
+  p->deviceType = g_fakes->type.value_or(p->deviceType);
 }
 
 void GetPhysicalDeviceProperties2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* p) {
@@ -179,6 +180,17 @@ VkResult QueueSubmit2(VkQueue queue, uint32_t count, const VkSubmitInfo2* submit
   return BELOW(QueueSubmit2)(queue, count, submits, fence);
 }
 
+VkResult GetSemaphoreCounterValue(VkDevice device, VkSemaphore semaphore, uint64_t* value) {
+  if (const VkResult error = g_fakes->next("vkGetSemaphoreCounterValue")) return error;
+  return BELOW(GetSemaphoreCounterValue)(device, semaphore, value);
+}
+
+VkResult WaitSemaphores(VkDevice device, const VkSemaphoreWaitInfo* info, uint64_t timeout) {
+  if (const VkResult error = g_fakes->next("vkWaitSemaphores")) return error;
+  g_fakes->waited = info->semaphoreCount;
+  return BELOW(WaitSemaphores)(device, info, timeout);
+}
+
 #define DESTROYER(name, Handle, live)                                                  \
   void Destroy##name(VkDevice device, Handle handle, const VkAllocationCallbacks* a) { \
     if (handle) --g_fakes->live;                                                       \
@@ -224,7 +236,9 @@ PFN_vkVoidFunction find(const char* name) {
   ENTRY(DestroyImage)
   ENTRY(DestroyPipeline)
   ENTRY(GetDeviceQueue)
+  ENTRY(GetSemaphoreCounterValue)
   ENTRY(QueueSubmit2)
+  ENTRY(WaitSemaphores)
 #undef ENTRY
   if (std::strcmp(name, "vkGetDeviceProcAddr") == 0) {
     return reinterpret_cast<PFN_vkVoidFunction>(get_device);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace smartmem::test {
@@ -23,6 +24,7 @@ struct Fakes {
   std::function<void(VkSubresourceLayout&)> image_layout;
   std::function<void(const VkPhysicalDeviceExternalBufferInfo&, VkExternalBufferProperties&)>
       external_buffers;
+  std::optional<VkPhysicalDeviceType> type;
   uint32_t max_push_descriptors = UINT32_MAX;
   VkDeviceSize max_allocation = UINT64_MAX;
 
@@ -38,6 +40,7 @@ struct Fakes {
   std::atomic<int> live_views{0}, live_images{0}, live_pools{0}, live_pipelines{0};
   std::atomic<uint64_t> allocated{0};  // bytes of the last vkAllocateMemory
   std::atomic<uint32_t> waits{0};      // semaphores that the last vkQueueSubmit2 waits for
+  std::atomic<uint32_t> waited{0};     // semaphores of the last vkWaitSemaphores
 
  private:
   struct Failure {

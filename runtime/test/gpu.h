@@ -31,7 +31,7 @@ namespace smartmem::test {
   X(GetDeviceBufferMemoryRequirements) X(GetDeviceQueue) X(GetDeviceQueue2)         \
   X(GetMemoryHostPointerPropertiesEXT) X(MapMemory) X(QueueSubmit) X(QueueSubmit2)  \
   X(QueueWaitIdle) X(ResetCommandBuffer) X(ResetCommandPool) X(ResetDescriptorPool) \
-  X(SignalSemaphore) X(UpdateDescriptorSets)
+  X(SignalSemaphore) X(UpdateDescriptorSets) X(WaitSemaphores)
 // clang-format on
 
 struct Features {

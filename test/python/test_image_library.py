@@ -6,20 +6,27 @@ texel for each vector of four, so that the library is tested by itself.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import subprocess
 import sysconfig
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fresh_run import LOADER_VARIABLE, has_validation_layer, run_fresh, same_bits
+from fresh_run import has_validation_layer, run_fresh, same_bits
 
-from smartmem.backend import image_library, runtime
-from smartmem.backend.image_library import find_image_library, image_statistics
+from smartmem.backend import image_library
+from smartmem.backend.hal import LOADER_VARIABLE
+from smartmem.backend.image_library import (
+    find_image_library,
+    image_statistics,
+    library_for,
+)
 from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import resolve_target
@@ -182,20 +189,10 @@ def test_unknown_formats_have_four_components(compiled, arrays):
 
 
 @pytest.mark.image_library
-def test_modules_without_images_go_without_the_library(compiled, arrays, monkeypatch):
-    def fail(name: str) -> Path:
-        raise AssertionError(f"{name} asks for the library")
-
-    monkeypatch.setattr(runtime, "require_image_library", fail)
-    before = image_statistics(LIBRARY).image_dispatches
-    LoadedModule(compiled("buffer"), "vulkan")(*arrays)
-    assert image_statistics(LIBRARY).image_dispatches == before
-
-
-@pytest.mark.image_library
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc")
-def test_only_modules_with_images_load_the_library(compiled, arrays):
-    plain = run_fresh(compiled("buffer"), arrays)
+def test_modules_compute_the_same_through_the_library(compiled, arrays):
+    system = {LOADER_VARIABLE: "libvulkan.so.1"}  # what the user names is used
+    plain = run_fresh(compiled("buffer"), arrays, environment=system)
     assert not plain.is_through_library
     images = run_fresh(compiled("texel_buffer"), arrays)
     assert images.is_through_library
@@ -252,6 +249,37 @@ def test_no_library(compiled, monkeypatch, tmp_path):
     monkeypatch.setattr(image_library, "find_image_library", lambda: broken)
     with pytest.raises(TargetError, match=r"does not load: .*libsmartmem_vulkan\.so"):
         LoadedModule(compiled("texel_buffer"), "vulkan")
+
+
+def test_which_modules_go_through_the_library(monkeypatch, tmp_path):
+    monkeypatch.delenv(LOADER_VARIABLE, raising=False)
+    monkeypatch.setattr(image_library, "_load", lambda _: None)
+    monkeypatch.setattr(image_library, "find_image_library", lambda: tmp_path)
+    for has_images, is_software in itertools.product([False, True], repeat=2):
+        used = library_for("m.vmfb", has_images=has_images, is_software=is_software)
+        assert used == (tmp_path if has_images or is_software else None)
+    monkeypatch.setenv(LOADER_VARIABLE, "/another.so")
+    assert library_for("m.vmfb", has_images=False, is_software=True) is None
+    monkeypatch.delenv(LOADER_VARIABLE)
+    monkeypatch.setattr(image_library, "find_image_library", lambda: None)
+    assert library_for("m.vmfb", has_images=False, is_software=True) is None
+
+
+def test_a_broken_library_does_not_stop_modules_that_can_do_without(monkeypatch, tmp_path):
+    broken = tmp_path / "libsmartmem_vulkan.so"
+    broken.write_bytes(b"no library")
+    monkeypatch.delenv(LOADER_VARIABLE, raising=False)
+    monkeypatch.setattr(image_library, "find_image_library", lambda: broken)
+    assert library_for("m.vmfb", has_images=False, is_software=True) is None
+
+
+@pytest.mark.image_library
+def test_an_open_device_leaves_the_processors_to_others(compiled, arrays):
+    module = LoadedModule(compiled("buffer"), "vulkan")
+    module(*arrays)
+    start = time.process_time()  # of all threads
+    time.sleep(0.5)
+    assert time.process_time() - start < 0.25, "Mesa polls where the library waits"
 
 
 def test_where_the_library_is_looked_for(monkeypatch, tmp_path):

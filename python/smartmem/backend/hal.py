@@ -21,8 +21,8 @@ from smartmem.parameters import Array
 
 CPU_URI = "local-task"
 
-# Where IREE's runtime looks for the Vulkan loader. The flag for it can only be added to.
-_LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
+LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
+"""Names the Vulkan loader for IREE's runtime. The flag for it can only be added to."""
 
 _FLAGS_LOCK = threading.Lock()
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -41,8 +41,7 @@ def open_device(uri: str, threads: int | None = None, image_library: Path | None
     Args:
         uri: ``CPU_URI`` or a ``VulkanDevice.runtime_uri``.
         threads: worker threads of a CPU device; None for one per physical core.
-        image_library: the library for modules with image-backed buffers, to put before a
-            Vulkan device.
+        image_library: SmartMem's Vulkan library, to put before a Vulkan device.
 
     Raises:
         TargetError: the device does not open.
@@ -69,7 +68,7 @@ def _open_cpu(threads: int | None) -> Any:
 def _open_with_images(uri: str, library: Path) -> Any:
     # The driver behind rt.get_device is shared: this makes one of its own, so that modules
     # without images go on without the library.
-    with _FLAGS_LOCK, _environment(_LOADER_VARIABLE, str(library)):
+    with _FLAGS_LOCK, _environment(LOADER_VARIABLE, str(library)):
         return _binding.create_hal_driver("vulkan").create_device_by_uri(uri)
 
 

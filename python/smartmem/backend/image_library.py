@@ -1,7 +1,8 @@
-"""The Vulkan library that modules with image-backed buffers need (``runtime/``).
+"""SmartMem's Vulkan library (``runtime/``): modules with image-backed buffers need it.
 
 It stands between IREE's runtime and the Vulkan loader. It is built when SmartMem is
-installed where there are a C++ compiler and the Vulkan headers.
+installed where there are a C++ compiler and the Vulkan headers. Without it, Mesa's software
+devices keep two processors busy while they are open, for they poll where IREE waits.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import smartmem
+from smartmem.backend import hal
 from smartmem.errors import TargetError
 
 NAMES = ("libsmartmem_vulkan.so", "libsmartmem_vulkan.dylib")
@@ -27,6 +29,30 @@ def find_image_library() -> Path | None:
     folders = (Path(folder, "_native") for folder in smartmem.__path__)
     files = (folder / name for folder in folders for name in NAMES)
     return next((file for file in files if file.is_file()), None)
+
+
+def library_for(module_name: str, *, has_images: bool, is_software: bool) -> Path | None:
+    """The library's file, if a module is to run through it.
+
+    Args:
+        module_name: for messages.
+        has_images: the module has image-backed buffers.
+        is_software: its device computes on the host's processors. It works without the
+            library, too; a Vulkan loader that the environment names is left alone then.
+
+    Raises:
+        TargetError: the module needs the library, and it was not built or does not load.
+    """
+    if has_images:
+        return require_image_library(module_name)
+    path = find_image_library() if is_software else None
+    if path is None or hal.LOADER_VARIABLE in os.environ:
+        return None
+    try:
+        _load(path)
+    except OSError:
+        return None
+    return path
 
 
 def require_image_library(module_name: str) -> Path:

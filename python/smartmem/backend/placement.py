@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from smartmem.backend import hal
 from smartmem.backend.compatibility import cpu_mismatches, vulkan_mismatches
 from smartmem.backend.cpu import host_cpu
@@ -12,8 +14,22 @@ from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import TargetError
 
 
-def place(file: ModuleFile, device: str, *, unchecked: bool = False) -> tuple[str, str]:
-    """The runtime's address and the name of the device to run a module on.
+class Place(NamedTuple):
+    """A device to run a module on.
+
+    Attributes:
+        uri: its address in IREE's runtime.
+        name: its name.
+        is_software: it is a Vulkan device that computes on the host's processors.
+    """
+
+    uri: str
+    name: str
+    is_software: bool = False
+
+
+def place(file: ModuleFile, device: str, *, unchecked: bool = False) -> Place:
+    """The device to run a module on.
 
     Args:
         device: ``cpu``, ``vulkan``, ``vulkan:N``, ``vulkan:PART-OF-NAME`` or ``auto``.
@@ -35,14 +51,14 @@ def place(file: ModuleFile, device: str, *, unchecked: bool = False) -> tuple[st
     if file.metadata.kind == "cpu":
         return _place_on_cpu(file, unchecked)
     chosen = _choose_vulkan(file, selector, explicit=kind == "vulkan", unchecked=unchecked)
-    return chosen.runtime_uri, chosen.name
+    return Place(chosen.runtime_uri, chosen.name, chosen.type == "cpu")
 
 
 def _target(file: ModuleFile) -> str:
     return f"target {file.metadata.target_name or file.metadata.kind}"
 
 
-def _place_on_cpu(file: ModuleFile, unchecked: bool) -> tuple[str, str]:
+def _place_on_cpu(file: ModuleFile, unchecked: bool) -> Place:
     needs, host = file.metadata.requirements, host_cpu()
     reasons = cpu_mismatches(needs, host) if needs and not unchecked else []
     if reasons:
@@ -50,7 +66,7 @@ def _place_on_cpu(file: ModuleFile, unchecked: bool) -> tuple[str, str]:
             f"{file.name} was compiled for {_target(file)}, which does not fit this "
             f"machine's processor: {'; '.join(reasons)}; compile it for target cpu"
         )
-    return hal.CPU_URI, f"{host.architecture} CPU"
+    return Place(hal.CPU_URI, f"{host.architecture} CPU")
 
 
 def _choose_vulkan(

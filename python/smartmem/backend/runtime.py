@@ -16,7 +16,7 @@ from iree import runtime as rt
 
 from smartmem.backend import hal
 from smartmem.backend.arrays import checked_inputs
-from smartmem.backend.image_library import require_image_library, take_error
+from smartmem.backend.image_library import library_for, take_error
 from smartmem.backend.module_file import ModuleFile
 from smartmem.backend.placement import place
 from smartmem.errors import InvalidInputError, TargetError
@@ -98,10 +98,12 @@ class LoadedModule:
             raise InvalidInputError(f"the number of threads is {threads}; give 1 or more")
         file = ModuleFile(source)
         self.metadata = file.metadata
-        uri, self.device_name = place(file, device, unchecked=unchecked)
+        uri, self.device_name, is_software = place(file, device, unchecked=unchecked)
         # A GPU's driver has no workers that a waiting thread could preempt.
         self._waiting = hal.without_preempting if uri == hal.CPU_URI else nullcontext
-        self._library = require_image_library(file.name) if file.shader_use.images else None
+        self._library = library_for(
+            file.name, has_images=bool(file.shader_use.images), is_software=is_software
+        )
         self.device = hal.open_device(
             uri, threads if uri == hal.CPU_URI else None, self._library
         )
