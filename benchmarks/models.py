@@ -210,6 +210,7 @@ _CASES = (
     _timm("regnety_032"),
     _timm("efficientvit_b1"),
     _timm("mobilenetv2_100"),
+    _timm("mixer_s16_224"),
     ModelCase(
         "clip_text",
         "CLIP text encoder, 77 tokens",
