@@ -122,9 +122,9 @@ def test_an_unknown_flag(cpu, tmp_path):
 def test_a_run_past_its_limit_is_killed_with_its_children(cpu, fake_compiler, tmp_path):
     fake_compiler(f"sleep 60 & echo $! > {tmp_path}/child; wait")
     start = time.monotonic()
-    with pytest.raises(CompileError, match=r"was stopped after 0\.5 s; raise the time limit"):
-        compile_bytecode(ADD, cpu, IreeOptions(timeout_s=0.5), output=tmp_path / "m.vmfb")
-    assert time.monotonic() - start < 10
+    with pytest.raises(CompileError, match=r"was stopped after 2 s; raise the time limit"):
+        compile_bytecode(ADD, cpu, IreeOptions(timeout_s=2), output=tmp_path / "m.vmfb")
+    assert time.monotonic() - start < 50
     child = int((tmp_path / "child").read_text())
     status = Path(f"/proc/{child}/status")
     # An orphan that nobody waits for can stay as a zombie; alive it must not be.
@@ -144,7 +144,7 @@ def test_a_run_that_takes_too_much_memory_is_killed(cpu, fake_compiler, tmp_path
         compile_bytecode(
             ADD, cpu, IreeOptions(memory_limit=200_000_000), output=tmp_path / "m.vmfb"
         )
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
     assert caught.value.out_of_memory and caught.value.is_silent
     assert not caught.value.crashed and not caught.value.timed_out
 
@@ -339,10 +339,10 @@ def test_a_module_without_kernels(cpu):
 
 
 def test_the_caller_interrupted_kills_the_child(fake_compiler, monkeypatch, tmp_path):
-    fake_compiler(f"echo $$ > {tmp_path}/child; exec sleep 60")
+    fake_compiler(f"echo $$ > {tmp_path}/child; touch {tmp_path}/written; exec sleep 60")
 
     def interrupt(seconds: float) -> None:
-        if (tmp_path / "child").exists():
+        if (tmp_path / "written").exists():
             raise KeyboardInterrupt
 
     monkeypatch.setattr(tool.time, "sleep", interrupt)
