@@ -12,15 +12,14 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from arguments import script_parser
 from models import MODELS, ModelCase
+from results import relative_error, save_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -59,7 +58,7 @@ def compare(case: ModelCase, target: str, rounds: int, runs: int) -> list[Row]:
         expected = model(*inputs).numpy()
     arrays = [x.numpy() for x in inputs]
     compiled = {s: _compile(model, inputs, target, s) for s in STRATEGIES}
-    errors = {s: _error(compiled[s](*arrays), expected) for s in STRATEGIES}
+    errors = {s: relative_error(compiled[s](*arrays), expected) for s in STRATEGIES}
     times = [{s: _time(compiled[s], arrays, runs) for s in STRATEGIES} for _ in range(rounds)]
     return [
         Row(
@@ -89,16 +88,7 @@ def _bytes_moved(compiled: CompiledModel) -> int:
 
 
 def _time(compiled: CompiledModel, arrays: Sequence[Array], runs: int) -> float:
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        compiled(*arrays)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
-def _error(result: Array, expected: Array) -> float:
-    return float(np.abs(result - expected).max() / np.abs(expected).max())
+    return compiled.benchmark(*arrays, warmup=1, repetitions=runs).median
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -131,8 +121,7 @@ def main() -> int:
         for row in rows[-len(STRATEGIES) :]:
             print(json.dumps(asdict(row)), file=sys.stderr)
     print_table(rows)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    save_rows(rows, arguments.json)
     return int(any(row.error > 1e-4 for row in rows))
 
 

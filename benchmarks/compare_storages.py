@@ -25,6 +25,7 @@ from pathlib import Path
 
 from arguments import script_parser
 from fresh_run import FreshRun, are_finite, has_validation_layer, run_fresh, same_bits
+from results import save_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -200,8 +201,7 @@ def main() -> int:
         parser.error("no validation layer; apt-get install vulkan-validationlayers")
     rows = [row for name in arguments.models for row in compare(name, arguments)]
     print_table(rows)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    save_rows(rows, arguments.json)
     return int(not all(row.is_good for row in rows))
 
 

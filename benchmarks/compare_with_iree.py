@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from arguments import script_parser
 from models import MODELS, ModelCase
+from results import relative_error, save_rows
 from rich.console import Console
 from rich.table import Table
 from stock import compile_stock
@@ -202,10 +202,7 @@ def _arrays(output: object) -> list[Array]:
 def _error(results: Sequence[Array], expected: Sequence[Array]) -> float:
     """Largest relative error over all outputs."""
     assert len(results) == len(expected), f"{len(results)} outputs, not {len(expected)}"
-    return max(
-        float(np.abs(a - b).max() / np.abs(b).max())
-        for a, b in zip(results, expected, strict=True)
-    )
+    return max(map(relative_error, results, expected))
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -256,8 +253,7 @@ def main() -> int:
         print(json.dumps(asdict(rows[-1])), file=sys.stderr)
         gc.collect()
     print_table(rows)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    save_rows(rows, arguments.json)
     return int(not all(row.is_within_limits for row in rows))
 
 

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from arguments import script_parser
 from models import MODELS, ModelCase
+from results import relative_error, save_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -131,8 +132,7 @@ def _pair(ours: LoadedModule, theirs: NcnnModel, image: Array) -> tuple[float, f
 
 
 def _error(result: Array, expected: Array) -> float:
-    result = result.reshape(expected.shape)
-    return float(np.abs(result - expected).max() / np.abs(expected).max())
+    return relative_error(result.reshape(expected.shape), expected)
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -164,8 +164,7 @@ def main() -> int:
         rows.append(compare(MODELS[name], arguments.device, arguments.pairs))
         print(json.dumps(asdict(rows[-1])), file=sys.stderr)
     print_table(rows)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    save_rows(rows, arguments.json)
     limit = arguments.max_ratio
     slow = limit is not None and any(row.ratio > limit for row in rows)
     return int(slow or any(row.error > TOLERANCE for row in rows))

@@ -1,8 +1,8 @@
 """What SmartMem's Vulkan library costs a module that does not need it.
 
 On a GPU such a module does not go through the library. Here it is made to: IREE is told which
-Vulkan loader to load, the system's or the library. A round is three processes in turn, without the
-library, with it, and without it again; the ratio of the two without it is the noise. A
+Vulkan loader to load, the system's or the library. A round is three processes in turn, without
+the library, with it, and without it again; the ratio of the two without it is the noise. A
 process's time is the median of its inferences.
 
     python benchmarks/measure_library.py small_vit small_swin --rounds 9 --runs 30
@@ -10,16 +10,16 @@ process's time is the median of its inferences.
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from arguments import script_parser
 from compare_storages import BUFFERS, compile_way
 from fresh_run import run_fresh
+from results import save_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -104,8 +104,7 @@ def main() -> int:
         parser.error("SmartMem's Vulkan library was not built")
     rows = [measure(n, library, arguments.rounds, arguments.runs) for n in arguments.models]
     print_table(rows)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    save_rows(rows, arguments.json)
     return 0
 
 

@@ -15,7 +15,6 @@ With --stock, iree-import-onnx and iree-compile get what SmartMem does not pass.
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from arguments import script_parser
 from isolated import ChildError, run_isolated
 from onnx import ModelProto, numpy_helper
 from onnx.backend.test.runner import Runner
+from results import save_rows
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -310,8 +310,7 @@ def main() -> int:
     console = Console(width=160, markup=False, highlight=False)
     print_table(rows, console)
     print_reasons(rows, console)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    save_rows(rows, arguments.json)
     failed = [row for row in rows if row.smartmem.state == FAILED]
     return int(any(map(is_worse, failed)) if arguments.stock else bool(failed))
 
