@@ -63,11 +63,15 @@ class LoopNest:
         return [loops for loops in self.read if loop not in loops]
 
     @property
+    def scalar_loops(self) -> set[int]:
+        """The loops of operands that are read as scalars: the columns do not index them."""
+        return {d for loops in self.read_without(self.written[-1]) for d in loops}
+
+    @property
     def packed_blocks(self) -> list[int]:
         """The loops over blocks of packed columns: what is read as scalars lacks them."""
-        *rows, column = self.written
-        scalars = {d for loops in self.read_without(column) for d in loops}
-        return [d for d in rows if scalars and d not in scalars]
+        scalars = self.scalar_loops
+        return [d for d in self.written[:-1] if scalars and d not in scalars]
 
     def reads_in_order(self, operand: int) -> bool:
         """Whether ``operand``, or what is repeated of it, is read as the output is written."""

@@ -126,7 +126,7 @@ class _Choices:
         """Rows that stay cached, in parts that make it ``goal`` workgroups if they can."""
         extent, column = self.nest.domain, self._written[-1]
         sizes = [extent[d] if d in self._written else 0 for d in range(len(extent))]
-        if self._scalars and extent[column] % COLUMNS == 0:
+        if self.nest.scalar_loops and extent[column] % COLUMNS == 0:
             sizes[column] = COLUMNS
         for loop in self._blocks:
             sizes[loop] = 1  # a block of packed channels
@@ -145,11 +145,6 @@ class _Choices:
     def _written(self) -> list[int]:
         """The loops of the result; the last one has its columns."""
         return self.nest.written
-
-    @cached_property
-    def _scalars(self) -> set[int]:
-        """The loops of operands that are read as scalars: the columns do not index them."""
-        return {d for loops in self.nest.read_without(self._written[-1]) for d in loops}
 
     @cached_property
     def _blocks(self) -> list[int]:
