@@ -77,6 +77,23 @@ class Gpu {
   PFN_vkDestroyInstance destroy_instance_ = nullptr;
 };
 
+// A timeline semaphore.
+class Timeline {
+ public:
+  explicit Timeline(Gpu& gpu, uint64_t value = 0);
+  ~Timeline();
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
+
+  // As the host does it.
+  VkResult signal(uint64_t value) const;
+
+  VkSemaphore handle = VK_NULL_HANDLE;
+
+ private:
+  Gpu& gpu_;
+};
+
 // A buffer in memory of its own that the host sees.
 class HostBuffer {
  public:

@@ -4,6 +4,24 @@
 
 namespace smartmem::test {
 
+Timeline::Timeline(Gpu& gpu, uint64_t value) : gpu_(gpu) {
+  auto type = make<VkSemaphoreTypeCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO);
+  type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+  type.initialValue = value;
+  auto create = make<VkSemaphoreCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO);
+  create.pNext = &type;
+  EXPECT_EQ(gpu_.CreateSemaphore(gpu_.device, &create, nullptr, &handle), VK_SUCCESS);
+}
+
+Timeline::~Timeline() { gpu_.DestroySemaphore(gpu_.device, handle, nullptr); }
+
+VkResult Timeline::signal(uint64_t value) const {
+  auto info = make<VkSemaphoreSignalInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO);
+  info.semaphore = handle;
+  info.value = value;
+  return gpu_.SignalSemaphore(gpu_.device, &info);
+}
+
 HostBuffer::HostBuffer(Gpu& gpu, VkDeviceSize bytes, VkBufferUsageFlags usage) : gpu_(gpu) {
   VkBufferCreateInfo create = {};
   create.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;

@@ -7,44 +7,23 @@ namespace {
 
 class Queues : public DeviceTest {
  protected:
-  void make_timeline(uint64_t value) {
-    auto type = make<VkSemaphoreTypeCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO);
-    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
-    type.initialValue = value;
-    auto create = make<VkSemaphoreCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO);
-    create.pNext = &type;
-    ASSERT_EQ(gpu().CreateSemaphore(gpu().device, &create, nullptr, &timeline), VK_SUCCESS);
-  }
-
-  void signal(uint64_t value) {
-    auto info = make<VkSemaphoreSignalInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO);
-    info.semaphore = timeline;
-    info.value = value;
-    ASSERT_EQ(gpu().SignalSemaphore(gpu().device, &info), VK_SUCCESS);
-  }
-
-  // Submits without waiting for the end; first waits for the timeline, if asked to.
-  VkResult submit(VkQueue queue, const Recording& recording, uint64_t wait_for = 0) {
+  // Submits without waiting for the end; first waits until the timeline, if given, is 1.
+  VkResult submit(VkQueue queue, const Recording& recording,
+                  const Timeline* timeline = nullptr) {
     auto wait = make<VkSemaphoreSubmitInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO);
-    wait.semaphore = timeline;
-    wait.value = wait_for;
+    if (timeline) wait.semaphore = timeline->handle;
+    wait.value = 1;
     wait.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
     auto commands =
         make<VkCommandBufferSubmitInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO);
     commands.commandBuffer = recording.handle;
     auto submit = make<VkSubmitInfo2>(VK_STRUCTURE_TYPE_SUBMIT_INFO_2);
-    submit.waitSemaphoreInfoCount = wait_for ? 1 : 0;
+    submit.waitSemaphoreInfoCount = timeline ? 1 : 0;
     submit.pWaitSemaphoreInfos = &wait;
     submit.commandBufferInfoCount = 1;
     submit.pCommandBufferInfos = &commands;
     return gpu().QueueSubmit2(queue, 1, &submit, VK_NULL_HANDLE);
   }
-
-  void TearDown() override {
-    if (timeline) gpu().DestroySemaphore(gpu().device, timeline, nullptr);
-  }
-
-  VkSemaphore timeline = VK_NULL_HANDLE;
 };
 
 TEST_F(Queues, AreGivenInBothForms) {
@@ -67,12 +46,12 @@ TEST_F(Queues, WaitForAnothersChangeOfLayout) {
                          Doubling::kCount),
             VK_SUCCESS)
       << last_error();
-  make_timeline(0);
-  ASSERT_EQ(submit(gpu().queue, recording, 1), VK_SUCCESS);
+  const Timeline timeline(gpu());
+  ASSERT_EQ(submit(gpu().queue, recording, &timeline), VK_SUCCESS);
   EXPECT_EQ(fakes.waits, 1u);
   ASSERT_EQ(submit(second, other), VK_SUCCESS);
   EXPECT_EQ(fakes.waits, 1u);
-  signal(1);
+  ASSERT_EQ(timeline.signal(1), VK_SUCCESS);
   ASSERT_EQ(gpu().QueueWaitIdle(gpu().queue), VK_SUCCESS);
   EXPECT_TRUE(doubling.is_right());
   EXPECT_TRUE(doubled(doubling.in, other_out, 400, 0, 'f'));
@@ -86,7 +65,7 @@ TEST_F(Queues, TakeOldSubmissionsWithTimelines) {
   const Doubling doubling(gpu(), kImage, kImage);
   Recording recording(gpu());
   ASSERT_EQ(doubling.record(recording), VK_SUCCESS) << last_error();
-  make_timeline(5);
+  const Timeline timeline(gpu(), 5);
   const uint64_t wait = 5, signal = 6;
   const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
   auto values =
@@ -97,7 +76,7 @@ TEST_F(Queues, TakeOldSubmissionsWithTimelines) {
   auto submit = make<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
   submit.pNext = &values;
   submit.waitSemaphoreCount = submit.signalSemaphoreCount = submit.commandBufferCount = 1;
-  submit.pWaitSemaphores = submit.pSignalSemaphores = &timeline;
+  submit.pWaitSemaphores = submit.pSignalSemaphores = &timeline.handle;
   submit.pWaitDstStageMask = &stage;
   submit.pCommandBuffers = &recording.handle;
   ASSERT_EQ(gpu().QueueSubmit(gpu().queue, 1, &submit, VK_NULL_HANDLE), VK_SUCCESS);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <memory>
 #include <thread>
 
 #include "fixture.h"
@@ -19,41 +20,27 @@ class Waits : public DeviceTest {
   }
 
   void make_timelines() {
-    auto type = make<VkSemaphoreTypeCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO);
-    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
-    auto create = make<VkSemaphoreCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO);
-    create.pNext = &type;
-    for (VkSemaphore& timeline : timelines_) {
-      ASSERT_EQ(gpu().CreateSemaphore(gpu().device, &create, nullptr, &timeline), VK_SUCCESS);
-    }
+    for (auto& timeline : timelines_) timeline = std::make_unique<Timeline>(gpu());
   }
 
   void signal(size_t index, uint64_t value = 1) {
-    auto info = make<VkSemaphoreSignalInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO);
-    info.semaphore = timelines_[index];
-    info.value = value;
-    ASSERT_EQ(gpu().SignalSemaphore(gpu().device, &info), VK_SUCCESS);
+    ASSERT_EQ(timelines_[index]->signal(value), VK_SUCCESS);
   }
 
   // Waits until one of the timelines is 1; without the flag, until all are.
   VkResult wait(uint64_t timeout_ns, VkSemaphoreWaitFlags flags = VK_SEMAPHORE_WAIT_ANY_BIT) {
     const std::array<uint64_t, 2> values = {1, 1};
+    const std::array<VkSemaphore, 2> handles = {timelines_[0]->handle, timelines_[1]->handle};
     auto info = make<VkSemaphoreWaitInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO);
     info.flags = flags;
-    info.semaphoreCount = static_cast<uint32_t>(timelines_.size());
-    info.pSemaphores = timelines_.data();
+    info.semaphoreCount = static_cast<uint32_t>(handles.size());
+    info.pSemaphores = handles.data();
     info.pValues = values.data();
     return gpu().WaitSemaphores(gpu().device, &info, timeout_ns);
   }
 
-  void TearDown() override {
-    for (VkSemaphore timeline : timelines_) {
-      if (timeline) gpu().DestroySemaphore(gpu().device, timeline, nullptr);
-    }
-  }
-
  private:
-  std::array<VkSemaphore, 2> timelines_ = {};
+  std::array<std::unique_ptr<Timeline>, 2> timelines_;
 };
 
 class WaitsForEither : public Waits, public testing::WithParamInterface<size_t> {};
