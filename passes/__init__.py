@@ -18,6 +18,7 @@ from smartmem.passes.configure_shaders import ConfigureShaders
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.expand_erf import ExpandErf
+from smartmem.passes.fold_broadcasts import FoldBroadcasts
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_concats import FuseConcats
@@ -56,6 +57,7 @@ PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
     RewriteConvolutions,
     RaiseViews,
+    FoldBroadcasts,
     RewriteAlgebra,
     FoldConstants,
     SelectLayouts,
@@ -95,7 +97,7 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
-    ("rewritten", (_FUSE, RewriteAlgebra, FoldConstants)),
+    ("rewritten", (FoldBroadcasts, _FUSE, RewriteAlgebra, FoldConstants)),
     ("layouts", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
     (

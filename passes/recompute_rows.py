@@ -1,16 +1,17 @@
-"""Compute a row again for each reader where shared memory cannot hold it.
+"""Compute a row again for each reader where that is cheap, or shared memory cannot hold it.
 
 Rewrites:
   an elementwise operation behind a reduction that a reduction and others read
     ->  one copy of it for each reader, which upstream's elementwise fusion takes in
 
-  %e = exp(%x - %max); %s = sum(%e); %r = %e / %s
+  %d = %x - %mean; %v = sum(%d * %d); %r = %d / sqrt(%v)
     ->
-  %s = sum(exp(%x - %max)); %r = exp(%x - %max) / %s
+  %v = sum((%x - %mean) * (%x - %mean)); %r = (%x - %mean) / sqrt(%v)
 
-In one kernel IREE 3.13 keeps the rows of ``%e`` of a tile in shared memory: 64 rows of
-197 f32 are 50 KB, where an Adreno has 32. Does nothing for targets without shared memory:
-on a CPU the row stays in the cache and the exponential costs more than its load.
+A difference costs less than to keep it, and a view of it would part the kernel. In one kernel
+IREE 3.13 keeps the rows of a tile in shared memory. Of a softmax's exponentials 64 rows of 197
+f32 are 50 KB, where an Adreno has 32: they are computed again as well. On a CPU such a row
+stays in the cache, and an exponential costs more than its load.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.costs import FLOPS
 from smartmem.passes.analysis.loops import LoopNest, generic_nest, loop_nest
 from smartmem.passes.analysis.rows import origin, readers
 from smartmem.passes.base import Pass, PassContext, operations
@@ -27,13 +29,16 @@ from smartmem.passes.base import Pass, PassContext, operations
 TILE_ROWS = 64
 """Rows of a workgroup's tile, at most, in IREE's SPIR-V reductions."""
 
+CHEAP = 8
+"""FLOPs of an element that cost no more than to store and load it: a quotient and a few more."""
+
 
 @dataclass(frozen=True)
 class RecomputeRows(Pass):
     """Copies elementwise operations between the reductions of long rows."""
 
     argument = "smartmem-recompute-rows"
-    summary = "Compute rows again that shared memory cannot hold"
+    summary = "Compute rows again that are cheap, or too long for shared memory"
 
     shared_memory: int = 0
     """Bytes of a workgroup's shared memory; 0: what the target has."""
@@ -41,14 +46,29 @@ class RecomputeRows(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Copies what it can, with a remark on each operation."""
         available = self.shared_memory or context.shared_memory
-        if available is None:
-            return
         for op in reversed(operations(module)):
-            size = _tile_bytes(op)
-            if size is not None and size > available:
-                reason = f"a tile of its rows takes {size} bytes of {available} shared"
+            reason = _reason(op, available)
+            if reason is not None:
                 context.remark(self.argument, op, True, reason)
                 _copy_for_each_reader(op)
+
+
+def _reason(op: ir.Operation, available: int | None) -> str | None:
+    """Why each reader of ``op`` is to compute it; None if it is not to."""
+    size = _tile_bytes(op)
+    if size is None:
+        return None
+    if (flops := _flops(op)) <= CHEAP:
+        return f"to keep an element costs more than its {flops} FLOPs"
+    if available is not None and size > available:
+        return f"a tile of its rows takes {size} bytes of {available} shared"
+    return None
+
+
+def _flops(op: ir.Operation) -> int:
+    """FLOPs of one element."""
+    *computing, _ = op.regions[0].blocks[0].operations
+    return sum(FLOPS.get(inner.operation.name, 1) for inner in computing)
 
 
 def _tile_bytes(op: ir.Operation) -> int | None:

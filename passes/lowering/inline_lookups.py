@@ -7,7 +7,7 @@
 
 Indices of 64 bits become their lower halves, by a bitcast, which costs nothing:
   %low = "flow.tensor.bitcast"(%ids) : (tensor<128xi64>) -> tensor<128x2xi32>
-A table has fewer than 2^31 rows, and IREE 3.13 has no vectors of i64 for GPUs without them.
+A table has fewer than 2^31 rows, and IREE 3.13 loads no vectors of i64 on GPUs without them.
 
 A lookup that several operations of a CPU's kernel read stays: each row of it is looked up once,
 and kept, if it is not too long. Element by element, and three times, LayerNorm of 77 x 768 takes
@@ -21,10 +21,16 @@ its own, IREE makes no SPIR-V of some: "failed to legalize operation 'memref.all
 from __future__ import annotations
 
 from torch_mlir import ir
-from torch_mlir.dialects import linalg
+from torch_mlir.dialects import arith, linalg
 
 from smartmem.index_map.affine import projection
-from smartmem.passes.analysis.lookups import is_lookup, is_movement, keeps_row
+from smartmem.passes.analysis.lookups import (
+    CAST,
+    is_long_index,
+    is_lookup,
+    is_movement,
+    keeps_row,
+)
 from smartmem.passes.analysis.loops import LoopNest, generic_nest, indexing_maps, loop_nest
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.clone_bodies import clone_op, inline_body
@@ -113,8 +119,7 @@ def _index_operand(lookup: ir.Operation, number: int) -> tuple[ir.Value, ir.Affi
     """An operand of ``lookup`` and its map; of indices of 64 bits, their lower halves."""
     value, map_ = lookup.operands[number], indexing_maps(lookup)[number]
     argument = lookup.regions[0].blocks[0].arguments[number]
-    casts = all(use.owner.name == "arith.index_cast" for use in argument.uses)
-    if str(argument.type) != "i64" or not casts:
+    if not is_long_index(argument):
         return value, map_
     with ir.InsertionPoint(lookup), lookup.location:
         half = ir.IntegerType.get_signless(32)
@@ -152,10 +157,21 @@ def _write_body(
     with ir.InsertionPoint(block):
         for n, (number, map_) in enumerate(reads):
             first = len(kept) + n * count
-            given = arguments[first : first + count]
+            given = _widened(lookup, arguments[first : first + count])
             values[old.arguments[number]] = _looked_up(lookup, given, map_)
         for inner in old.operations:
             clone_op(inner.operation, values)
+
+
+def _widened(lookup: ir.Operation, given: list[ir.Value]) -> list[ir.Value]:
+    """What ``lookup`` gets in its body; a lower half is made whole where it is computed with."""
+    arguments = list(lookup.regions[0].blocks[0].arguments)[: len(given)]
+    return [
+        value
+        if value.type == argument.type or all(use.owner.name == CAST for use in argument.uses)
+        else arith.extsi(argument.type, value)
+        for value, argument in zip(given, arguments, strict=True)
+    ]
 
 
 def _looked_up(lookup: ir.Operation, given: list[ir.Value], map_: ir.AffineMap) -> ir.Value:

@@ -155,8 +155,18 @@ class EmbeddedBlock(torch.nn.Module):
         self.linear = torch.nn.Linear(24, 24)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        x = self.table(ids)
+        x = self.embed(ids)
         return x + self.linear(self.norm(x))
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.table(ids)
+
+
+class IndexedBlock(EmbeddedBlock):
+    """The same with an index that may count from the end, as ONNX's Gather takes it."""
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.table.weight[ids]
 
 
 class Tokens(torch.nn.Module):
@@ -337,6 +347,21 @@ def test_lookups_in_kernels_give_the_numbers_of_pytorch(
     ids = torch.tensor([[0, 49, 7, 7, 31, 1]])
     compiled = assert_same(EmbeddedBlock(norm(24)), ids, target)
     assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
+
+
+def test_indices_may_count_from_the_end(target: str) -> None:
+    torch.manual_seed(0)
+    ids = torch.tensor([[0, 49, -1, 7, -50, 31, 1, -7]])
+    compiled = assert_same(IndexedBlock(torch.nn.LayerNorm(24)), ids, target)
+    assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
+
+
+@pytest.mark.parametrize("block", [EmbeddedBlock, IndexedBlock])
+def test_gpus_without_integers_of_64_bits_look_up(block: type[EmbeddedBlock]) -> None:
+    ids = torch.zeros((1, 8), dtype=torch.int64)
+    module = block(torch.nn.LayerNorm(24))
+    compiled = smartmem.compile(module, inputs=(ids,), target="adreno")
+    assert not compiled.report.fallbacks and compiled.statistics.kernels == 2
 
 
 def test_rotary_embeddings_only_compute(target: str) -> None:

@@ -55,6 +55,97 @@ func.func @each_kernel_looks_up(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %w
 }
 
 // -----
+// An index that may count from the end: of it, too, the lower half says all.
+// CHECK-LABEL: func @from_the_end
+// CHECK: %[[LOW:.*]] = "flow.tensor.bitcast"(%arg0) {{.*}} -> tensor<5x2xi32>
+// CHECK: linalg.matmul
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[LOW]] : tensor<5x4xf32>, tensor<5x2xi32>)
+// CHECK: ^bb0(%{{.*}}: f32, %[[HALF:.*]]: i32,
+// CHECK: %[[ID:.*]] = arith.extsi %[[HALF]] : i32 to i64
+// CHECK: arith.cmpi slt, %[[ID]]
+func.func @from_the_end(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %x: tensor<5x4xf32>, %w: tensor<4x4xf32>) -> tensor<5x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %none = arith.constant 0 : i64
+  %rows = arith.constant 9 : i64
+  %em = tensor.empty() : tensor<5x4xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<5xi64>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %below = arith.cmpi slt, %id, %none : i64
+    %sum = arith.addi %id, %rows : i64
+    %at = arith.select %below, %sum, %id : i64
+    %i = arith.index_cast %at : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x4xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%em : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %m = linalg.matmul ins(%x, %w : tensor<5x4xf32>, tensor<4x4xf32>) outs(%f : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%m, %embedded : tensor<5x4xf32>, tensor<5x4xf32>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.addf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  return %r : tensor<5x4xf32>
+}
+
+// -----
+// What is clamped may be any number: all of it is read.
+// CHECK-LABEL: func @clamped
+// CHECK-NOT: flow.tensor.bitcast
+// CHECK: linalg.matmul
+func.func @clamped(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %x: tensor<5x4xf32>, %w: tensor<4x4xf32>) -> tensor<5x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %none = arith.constant 0 : i64
+  %rows = arith.constant 9 : i64
+  %em = tensor.empty() : tensor<5x4xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<5xi64>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %below = arith.cmpi slt, %id, %rows : i64
+    %at = arith.select %below, %id, %none : i64
+    %i = arith.index_cast %at : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x4xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%em : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %m = linalg.matmul ins(%x, %w : tensor<5x4xf32>, tensor<4x4xf32>) outs(%f : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%m, %embedded : tensor<5x4xf32>, tensor<5x4xf32>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.addf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  return %r : tensor<5x4xf32>
+}
+
+// -----
+// So may that of which the rest of a division is taken.
+// CHECK-LABEL: func @hashed
+// CHECK-NOT: flow.tensor.bitcast
+// CHECK: linalg.matmul
+func.func @hashed(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %x: tensor<5x4xf32>, %w: tensor<4x4xf32>) -> tensor<5x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %none = arith.constant 0 : i64
+  %rows = arith.constant 9 : i64
+  %em = tensor.empty() : tensor<5x4xf32>
+  %embedded = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<5xi64>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%id: i64, %o: f32):
+    %at = arith.remui %id, %rows : i64
+    %i = arith.index_cast %at : i64 to index
+    %j = linalg.index 1 : index
+    %v = tensor.extract %table[%i, %j] : tensor<9x4xf32>
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%em : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %m = linalg.matmul ins(%x, %w : tensor<5x4xf32>, tensor<4x4xf32>) outs(%f : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%m, %embedded : tensor<5x4xf32>, tensor<5x4xf32>) outs(%em : tensor<5x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.addf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<5x4xf32>
+  return %r : tensor<5x4xf32>
+}
+
+// -----
 // A contraction loads its operands as vectors: what it multiplies is stored.
 // CHECK-LABEL: func @a_contraction_reads_what_is_stored
 func.func @a_contraction_reads_what_is_stored(%ids: tensor<5xi64>, %table: tensor<9x4xf32>, %w: tensor<4x4xf32>) -> tensor<5x4xf32> {

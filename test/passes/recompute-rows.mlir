@@ -79,3 +79,40 @@ func.func @an_elementwise_operation_behind_no_reduction_stays(%x: tensor<7x500xf
   } -> tensor<7xf32>
   return %exp, %sum : tensor<7x500xf32>, tensor<7xf32>
 }
+
+// -----
+// A difference of a row costs less than to keep it, however short the row is, on a CPU, too.
+// CHECK-LABEL: func @a_difference_is_computed_for_each_reader
+// CPU-LABEL: func @a_difference_is_computed_for_each_reader
+func.func @a_difference_is_computed_for_each_reader(%x: tensor<7x8xf32>, %init: tensor<7xf32>) -> tensor<7x8xf32> {
+  // REMARK: to keep an element costs more than its 2 FLOPs
+  // CHECK-COUNT-2: arith.subf
+  // CHECK-NOT: arith.subf
+  // CPU-COUNT-2: arith.subf
+  // CPU-NOT: arith.subf
+  %n = arith.constant 0.125 : f32
+  %total = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<7x8xf32>) outs(%init : tensor<7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %v = arith.addf %a, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<7xf32>
+  %empty = tensor.empty() : tensor<7x8xf32>
+  %difference = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x, %total : tensor<7x8xf32>, tensor<7xf32>) outs(%empty : tensor<7x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %mean = arith.mulf %b, %n : f32
+    %d = arith.subf %a, %mean : f32
+    linalg.yield %d : f32
+  } -> tensor<7x8xf32>
+  %squares = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%difference : tensor<7x8xf32>) outs(%init : tensor<7xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = arith.mulf %a, %a : f32
+    %v = arith.addf %q, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<7xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%difference, %squares : tensor<7x8xf32>, tensor<7xf32>) outs(%empty : tensor<7x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %v = arith.divf %a, %b : f32
+    linalg.yield %v : f32
+  } -> tensor<7x8xf32>
+  return %r : tensor<7x8xf32>
+}

@@ -1,0 +1,89 @@
+"""Let elementwise operations repeat what they read, instead of reading a repetition of it.
+
+Rewrites:
+  elementwise(view(x, f)), where f repeats elements of x in order  ->  the same reading x at f
+
+  %m = "smartmem.view"(%mean) {map = affine_map<(d0, d1) -> (d0)>} : (tensor<8xf32>) -> ...
+  %r = linalg.generic {indexing_maps = [#id, affine_map<(d0, d1) -> (d0, d1)>, #id]} ins(%x, %m)
+    ->
+  %r = linalg.generic {indexing_maps = [#id, affine_map<(d0, d1) -> (d0)>, #id]} ins(%x, %mean)
+
+Importers differ in where they say that the mean of a row is read for each of its elements. A
+view between the two would keep upstream's elementwise fusion, which comes next, from seeing
+that they are one. Lookups read their indices without dims of one for the same reason: what
+computes an index becomes part of them.
+
+Keeps views that permute: their place is not chosen yet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import ViewOp
+from smartmem.index_map import IndexMap, Shape, compose
+from smartmem.index_map.affine import to_affine_map
+from smartmem.passes.analysis.loops import LoopNest, generic_nest
+from smartmem.passes.analysis.movement import Piece, shape_of
+from smartmem.passes.analysis.reading import reading
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+
+_MAPS = "indexing_maps"
+
+
+@dataclass(frozen=True)
+class FoldBroadcasts(Pass):
+    """Composes repetitions into the indexing maps of elementwise operations."""
+
+    argument = "smartmem-fold-broadcasts"
+    summary = "Let elementwise operations repeat what they read themselves"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Rewrites every operand that is a repetition, with a remark on its view."""
+        for op in operations(module):
+            nest = generic_nest(op)
+            if nest is None or not nest.is_elementwise:
+                continue
+            for number, source, access in list(_repetitions(op, nest)):
+                view = op.operands[number].owner.operation
+                context.remark(self.argument, view, True, "repeated as it is read")
+                _read_at(op, number, source, access)
+        erase_unused(module)
+
+
+def _repetitions(op: ir.Operation, nest: LoopNest) -> Iterator[tuple[int, ir.Value, IndexMap]]:
+    """The inputs that repeat a tensor: their number, the tensor, and how the loops read it."""
+    for number, value in enumerate(list(op.operands)[: nest.output]):
+        if isinstance(value.owner, ir.Block) or value.owner.name != ViewOp.OPERATION_NAME:
+            continue
+        piece = reading(value).single
+        if piece is None or not (nest.uses_index or _repeats(piece, value)):
+            continue
+        access = compose(nest.accesses[number], piece.index_map)
+        if _repeats_in_order(access, nest, shape_of(piece.source)):
+            yield number, piece.source, access
+
+
+def _repeats(piece: Piece, value: ir.Value) -> bool:
+    return math.prod(shape_of(piece.source)) < math.prod(shape_of(value))
+
+
+def _repeats_in_order(access: IndexMap, nest: LoopNest, shape: Shape) -> bool:
+    """Whether each dim of a tensor of ``shape`` is read by a loop of its own, in order."""
+    over = LoopNest(nest.domain, (access, nest.accesses[-1]), frozenset(), False, False)
+    if not over.is_projected_permutation(0) or not over.reads_in_order(0):
+        return False
+    loops = iter(over.loops_of(0))
+    return shape == tuple(nest.domain[next(loops)] if e.terms else 1 for e in access.exprs)
+
+
+def _read_at(op: ir.Operation, number: int, source: ir.Value, access: IndexMap) -> None:
+    maps = list(ir.ArrayAttr(op.attributes[_MAPS]))
+    index_map = to_affine_map(access.exprs, len(access.shape), op.context)
+    maps[number] = ir.AffineMapAttr.get(index_map)
+    op.operands[number] = source
+    op.attributes[_MAPS] = ir.ArrayAttr.get(maps, op.context)
