@@ -23,10 +23,14 @@ from smartmem.dialect.attributes import (
     group,
     layout,
     layout_fault,
+    layout_of,
     mapping,
+    physical_layout_of,
+    primitives_of,
+    storage_of,
 )
 from smartmem.dialect.base import SmartMem
-from smartmem.dialect.ops import ConcatOp, RelayoutOp, ViewOp, concat, view
+from smartmem.dialect.ops import ConcatOp, RelayoutOp, ViewOp, concat, relayout, view
 
 __all__ = [
     "GROUPS",
@@ -46,8 +50,13 @@ __all__ = [
     "group",
     "layout",
     "layout_fault",
+    "layout_of",
     "load",
     "mapping",
+    "physical_layout_of",
+    "primitives_of",
+    "relayout",
+    "storage_of",
     "view",
 ]
 

@@ -4,18 +4,21 @@ The classes' annotations are read when the classes are made, so this module cann
 postpone their evaluation (no ``from __future__ import annotations``).
 """
 
-import math
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from typing import Any, Union
 
-import numpy as np
 from torch_mlir import ir
 
 from smartmem.dialect.base import SmartMem
-from smartmem.errors import SmartMemError
-from smartmem.index_map import IndexMap, Shape, bounds, from_affine, inverse
-from smartmem.index_map.index_map import ENUMERATION_LIMIT
+from smartmem.errors import InvalidInputError
+from smartmem.index_map import Shape
+from smartmem.index_map.primitives import (
+    PhysicalLayout,
+    Primitive,
+    format_primitives,
+    parse_primitives,
+    physical_layout,
+)
 
 # Operator groups (SmartMem, table 3): does the operator's speed depend on its input's
 # layout (ILD) or not (ILI), and is the layout it writes free to choose (variable)?
@@ -62,15 +65,16 @@ class MappingAttr(SmartMem.Attribute, name="mapping"):
 class LayoutAttr(SmartMem.Attribute, name="layout"):
     """How a tensor lies in memory; carried as the encoding of its type.
 
-    ``#smartmem.layout<affine_map<(d0, d1) -> (d1, d0)>, "buffer", []>``
+    ``#smartmem.layout<"split(1, 8, 4) reorder(1, 0, 2)", "image2d", [0, 1, 2]>``
 
-    ``map`` takes logical indices to physical coordinates, row-major in memory.
+    ``primitives`` are the steps from the tensor's shape to that in memory, row-major
+    (``split``, ``reorder``, ``fuse``, ``pad``, ``unfold``, ``store_at``: ALT, EuroSys 2023).
     ``storage`` is ``buffer``, ``texel_buffer`` or ``image2d``. ``texel`` names the
     physical dims of a texel: ``[]`` for a buffer, ``[x, lane]`` for a texel buffer,
     ``[x, y, lane]`` for a 2D image; the lane has at most 4 elements.
     """
 
-    map: ir.AffineMapAttr
+    primitives: ir.StringAttr
     storage: _one_of(STORAGE_TEXEL_DIMS)
     texel: ir.ArrayAttr
 
@@ -85,11 +89,45 @@ def mapping(value: str) -> MappingAttr:
     return MappingAttr.get(ir.StringAttr.get(value))
 
 
-def layout(affine_map: ir.AffineMap, storage: str, texel: tuple[int, ...] = ()) -> LayoutAttr:
+def layout(
+    primitives: Sequence[Primitive], storage: str = "buffer", texel: tuple[int, ...] = ()
+) -> LayoutAttr:
     """The layout attribute in the current context."""
     i64 = ir.IntegerType.get_signless(64)
     dims = ir.ArrayAttr.get([ir.IntegerAttr.get(i64, d) for d in texel])
-    return LayoutAttr.get(ir.AffineMapAttr.get(affine_map), ir.StringAttr.get(storage), dims)
+    text = ir.StringAttr.get(format_primitives(primitives))
+    return LayoutAttr.get(text, ir.StringAttr.get(storage), dims)
+
+
+def layout_of(type_: ir.RankedTensorType) -> LayoutAttr | None:
+    """The layout that a tensor type carries, or None."""
+    encoding = None if type_.encoding is None else type_.encoding.maybe_downcast()
+    return encoding if isinstance(encoding, LayoutAttr) else None
+
+
+def physical_layout_of(type_: ir.RankedTensorType) -> PhysicalLayout:
+    """Where the elements of a tensor of this type lie; row-major without a layout.
+
+    Raises:
+        InvalidInputError: the layout does not fit the shape.
+    """
+    attribute = layout_of(type_)
+    primitives = () if attribute is None else primitives_of(attribute)
+    return physical_layout(type_.shape, primitives)
+
+
+def primitives_of(attribute: LayoutAttr) -> tuple[Primitive, ...]:
+    """The steps in which a layout is written.
+
+    Raises:
+        InvalidInputError: they do not read as primitives.
+    """
+    return parse_primitives(str(ir.StringAttr(attribute.primitives).value))
+
+
+def storage_of(attribute: LayoutAttr) -> str:
+    """``buffer``, ``texel_buffer`` or ``image2d``."""
+    return str(ir.StringAttr(attribute.storage).value)
 
 
 def string_value(attribute: GroupAttr | MappingAttr) -> str:
@@ -99,58 +137,27 @@ def string_value(attribute: GroupAttr | MappingAttr) -> str:
 
 def layout_fault(type_: ir.RankedTensorType) -> str | None:
     """What is wrong with the layout that ``type_`` carries, or None."""
-    if type_.encoding is None or not isinstance(type_.encoding.maybe_downcast(), LayoutAttr):
+    attribute = layout_of(type_)
+    if attribute is None:
         return None
-    attribute = type_.encoding.maybe_downcast()
+    try:
+        shape = physical_layout_of(type_).shape
+    except InvalidInputError as error:
+        return str(error)
     texel = tuple(int(ir.IntegerAttr(d).value) for d in ir.ArrayAttr(attribute.texel))
-    storage = str(ir.StringAttr(attribute.storage).value)
-    affine_map = ir.AffineMapAttr(attribute.map).value
-    return _storage_fault(storage, texel, len(affine_map.results)) or _map_fault(
-        affine_map, tuple(type_.shape), texel
-    )
+    return _storage_fault(storage_of(attribute), texel, shape)
 
 
-def _storage_fault(storage: str, texel: tuple[int, ...], physical_rank: int) -> str | None:
+def _storage_fault(storage: str, texel: tuple[int, ...], shape: Shape) -> str | None:
     names = STORAGE_TEXEL_DIMS[storage]
     if len(texel) != len(names):
         wanted = f"[{', '.join(names)}]"
         return f"storage {storage} needs texel dims {wanted}, but {list(texel)} is given"
-    if names and sorted(texel) != list(range(physical_rank)):
+    if names and sorted(texel) != list(range(len(shape))):
         return (
-            f"storage {storage} needs a map to {len(names)} physical dims, each named "
-            f"once; the map has {physical_rank} and texel is {list(texel)}"
+            f"storage {storage} needs {len(names)} physical dims, each named once; the "
+            f"layout has {len(shape)} and texel is {list(texel)}"
         )
+    if texel and shape[texel[-1]] > LANES:
+        return f"the lane has {shape[texel[-1]]} elements, but a texel holds {LANES}"
     return None
-
-
-def _map_fault(
-    affine_map: ir.AffineMap, shape: tuple[int, ...], texel: tuple[int, ...]
-) -> str | None:
-    if affine_map.n_dims != len(shape):
-        return f"layout map has {affine_map.n_dims} dims, but the tensor has rank {len(shape)}"
-    try:
-        index_map = from_affine(affine_map, shape)
-    except SmartMemError as error:
-        return str(error)
-    ranges = [bounds(e, shape) for e in index_map.exprs]
-    if any(low < 0 for low, _ in ranges):
-        return f"layout map {affine_map} gives negative coordinates for shape {list(shape)}"
-    if texel and ranges[texel[-1]][1] >= LANES:
-        extent = ranges[texel[-1]][1] + 1
-        return f"the lane has {extent} elements, but a texel holds {LANES}"
-    extents = tuple(high + 1 for _, high in ranges)
-    if not _is_injective(index_map, extents):
-        return f"layout map {affine_map} puts two elements of shape {list(shape)} in one place"
-    return None
-
-
-@lru_cache(maxsize=1 << 12)
-def _is_injective(index_map: IndexMap, extents: Shape) -> bool:
-    if inverse(index_map, extents) is not None:
-        return True
-    if math.prod(index_map.shape) > ENUMERATION_LIMIT:
-        return True  # too large to enumerate, and no rule shows a clash
-    places = np.zeros(index_map.shape, dtype=np.int64)
-    for index, extent in zip(index_map.indices(), extents, strict=True):
-        places = places * extent + index
-    return np.unique(places).size == places.size

@@ -14,7 +14,7 @@ import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import ext
 
-from smartmem.dialect.attributes import layout_fault
+from smartmem.dialect.attributes import LayoutAttr, layout_fault
 from smartmem.dialect.base import SmartMem
 from smartmem.errors import SmartMemError
 from smartmem.index_map import Domain, IndexMap, Shape, from_affine, is_within
@@ -70,12 +70,14 @@ class ConcatOp(SmartMem.Operation, name="concat", traits=[ext.Pure]):
 
 
 class RelayoutOp(SmartMem.Operation, name="relayout", traits=[ext.Pure]):
-    """Copies a tensor into another physical layout; indices keep their meaning.
+    """Lets a tensor lie in another physical layout; indices keep their meaning.
 
     ``%r = "smartmem.relayout"(%source) : (tensor<4x8xf32>) ->
-    tensor<4x8xf32, #smartmem.layout<...>>``
+    tensor<4x8xf32, #smartmem.layout<"split(1, 2, 4) reorder(1, 0, 2)", "buffer", []>>``
 
-    Verified: equal shapes and element types, and valid layouts on both sides.
+    One behind an operation says how its result is to lie, a second one back to the plain
+    type is what the readers read: ``smartmem-materialize-layouts`` makes physical shapes of
+    both. Verified: equal shapes and element types, and valid layouts on both sides.
     """
 
     source: ext.Operand[Any]
@@ -122,6 +124,13 @@ def concat(
     attributes = {"domains": attribute}
     op = ir.Operation.create("smartmem.concat", [result_type], list(sources), attributes)
     return op.results[0]
+
+
+def relayout(source: ir.Value, attribute: LayoutAttr | None) -> ir.Value:
+    """Builds a ``smartmem.relayout`` to a layout, or back to the plain type."""
+    element_type, shape = source.type.element_type, list(source.type.shape)
+    type_ = ir.RankedTensorType.get(shape, element_type, attribute)
+    return ir.Operation.create("smartmem.relayout", [type_], [source]).results[0]
 
 
 def _emit(op: ir.OpView, fault: str | None) -> bool:

@@ -25,6 +25,7 @@ from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
+from smartmem.passes.materialize_layouts import MaterializeLayouts
 from smartmem.passes.merge_sums import MergeSums
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_blocks import PadBlocks
@@ -70,6 +71,7 @@ PASSES: tuple[type[Pass], ...] = (
     JoinOperands,
     EliminateViews,
     SearchFormats,
+    MaterializeLayouts,
     PadRows,
     FuseConcats,
     MergeSums,
@@ -104,8 +106,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "eliminated",
         (
             *(_FUSE, RecomputeRows, _FUSE, PadColumns, PadKeys, ComposeViews),
-            *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, PadRows),
-            *(FuseConcats, MergeSums),
+            *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, MaterializeLayouts),
+            *(PadRows, FuseConcats, MergeSums),
         ),
     ),
     ("packed", (PadBlocks, PackWeights)),

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch_mlir import ir
 
-from smartmem.dialect import ConcatOp, LayoutAttr, RelayoutOp, ViewOp
+from smartmem.dialect import ConcatOp, RelayoutOp, ViewOp, layout_of
 from smartmem.errors import PassError
 from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
 from smartmem.parameters import Parameters, resource_key
@@ -76,8 +76,7 @@ def _not_lowerable(op: ir.Operation) -> str | None:
     if op.name == RelayoutOp.OPERATION_NAME:
         return "smartmem.relayout is left; layouts must be materialized before lowering"
     for result in op.results:
-        encoding = getattr(result.type, "encoding", None)
-        if encoding is not None and isinstance(encoding.maybe_downcast(), LayoutAttr):
+        if isinstance(result.type, ir.RankedTensorType) and layout_of(result.type):
             return f"{result.type} carries a layout; materialize layouts before lowering"
     return None
 

@@ -206,7 +206,7 @@ def written(
 def _in_reads(view: ir.Operation) -> InReads | Refusal:
     accesses, refusal = [], Refusal("nothing reads it")
     for use in view.results[0].uses:
-        found = _read(view, use.owner.operation, use.operand_number)
+        found = read_access(view, use.owner.operation, use.operand_number)
         if isinstance(found, Refusal):
             refusal = found
         else:
@@ -214,7 +214,7 @@ def _in_reads(view: ir.Operation) -> InReads | Refusal:
     return InReads(tuple(accesses)) if accesses else refusal
 
 
-def _read(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusal:
+def read_access(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusal:
     nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest

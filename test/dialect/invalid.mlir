@@ -120,43 +120,43 @@ func.func @relayout_shape(%x: tensor<4x8xf32>) -> tensor<8x4xf32> {
 
 // -----
 func.func @layout_rank(%x: tensor<4x8xf32>) {
-  // expected-error@+1 {{layout map has 1 dims, but the tensor has rank 2}}
-  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<affine_map<(d0) -> (d0)>, "buffer", []>>
+  // expected-error@+1 {{reorder(0) does not fit the shape [4, 8]: it does not name each dim once}}
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"reorder(0)", "buffer", []>>
   return
 }
 
 // -----
-func.func @layout_clash(%x: tensor<4x8xf32>) {
-  // expected-error@+1 {{puts two elements of shape [4, 8] in one place}}
-  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<affine_map<(d0, d1) -> (d0 + d1)>, "buffer", []>>
+func.func @layout_rest(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{split(1, 2, 3) does not fit the shape [4, 8]: 8 is not the product; pad it first}}
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"split(1, 2, 3)", "buffer", []>>
   return
 }
 
 // -----
-func.func @layout_negative(%x: tensor<4x8xf32>) {
-  // expected-error@+1 {{gives negative coordinates for shape [4, 8]}}
-  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<affine_map<(d0, d1) -> (d0 - 1, d1)>, "buffer", []>>
+func.func @layout_word(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{there is no layout primitive swap; use split, reorder, fuse, pad, unfold, store_at}}
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"swap(0, 1)", "buffer", []>>
   return
 }
 
 // -----
 func.func @buffer_with_texel(%x: tensor<4x8xf32>) {
   // expected-error@+1 {{storage buffer needs texel dims [], but [0] is given}}
-  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<affine_map<(d0, d1) -> (d0, d1)>, "buffer", [0]>>
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"", "buffer", [0]>>
   return
 }
 
 // -----
 func.func @image_without_y(%x: tensor<4x8xf32>) {
   // expected-error@+1 {{storage image2d needs texel dims [x, y, lane], but [0, 1] is given}}
-  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<affine_map<(d0, d1) -> (d0, d1)>, "image2d", [0, 1]>>
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"", "image2d", [0, 1]>>
   return
 }
 
 // -----
 func.func @lane_too_wide(%x: tensor<4x8xf32>) {
   // expected-error@+1 {{the lane has 8 elements, but a texel holds 4}}
-  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<affine_map<(d0, d1) -> (d0, d1)>, "texel_buffer", [0, 1]>>
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"", "texel_buffer", [0, 1]>>
   return
 }
 
@@ -166,4 +166,4 @@ func.func private @group() attributes {smartmem.group = #smartmem.group<"ild">}
 
 // -----
 // expected-error@+1 {{does not satisfy the constraint}}
-func.func private @storage(tensor<4xf32, #smartmem.layout<affine_map<(d0) -> (d0)>, "texture", []>>)
+func.func private @storage(tensor<4xf32, #smartmem.layout<"", "texture", []>>)

@@ -33,14 +33,14 @@ func.func @rank_zero(%x: tensor<f32>) -> tensor<1xf32> {
   return %0 : tensor<1xf32>
 }
 
-#image = #smartmem.layout<affine_map<(d0, d1) -> (d1 floordiv 4, d0, d1 mod 4)>, "image2d", [0, 1, 2]>
-#texels = #smartmem.layout<affine_map<(d0, d1) -> (d0 * 2 + d1 floordiv 4, d1 mod 4)>, "texel_buffer", [0, 1]>
+#image = #smartmem.layout<"split(1, 2, 4) reorder(1, 0, 2)", "image2d", [0, 1, 2]>
+#texels = #smartmem.layout<"split(1, 2, 4) fuse(0, 2)", "texel_buffer", [0, 1]>
 
 // CHECK-LABEL: func @relayouts
 func.func @relayouts(%x: tensor<4x8xf32>) -> tensor<4x8xf32, #texels> {
-  // CHECK: "smartmem.relayout"(%{{.*}}) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<{{.*}}, "image2d", [0, 1, 2]>>
+  // CHECK: "smartmem.relayout"(%{{.*}}) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"split(1, 2, 4) reorder(1, 0, 2)", "image2d", [0, 1, 2]>>
   %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #image>
-  // CHECK: "smartmem.relayout"(%{{.*}}) : {{.*}} -> tensor<4x8xf32, #smartmem.layout<{{.*}}, "texel_buffer", [0, 1]>>
+  // CHECK: "smartmem.relayout"(%{{.*}}) : {{.*}} -> tensor<4x8xf32, #smartmem.layout<"split(1, 2, 4) fuse(0, 2)", "texel_buffer", [0, 1]>>
   %1 = "smartmem.relayout"(%0) : (tensor<4x8xf32, #image>) -> tensor<4x8xf32, #texels>
   return %1 : tensor<4x8xf32, #texels>
 }

@@ -2,6 +2,6 @@
 
 // CHECK: smartmem.relayout is left; layouts must be materialized before lowering
 func.func @relayout(%x: tensor<4x8xf32>) {
-  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<affine_map<(d0, d1) -> (d1, d0)>, "buffer", []>>
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"reorder(1, 0)", "buffer", []>>
   return
 }

@@ -1,0 +1,94 @@
+"""Build tensors of physical shape from tensors that carry a layout."""
+
+from __future__ import annotations
+
+from torch_mlir import ir
+
+from smartmem.dialect import (
+    RelayoutOp,
+    layout_of,
+    physical_layout_of,
+    primitives_of,
+    relayout,
+    view,
+)
+from smartmem.index_map.affine import to_affine_map
+from smartmem.index_map.primitives import Pad
+from smartmem.passes.analysis.window_layouts import WindowRead
+from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.split_loops import view_as
+
+
+def through_plain(op: ir.Operation) -> None:
+    """Makes a relayout from one layout to another two: to the plain type, and from there."""
+    before, after = (layout_of(v.type) for v in (op.operands[0], op.results[0]))
+    if before is None or after is None:
+        return
+    with ir.InsertionPoint(op), op.location:
+        op.operands[0] = relayout(op.operands[0], None)
+
+
+def carrying_arguments(function: ir.Operation) -> list[ir.Value]:
+    """The arguments of a function with a body that carry a layout."""
+    blocks = list(function.regions[0].blocks)
+    arguments = list(blocks[0].arguments) if blocks else []
+    tensors = [a for a in arguments if isinstance(a.type, ir.RankedTensorType)]
+    return [argument for argument in tensors if layout_of(argument.type) is not None]
+
+
+def update_type(function: ir.Operation) -> None:
+    """Gives a function the types of its arguments and of what it returns."""
+    for block in function.regions[0].blocks:
+        inputs = [argument.type for argument in block.arguments]
+        results = [value.type for value in list(block.operations)[-1].operands]
+        type_ = ir.FunctionType.get(inputs, results)
+        function.attributes["function_type"] = ir.TypeAttr.get(type_)
+
+
+def laid_out(value: ir.Value) -> ir.Value:
+    """The tensor of physical shape in place of one that carries a layout.
+
+    An argument changes its type; what a relayout makes becomes a view of its source.
+    """
+    physical = physical_layout_of(value.type)
+    if isinstance(value.owner, ir.Block):
+        with value.owner.owner.location:
+            value.set_type(build.tensor_type(value, physical.shape))
+        return value
+    op = value.owner.operation
+    assert op.name == RelayoutOp.OPERATION_NAME, "only relayouts make layouts"
+    with ir.InsertionPoint(op), op.location:
+        type_ = build.tensor_type(value, physical.shape)
+        if not physical.domain.constraints:
+            return view_as(op.operands[0], physical.index_map)
+        domain = to_affine_map(physical.domain.constraints, len(physical.shape), op.context)
+        padded = any(isinstance(p, Pad) for p in primitives_of(layout_of(value.type)))
+        fill = build.zero(type_.element_type) if padded else None
+        index_map = physical.index_map.to_affine(op.context)
+        return view(op.operands[0], index_map, type_, domain, fill)
+
+
+def read_back(
+    op: ir.Operation, laid: ir.Value, type_: ir.RankedTensorType
+) -> ir.Operation | None:
+    """Replaces a relayout to the plain type by a view; None where elements lie twice."""
+    places = physical_layout_of(type_).places
+    if places is None:
+        return None
+    with ir.InsertionPoint(op), op.location:
+        result = op.results[0]
+        new = view(laid, places.to_affine(op.context), build.tensor_type(laid, places.shape))
+        result.replace_all_uses_with(new)
+    op.erase()
+    return new.owner.operation
+
+
+def read_windows(found: WindowRead, laid: ir.Value) -> None:
+    """Lets the operation read the windows of ``laid``."""
+    op = found.op
+    loops = len(ir.ArrayAttr(op.attributes["iterator_types"]))
+    maps = list(ir.ArrayAttr(op.attributes["indexing_maps"]))
+    new = to_affine_map(found.exprs, loops, op.context)
+    maps[found.operand] = ir.AffineMapAttr.get(new)
+    op.operands[found.operand] = laid
+    op.attributes["indexing_maps"] = ir.ArrayAttr.get(maps)

@@ -1,0 +1,145 @@
+"""Make physical shapes of the layouts that are written on tensors.
+
+Rewrites:
+  %l = relayout(%t) to a layout, read as relayout(%l) back to the plain type
+    ->
+  %t is written, and read, where the layout puts its elements
+
+  %l = "smartmem.relayout"(%t) : (tensor<4x8xf32>)
+      -> tensor<4x8xf32, #smartmem.layout<"split(1, 2, 4) reorder(1, 0, 2)", "buffer", []>>
+    ->
+  linalg.generic over (a, b, l): %t[b, a, l]   outs(%e : tensor<2x4x4xf32>)
+
+Arguments and results of functions that carry a layout get its physical shape. The producer
+writes the layout and each reader reads it by its indexing map, whose loops are split where
+dims are; ``pad`` and ``store_at`` are a padding that the producer's kernel writes into.
+``unfold`` is for operations that slide a window of that size and stride: its elements and its
+windows become dims of their own.
+
+Where a producer or reader cannot, a view stays between, which is a copy, and gets a remark.
+How a kernel is to read images, ``smartmem-bind-images`` decides, which knows the device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import RelayoutOp, layout_of, storage_of
+from smartmem.errors import PassError
+from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.placement import InWrite, in_write, read_access
+from smartmem.passes.analysis.window_layouts import WindowRead, window_read
+from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.lowering.lay_out import (
+    carrying_arguments,
+    laid_out,
+    read_back,
+    read_windows,
+    through_plain,
+    update_type,
+)
+from smartmem.passes.lowering.split_loops import read_through, write_through
+
+_IN_KERNELS = "its storage is chosen kernel by kernel (smartmem-bind-images)"
+
+
+@dataclass(frozen=True)
+class MaterializeLayouts(Pass):
+    """Lets producers write, and readers read, the layouts that relayouts name."""
+
+    argument = "smartmem-materialize-layouts"
+    summary = "Make physical shapes of the layouts that are written on tensors"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        """Materializes one layout after the other, in program order.
+
+        Raises:
+            PassError: an operation that knows no layouts reads a tensor that has one, or
+                other than windows read one that lies in windows.
+        """
+        for op in _relayouts(module):
+            through_plain(op)
+        functions = [op for op in operations(module) if op.name == "func.func"]
+        for argument in [a for f in functions for a in carrying_arguments(f)]:
+            self._materialize(argument, context)
+        # All first: those back to the plain type go with what they read.
+        for op in [op for op in _relayouts(module) if layout_of(op.results[0].type)]:
+            self._materialize(op.results[0], context)
+        for function in functions:
+            update_type(function)
+
+    def _materialize(self, value: ir.Value, context: PassContext) -> None:
+        """Places a layout in the write of a tensor and in all of its reads."""
+        type_ = value.type
+        readers = [use.owner.operation for use in value.uses]
+        for reader in readers:
+            _check_reader(reader)
+        owner = value.owner if isinstance(value.owner, ir.Block) else value.owner.operation
+        if storage_of(layout_of(type_)) != "buffer" and not isinstance(owner, ir.Block):
+            context.remark(self.argument, owner, False, _IN_KERNELS)
+        laid = laid_out(value)
+        for reader in readers:
+            if reader.name == RelayoutOp.OPERATION_NAME:
+                self._read(reader, laid, type_, context)
+        if laid != value:
+            value.replace_all_uses_with(laid)
+            value.owner.erase()
+            self._write(laid, context)
+
+    def _write(self, laid: ir.Value, context: PassContext) -> None:
+        view = laid.owner.operation
+        if "domain" in view.attributes:
+            context.remark(self.argument, view, True, "its producer writes into the padding")
+            return
+        found = in_write(view)
+        if isinstance(found, InWrite):
+            context.remark(self.argument, view, True, "its producer writes the layout")
+            write_through(found.access, view)
+        else:
+            context.remark(self.argument, view, False, f"a copy: {found.reason}")
+
+    def _read(
+        self,
+        back: ir.Operation,
+        laid: ir.Value,
+        type_: ir.RankedTensorType,
+        context: PassContext,
+    ) -> None:
+        """Lets all that read the relayout ``back`` read what lies in the layout."""
+        for use in list(back.results[0].uses):
+            found = window_read(use.owner.operation, use.operand_number, type_)
+            if isinstance(found, WindowRead):
+                read_windows(found, laid)
+                context.remark(self.argument, back, True, "its reader reads the layout")
+        if not list(back.results[0].uses):
+            back.erase()
+            return
+        view = read_back(back, laid, type_)
+        if view is None:
+            reason = "elements that lie in several windows are read by windows of that size"
+            raise PassError(self.argument, f"{back.location}: {reason} and stride only")
+        for use in list(view.results[0].uses):
+            found = read_access(view, use.owner.operation, use.operand_number)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, view, False, f"a copy: {found.reason}")
+            else:
+                read_through(found, view.operands[0])
+                context.remark(self.argument, view, True, "its reader reads the layout")
+        if not list(view.results[0].uses):
+            view.erase()
+
+
+def _relayouts(module: ir.Operation) -> list[ir.Operation]:
+    return [op for op in operations(module) if op.name == RelayoutOp.OPERATION_NAME]
+
+
+def _check_reader(op: ir.Operation) -> None:
+    if op.name in (RelayoutOp.OPERATION_NAME, "func.return"):
+        return
+    raise PassError(
+        MaterializeLayouts.argument,
+        f"{op.location}: {op.name} reads a tensor with a layout; put a smartmem.relayout to "
+        "the plain type before it",
+    )
