@@ -10,14 +10,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(TORCH),-torch)
 
-.PHONY: help demo test install vulkan lint typecheck ctest lit pytest docs clean
+.PHONY: help demo test install vulkan library lint typecheck ctest lit pytest docs clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: install vulkan ## compile a small Swin for CPU and Vulkan, run it, check it
 	$(BIN)/smartmem demo
 
-test: install vulkan lint typecheck ctest lit pytest ## run all checks and tests
+# The library is built when SmartMem is installed: what that needs comes first.
+test: vulkan library install lint typecheck ctest lit pytest ## run all checks and tests
 
 install: $(STAMP) ## create .venv and install SmartMem with its test tools
 
@@ -28,7 +29,10 @@ $(STAMP): pyproject.toml CMakeLists.txt runtime/CMakeLists.txt $(wildcard runtim
 	@touch $@
 
 vulkan: ## install the software Vulkan driver (lavapipe) if there is none
-	@scripts/install-vulkan-driver.sh
+	@scripts/install-system-packages.sh driver
+
+library: ## install what builds and tests the Vulkan library, if we may
+	@scripts/install-system-packages.sh library
 
 lint: install ## ruff: style and formatting
 	$(BIN)/ruff check .
@@ -40,7 +44,7 @@ typecheck: install ## mypy, on the installed package
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck --config-settings=cmake.define.SMARTMEM_BUILD_RUNTIME=OFF .
 	$(BIN)/mypy
 
-ctest: vulkan ## C++ tests of the Vulkan library, where it can be built
+ctest: vulkan library ## C++ tests of the Vulkan library, where it can be built
 	@scripts/test-runtime.sh
 
 lit: install ## IR tests

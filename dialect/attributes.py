@@ -99,10 +99,26 @@ def layout(
     return LayoutAttr.get(text, ir.StringAttr.get(storage), dims)
 
 
+def string_value(attribute: GroupAttr | MappingAttr) -> str:
+    """The text of a group or mapping attribute."""
+    return str(ir.StringAttr(attribute.value).value)
+
+
 def layout_of(type_: ir.RankedTensorType) -> LayoutAttr | None:
     """The layout that a tensor type carries, or None."""
     encoding = None if type_.encoding is None else type_.encoding.maybe_downcast()
     return encoding if isinstance(encoding, LayoutAttr) else None
+
+
+def primitives_of(type_: ir.RankedTensorType) -> tuple[Primitive, ...]:
+    """The steps in which the layout of a tensor type is written; none without a layout.
+
+    Raises:
+        InvalidInputError: they do not read as primitives.
+    """
+    attribute = layout_of(type_)
+    text = "" if attribute is None else str(ir.StringAttr(attribute.primitives).value)
+    return parse_primitives(text)
 
 
 def physical_layout_of(type_: ir.RankedTensorType) -> PhysicalLayout:
@@ -111,28 +127,13 @@ def physical_layout_of(type_: ir.RankedTensorType) -> PhysicalLayout:
     Raises:
         InvalidInputError: the layout does not fit the shape.
     """
+    return physical_layout(type_.shape, primitives_of(type_))
+
+
+def storage_of(type_: ir.RankedTensorType) -> str:
+    """``buffer``, ``texel_buffer`` or ``image2d``; a buffer without a layout."""
     attribute = layout_of(type_)
-    primitives = () if attribute is None else primitives_of(attribute)
-    return physical_layout(type_.shape, primitives)
-
-
-def primitives_of(attribute: LayoutAttr) -> tuple[Primitive, ...]:
-    """The steps in which a layout is written.
-
-    Raises:
-        InvalidInputError: they do not read as primitives.
-    """
-    return parse_primitives(str(ir.StringAttr(attribute.primitives).value))
-
-
-def storage_of(attribute: LayoutAttr) -> str:
-    """``buffer``, ``texel_buffer`` or ``image2d``."""
-    return str(ir.StringAttr(attribute.storage).value)
-
-
-def string_value(attribute: GroupAttr | MappingAttr) -> str:
-    """The text of a group or mapping attribute."""
-    return str(ir.StringAttr(attribute.value).value)
+    return "buffer" if attribute is None else str(ir.StringAttr(attribute.storage).value)
 
 
 def layout_fault(type_: ir.RankedTensorType) -> str | None:
@@ -145,7 +146,7 @@ def layout_fault(type_: ir.RankedTensorType) -> str | None:
     except InvalidInputError as error:
         return str(error)
     texel = tuple(int(ir.IntegerAttr(d).value) for d in ir.ArrayAttr(attribute.texel))
-    return _storage_fault(storage_of(attribute), texel, shape)
+    return _storage_fault(storage_of(type_), texel, shape)
 
 
 def _storage_fault(storage: str, texel: tuple[int, ...], shape: Shape) -> str | None:

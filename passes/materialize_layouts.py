@@ -22,7 +22,7 @@ How a kernel is to read images, ``smartmem-bind-images`` decides, which knows th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
@@ -31,7 +31,7 @@ from smartmem.errors import PassError
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.placement import InWrite, in_write, read_access
 from smartmem.passes.analysis.window_layouts import WindowRead, window_read
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.lay_out import (
     carrying_arguments,
     laid_out,
@@ -40,6 +40,7 @@ from smartmem.passes.lowering.lay_out import (
     through_plain,
     update_type,
 )
+from smartmem.passes.lowering.order_loops import order_loops
 from smartmem.passes.lowering.split_loops import read_through, write_through
 
 _IN_KERNELS = "its storage is chosen kernel by kernel (smartmem-bind-images)"
@@ -69,6 +70,7 @@ class MaterializeLayouts(Pass):
             self._materialize(op.results[0], context)
         for function in functions:
             update_type(function)
+        erase_unused(module)
 
     def _materialize(self, value: ir.Value, context: PassContext) -> None:
         """Places a layout in the write of a tensor and in all of its reads."""
@@ -77,16 +79,18 @@ class MaterializeLayouts(Pass):
         for reader in readers:
             _check_reader(reader)
         owner = value.owner if isinstance(value.owner, ir.Block) else value.owner.operation
-        if storage_of(layout_of(type_)) != "buffer" and not isinstance(owner, ir.Block):
+        if storage_of(type_) != "buffer" and not isinstance(owner, ir.Block):
             context.remark(self.argument, owner, False, _IN_KERNELS)
         laid = laid_out(value)
         for reader in readers:
             if reader.name == RelayoutOp.OPERATION_NAME:
                 self._read(reader, laid, type_, context)
         if laid != value:
+            source = value.owner.operands[0]
             value.replace_all_uses_with(laid)
             value.owner.erase()
-            self._write(laid, context)
+            if laid != source:
+                self._write(laid, context)
 
     def _write(self, laid: ir.Value, context: PassContext) -> None:
         view = laid.owner.operation
@@ -96,7 +100,7 @@ class MaterializeLayouts(Pass):
         found = in_write(view)
         if isinstance(found, InWrite):
             context.remark(self.argument, view, True, "its producer writes the layout")
-            write_through(found.access, view)
+            order_loops(write_through(found.access, view))
         else:
             context.remark(self.argument, view, False, f"a copy: {found.reason}")
 
@@ -116,17 +120,23 @@ class MaterializeLayouts(Pass):
         if not list(back.results[0].uses):
             back.erase()
             return
-        view = read_back(back, laid, type_)
-        if view is None:
+        views = read_back(back, laid, type_)
+        if views is None:
             reason = "elements that lie in several windows are read by windows of that size"
             raise PassError(self.argument, f"{back.location}: {reason} and stride only")
+        for view in views:
+            self._read_view(view, context)
+
+    def _read_view(self, view: ir.Operation, context: PassContext) -> None:
         for use in list(view.results[0].uses):
             found = read_access(view, use.owner.operation, use.operand_number)
             if isinstance(found, Refusal):
                 context.remark(self.argument, view, False, f"a copy: {found.reason}")
             else:
-                read_through(found, view.operands[0])
                 context.remark(self.argument, view, True, "its reader reads the layout")
+                # What it writes has a layout of its own.
+                own = replace(found, keeps_order=False)
+                order_loops(read_through(own, view.operands[0]))
         if not list(view.results[0].uses):
             view.erase()
 

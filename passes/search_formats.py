@@ -27,11 +27,12 @@ from torch_mlir import ir
 
 from smartmem.errors import PassError
 from smartmem.passes.analysis.format_search import BUDGET, Found, analytic, greedy, search
-from smartmem.passes.analysis.formats import Graph, graph_of, hidden_contractions
+from smartmem.passes.analysis.formats import Graph, graph_of, hidden_contractions, layout_in
 from smartmem.passes.analysis.kernel_costs import rates_of, source_of
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.base import Pass, PassContext, erase_unused
-from smartmem.passes.lowering.apply_formats import apply_formats, squeeze
+from smartmem.passes.lowering.lay_out import write_layout
+from smartmem.passes.lowering.squeeze import squeeze
 
 STRATEGIES = ("rule", "model", "search")
 
@@ -77,7 +78,9 @@ class SearchFormats(Pass):
             search(graph, cost, self.budget) if strategy == "search" else greedy(graph, cost)
         )
         self._remark(graph, found, context)
-        apply_formats(graph, found.formats)
+        for number, order in found.formats.items():
+            value = graph.tensors[number].value
+            write_layout(value, layout_in(value, order))
 
     def _remark(self, graph: Graph, found: Found, context: PassContext) -> None:
         gain = (

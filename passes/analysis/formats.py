@@ -17,6 +17,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim
+from smartmem.index_map.primitives import Primitive, Reorder
 from smartmem.passes.analysis.accesses import plain_nest
 from smartmem.passes.analysis.kernel_costs import Einsum, Loops, einsum_of
 from smartmem.passes.analysis.loops import LoopNest
@@ -154,19 +155,26 @@ def _is_hidden(node: Node) -> bool:
     if node.nest.is_contraction or not node.nest.reductions:
         return False
     constant = any(not e.terms for access in node.nest.accesses for e in access.exprs)
-    return constant and multiplies_and_adds(node)
+    return constant and multiplies_and_adds(node.op, node.nest)
 
 
-def multiplies_and_adds(node: Node) -> bool:
-    """Whether it adds products of its two operands, and does nothing else."""
-    body = [op.operation.name for op in node.op.regions[0].blocks[0].operations]
-    types = {str(value.type.element_type) for value in node.op.operands}
-    return len(node.reads) == 2 and body in _MULTIPLY_AND_ADD and len(types) == 1
+def multiplies_and_adds(op: ir.Operation, nest: LoopNest) -> bool:
+    """Whether ``op`` adds products of its two operands, and does nothing else."""
+    body = [inner.operation.name for inner in op.regions[0].blocks[0].operations]
+    types = {str(value.type.element_type) for value in op.operands}
+    return nest.output == 2 and body in _MULTIPLY_AND_ADD and len(types) == 1
 
 
 def long_dims(value: ir.Value) -> list[int]:
     """The dims of a tensor that are longer than 1."""
     return [d for d, extent in enumerate(shape_of(value)) if extent > 1]
+
+
+def layout_in(value: ir.Value, order: Order) -> tuple[Primitive, ...]:
+    """The layout of a tensor whose long dims lie in ``order``."""
+    long = long_dims(value)
+    short = [d for d in range(len(shape_of(value))) if d not in long]
+    return (Reorder((*short, *(long[d] for d in order))),)
 
 
 def ordered(loops: Loops, order: Order | None) -> Loops:

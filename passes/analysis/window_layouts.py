@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.dialect import layout_of, physical_layout_of, primitives_of
+from smartmem.dialect import physical_layout_of, primitives_of
 from smartmem.index_map import Dim, Expr, Shape, bounds
 from smartmem.index_map import expr as ex
 from smartmem.index_map.primitives import Primitive, Unfold
@@ -38,19 +38,17 @@ def window_read(
     op: ir.Operation, operand: int, type_: ir.RankedTensorType
 ) -> WindowRead | Refusal:
     """How ``op`` reads a tensor of ``type_``, in whose layout windows are unfolded."""
-    attribute = layout_of(type_)
     nest = generic_nest(op)
-    if attribute is None or physical_layout_of(type_).places is not None:
+    if physical_layout_of(type_).places is not None:
         return Refusal("no windows of it overlap")
     if nest is None or operand == nest.output:
         return Refusal(f"{op.name} reads no windows")
-    exprs: tuple[Expr, ...] | None = nest.accesses[operand].exprs
-    shape = tuple(type_.shape)
-    for primitive in primitives_of(attribute):
-        exprs = _behind(primitive, exprs, shape, nest)
-        if exprs is None:
+    exprs, shape = nest.accesses[operand].exprs, tuple(type_.shape)
+    for primitive in primitives_of(type_):
+        behind = _behind(primitive, exprs, shape, nest)
+        if behind is None:
             return Refusal(f"it does not slide a window as {primitive} has them")
-        shape = primitive.step(shape).back.shape
+        exprs, shape = behind, primitive.step(shape).back.shape
     return WindowRead(op, operand, exprs)
 
 

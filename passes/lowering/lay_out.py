@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch_mlir import ir
 
 from smartmem.dialect import (
     RelayoutOp,
+    ViewOp,
+    layout,
     layout_of,
     physical_layout_of,
     primitives_of,
     relayout,
     view,
 )
+from smartmem.index_map import IndexMap, compose
 from smartmem.index_map.affine import to_affine_map
-from smartmem.index_map.primitives import Pad
+from smartmem.index_map.primitives import Pad, Primitive
+from smartmem.passes.analysis.movement import view_map
 from smartmem.passes.analysis.window_layouts import WindowRead
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.split_loops import view_as
@@ -62,25 +68,50 @@ def laid_out(value: ir.Value) -> ir.Value:
         if not physical.domain.constraints:
             return view_as(op.operands[0], physical.index_map)
         domain = to_affine_map(physical.domain.constraints, len(physical.shape), op.context)
-        padded = any(isinstance(p, Pad) for p in primitives_of(layout_of(value.type)))
-        fill = build.zero(type_.element_type) if padded else None
+        padded = any(isinstance(p, Pad) for p in primitives_of(value.type))
+        with ir.InsertionPoint.at_block_begin(op.block):  # before the kernel that pads
+            fill = build.zero(type_.element_type) if padded else None
         index_map = physical.index_map.to_affine(op.context)
         return view(op.operands[0], index_map, type_, domain, fill)
 
 
+def write_layout(value: ir.Value, primitives: Sequence[Primitive]) -> None:
+    """Lets ``value`` lie in a layout: a relayout to it, and one back for all readers."""
+    op = value.owner.operation
+    uses = [(use.owner, use.operand_number) for use in value.uses]
+    with ir.InsertionPoint.after(op), op.location:
+        plain = relayout(relayout(value, layout(primitives)), None)
+    for user, number in uses:
+        user.operands[number] = plain
+
+
 def read_back(
     op: ir.Operation, laid: ir.Value, type_: ir.RankedTensorType
-) -> ir.Operation | None:
-    """Replaces a relayout to the plain type by a view; None where elements lie twice."""
+) -> list[ir.Operation] | None:
+    """Replaces a relayout to the plain type by views; None where elements lie twice.
+
+    Each view that reads it becomes one of what lies in the layout.
+    """
     places = physical_layout_of(type_).places
     if places is None:
         return None
-    with ir.InsertionPoint(op), op.location:
-        result = op.results[0]
-        new = view(laid, places.to_affine(op.context), build.tensor_type(laid, places.shape))
-        result.replace_all_uses_with(new)
+    return _read_as(op, places, laid)
+
+
+def _read_as(op: ir.Operation, index_map: IndexMap, laid: ir.Value) -> list[ir.Operation]:
+    """Replaces ``op`` by a view of ``laid``, and the views that read it likewise."""
+    found = []
+    for reader in [use.owner.operation for use in op.results[0].uses]:
+        if reader.name == ViewOp.OPERATION_NAME and "domain" not in reader.attributes:
+            found += _read_as(reader, compose(view_map(reader), index_map), laid)
+    if list(op.results[0].uses):
+        with ir.InsertionPoint(op), op.location:
+            type_ = build.tensor_type(laid, index_map.shape)
+            new = view(laid, index_map.to_affine(op.context), type_)
+            op.results[0].replace_all_uses_with(new)
+        found.append(new.owner.operation)
     op.erase()
-    return new.owner.operation
+    return found
 
 
 def read_windows(found: WindowRead, laid: ir.Value) -> None:

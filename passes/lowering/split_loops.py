@@ -86,8 +86,8 @@ def _source_order(
     return tuple(exprs[k] for k in order), transpose(shape, order), back
 
 
-def write_through(access: Access, viewed: ir.Operation) -> None:
-    """Replaces the operation and its view by one that writes in the view's order.
+def write_through(access: Access, viewed: ir.Operation) -> ir.Value:
+    """Replaces the operation and its view by one that writes in the view's order; its value.
 
     Other readers of its result read what is written through the inverse of the view.
     """
@@ -114,6 +114,7 @@ def write_through(access: Access, viewed: ir.Operation) -> None:
     for old in (viewed, op):
         if not list(old.results[0].uses):
             old.erase()  # what reads nothing any more must not be asked for its order
+    return written
 
 
 def move_up(op: ir.Operation, nest: LoopNest, viewed: ir.Operation) -> None:

@@ -1,7 +1,7 @@
-// RUN: smartmem-opt --smartmem-search-formats='strategy=search' --smartmem-remarks --split-input-file %s 2>%t | FileCheck %s --check-prefixes=CHECK,SEARCH
+// RUN: smartmem-opt --smartmem-search-formats='strategy=search' --smartmem-materialize-layouts --smartmem-remarks --split-input-file %s 2>%t | FileCheck %s --check-prefixes=CHECK,SEARCH
 // RUN: FileCheck %s --check-prefix=REMARK < %t
 // RUN: smartmem-opt --smartmem-search-formats --split-input-file %s | FileCheck %s --check-prefixes=CHECK,RULE
-// RUN: smartmem-opt --smartmem-search-formats='strategy=search' %s --split-input-file | smartmem-opt --smartmem-search-formats='strategy=search' --split-input-file | FileCheck %s --check-prefixes=CHECK,SEARCH
+// RUN: smartmem-opt --smartmem-search-formats='strategy=search' --smartmem-materialize-layouts %s --split-input-file | smartmem-opt --smartmem-search-formats='strategy=search' --smartmem-materialize-layouts --split-input-file | FileCheck %s --check-prefixes=CHECK,SEARCH
 // RUN: not smartmem-opt --smartmem-search-formats='strategy=guess' %s 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // RUN: not smartmem-opt --smartmem-search-formats='strategy=search budget=0' %s 2>&1 | FileCheck %s --check-prefix=BUDGET
 // UNKNOWN: there is no strategy 'guess'; use rule, model, search

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_layouts import READ_BY_INDEX, sequences
 from torch_mlir import ir
 
 import smartmem
@@ -20,8 +22,9 @@ from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.frontend.mlir import read_resources
+from smartmem.index_map.primitives import Primitive
 from smartmem.options import LAYOUTS, CompileOptions
-from smartmem.passes import PASSES, PassContext
+from smartmem.passes import PASSES, PIPELINE, PassContext
 from smartmem.passes.analysis.format_search import (
     Found,
     analytic,
@@ -30,15 +33,21 @@ from smartmem.passes.analysis.format_search import (
     search,
     total,
 )
-from smartmem.passes.analysis.formats import Formats, Graph, graph_of
+from smartmem.passes.analysis.formats import Graph, graph_of, layout_in
 from smartmem.passes.analysis.kernel_costs import CPU
-from smartmem.passes.base import erase_unused
-from smartmem.passes.lowering.apply_formats import apply_formats
+from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.lowering.lay_out import write_layout
 from smartmem.passes.search_formats import STRATEGIES, SearchFormats
 from smartmem.pipelines import run_pipeline
 from smartmem.vectors import AVX512
 
 COST = analytic(CPU, AVX512)
+
+STEPS = [step for _, steps in PIPELINE for step in steps]
+BEHIND = STEPS[STEPS.index(SearchFormats) :]
+
+Layouts = Mapping[int, Sequence[Primitive]]
+"""Layouts of a graph's tensors by their number."""
 
 
 # y = x + W exp(x'), whose rows are then summed: x is 12 tokens of 20 channels.
@@ -168,14 +177,14 @@ def _block(module: ir.Module) -> ir.Block:
     return module.body.operations[0].operation.regions[0].blocks[0]
 
 
-def results(model: str, formats: Formats) -> list[np.ndarray]:
-    """What the model computes with these formats, compiled for the CPU."""
+def results(model: str, layouts: Layouts) -> list[np.ndarray]:
+    """What the model computes with these layouts of its tensors, compiled for the CPU."""
     module, shared, graph = parsed(model)
     with module.context:
-        apply_formats(graph, formats)
-        erase_unused(module.operation)
+        for number, layout in layouts.items():
+            write_layout(graph.tensors[number].value, layout)
         assert module.operation.verify()
-        run_pipeline(module, [p() for p in PASSES[PASSES.index(SearchFormats) :]], shared)
+        run_pipeline(module, [e if isinstance(e, str) else e() for e in BEHIND], shared)
         text = module.operation.get_asm().encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.vmfb")
@@ -199,13 +208,36 @@ def expected(model: str) -> list[np.ndarray]:
 )
 @given(data=st.data())
 def test_any_legal_formats_give_the_same_numbers(model: str, data: st.DataObject) -> None:
-    _, _, graph = parsed(model)
+    module, _, graph = parsed(model)
     assert len(graph.tensors) >= 2
-    formats = {
-        number: data.draw(st.sampled_from(tensor.orders), label=str(number))
+    chosen = {
+        number: layout_in(tensor.value, data.draw(st.sampled_from(tensor.orders)))
         for number, tensor in enumerate(graph.tensors)
     }
-    for got, want in zip(results(model, formats), expected(model), strict=True):
+    assert module.operation.verify(), "and it holds the graph's values"
+    _same_numbers(model, chosen)
+
+
+@pytest.mark.parametrize("model", INPUTS)
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_any_layout_gives_the_same_numbers(model: str, data: st.DataObject) -> None:
+    module, _, graph = parsed(model)
+    chosen = {
+        number: data.draw(sequences(shape_of(tensor.value), READ_BY_INDEX), label=str(number))
+        for number, tensor in enumerate(graph.tensors)
+    }
+    assert module.operation.verify(), "and it holds the graph's values"
+    _same_numbers(model, chosen)
+
+
+def _same_numbers(model: str, layouts: Layouts) -> None:
+    for got, want in zip(results(model, layouts), expected(model), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,7 @@ class Step:
     places: IndexMap | None
 
 
+@dataclass(frozen=True)
 class Primitive:
     """One step of a layout."""
 
@@ -287,12 +288,12 @@ def physical_layout(shape: Sequence[int], primitives: Sequence[Primitive]) -> Ph
         held = (*compose_domain(step.back, domain).constraints, *step.domain.constraints)
         index_map, domain = compose(step.back, index_map), Domain(tuple(dict.fromkeys(held)))
         whole = places is not None and step.places is not None
-        places = compose(places, step.places) if whole else None  # type: ignore[arg-type]
+        places = compose(places, step.places) if whole else None
     return PhysicalLayout(logical, index_map.shape, index_map, domain, places)
 
 
 def _primitive(name: str, numbers: tuple[int, ...]) -> Primitive:
-    kinds = {word: kind for kind, word in _NAMES.items()}
+    kinds: dict[str, type[Primitive]] = {word: kind for kind, word in _NAMES.items()}
     if name not in kinds:
         raise InvalidInputError(f"there is no layout primitive {name}; use {', '.join(kinds)}")
     kind = kinds[name]
@@ -300,9 +301,9 @@ def _primitive(name: str, numbers: tuple[int, ...]) -> Primitive:
         if len(numbers) < _OPEN[kind]:
             raise InvalidInputError(f"{name} takes {_OPEN[kind]} numbers or more")
         return Split(numbers[0], numbers[1:]) if kind is Split else Reorder(numbers)
-    fields = [f for f in kind.__dataclass_fields__]  # type: ignore[attr-defined]
-    if len(numbers) != len(fields):
-        raise InvalidInputError(f"{name} takes {len(fields)} numbers: {', '.join(fields)}")
+    names = [field.name for field in fields(kind)]
+    if len(numbers) != len(names):
+        raise InvalidInputError(f"{name} takes {len(names)} numbers: {', '.join(names)}")
     return kind(*numbers)
 
 
