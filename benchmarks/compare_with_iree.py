@@ -38,6 +38,9 @@ from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.parameters import Array
 
+_PAUSE_S = 0.1
+"""Before each turn: threads of the one before spin on for a while (ONNX Runtime's do)."""
+
 TOLERANCE = 1e-4
 """Largest |a - b| over largest |b|, f32, whole network."""
 
@@ -177,6 +180,7 @@ def _in_turn(
 
 
 def _median(one: LoadedModule | OnnxRuntime, arrays: Sequence[Array], runs: int) -> float:
+    time.sleep(_PAUSE_S)
     if isinstance(one, OnnxRuntime):
         return one.median(arrays, runs)
     return one.benchmark(arrays, warmup=1, repetitions=runs).median

@@ -148,13 +148,27 @@ def test_the_number_of_threads(sum_path, rows, monkeypatch):
     monkeypatch.setattr(
         hal.rt.flags, "parse_flags", lambda *flags: asked.extend(flags) or parse(*flags)
     )
+    # As many workers as cores are bound to them (0), fewer and more are not.
+    monkeypatch.setattr(hal, "_free_cores", lambda: 4)
     hal.open_device.cache_clear()
+    LoadedModule(sum_path, threads=4)
+    assert asked == ["--task_topology_group_count=0"] * 2
+    asked.clear()
     two = LoadedModule(sum_path, threads=2)
     three = LoadedModule(sum_path, threads=3)
     np.testing.assert_array_equal(two(rows), three(rows))
     assert asked == [f"--task_topology_group_count={n}" for n in (2, 0, 3, 0)]
     with pytest.raises(InvalidInputError, match="threads is 0"):
         LoadedModule(sum_path, threads=0)
+
+
+def test_cores_are_counted_where_all_are_free(monkeypatch):
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("affinities of threads are Linux's")
+    free = hal._free_cores()
+    assert free is None or 1 <= free <= (os.cpu_count() or 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: len(os.sched_getaffinity(0)) + 1)
+    assert hal._free_cores() is None
 
 
 def test_a_module_of_another_tool_runs_on_the_cpu(tmp_path, rows):

@@ -56,13 +56,31 @@ def open_device(uri: str, threads: int | None = None, image_library: Path | None
 
 def _open_cpu(threads: int | None) -> Any:
     # The number of workers is a flag of the process, read when a driver is made; the
-    # drivers behind rt.get_device are shared, so this makes one of its own.
+    # drivers behind rt.get_device are shared, so this makes one of its own. 0 is a worker
+    # bound to each core. A number of workers are bound to none, and two of them that wake up
+    # on one core wait for each other's time slice; where they are as many as the cores,
+    # nothing is lost by binding them. Fewer are not bound: other processes bind theirs, too.
+    count = 0 if threads is None or threads == _free_cores() else threads
     with _FLAGS_LOCK:
-        rt.flags.parse_flags(f"--task_topology_group_count={threads or 0}")
+        rt.flags.parse_flags(f"--task_topology_group_count={count}")
         try:
             return _binding.create_hal_driver(CPU_URI).create_default_device()
         finally:
             rt.flags.parse_flags("--task_topology_group_count=0")
+
+
+def _free_cores() -> int | None:
+    """Physical cores, if the process may use all of them; else None. Linux only."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) != os.cpu_count():
+        return None
+    topology = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    try:
+        return len({Path(topology.format(cpu)).read_text() for cpu in allowed})
+    except OSError:  # a sandbox can hide it
+        return None
 
 
 def _open_with_images(uri: str, library: Path) -> Any:
