@@ -7,6 +7,7 @@ Rewrites:
   smartmem.concat            ->  tensor.concat, or tensor.insert_slice for each piece
   maps or domains without such a form, and concats that one elementwise operation reads
                              ->  linalg.generic with tensor.extract
+  linalg.exp and its like    ->  linalg.generic: iree-compile does not have them
   smartmem.* attributes      ->  removed: the code generator does not know them
   dense_resource of few bf16 ->  dense: iree-compile takes small constants into kernels,
                                  where it widens bf16, but not in resources
@@ -36,6 +37,7 @@ from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import domain_of, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.generalize import UNKNOWN_TO_IREE, generalize
 from smartmem.passes.lowering.read_through import GatherPiece, gather, read
 
 _KERNEL_CONSTANT_BYTES = 256
@@ -55,6 +57,8 @@ class LowerToLinalg(Pass):
         Raises:
             PassError: a relayout is left.
         """
+        for op in [op for op in operations(module) if op.name in UNKNOWN_TO_IREE]:
+            generalize(op)
         found = operations(module)
         for op in found:
             if fault := _not_lowerable(op):

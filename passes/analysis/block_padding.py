@@ -29,8 +29,8 @@ def block_padding(
 ) -> RowPadding | Refusal | None:
     """How the channels of a linear layer become whole vectors; None if there is no need."""
     packed = packing(op, lanes)
-    if not isinstance(packed, Packing) or packed.width % lanes == 0:
-        return None
+    if not isinstance(packed, Packing) or packed.width % lanes == 0 or packed.width < lanes:
+        return None  # blocks of half a vector are whole ones, too
     old = packed.layer.width
     new = _fitting(old, lanes)
     if new is None:
@@ -45,7 +45,7 @@ def block_padding(
 def _fitting(channels: int, lanes: int) -> int | None:
     """The fewest channels that are the widest blocks, up to ``_MOST`` more than ``channels``."""
     most = int(channels * (1 + _MOST))
-    return next((n for n in whole_vectors(channels, lanes) if n <= most), None)
+    return next((n for n in whole_vectors(channels, lanes) if channels < n <= most), None)
 
 
 def _refusals(found: RowPadding) -> Iterator[Refusal]:

@@ -73,6 +73,11 @@ class LoopNest:
         scalars = self.scalar_loops
         return [d for d in self.written[:-1] if scalars and d not in scalars]
 
+    @property
+    def is_single_row(self) -> bool:
+        """Whether packed weights are used for one row only: the result has channels alone."""
+        return self.is_contraction and self.packed_blocks == self.written[:-1] != []
+
     def reads_in_order(self, operand: int) -> bool:
         """Whether ``operand``, or what is repeated of it, is read as the output is written."""
         written = [e for e in self.accesses[-1].exprs if e.terms]

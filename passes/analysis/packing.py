@@ -15,6 +15,7 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.single_rows import block_width
 
 # Widths of a block in vectors, best first: two vectors of results for each scalar read.
 _VECTORS = (2, 1)
@@ -23,7 +24,10 @@ _VECTORS = (2, 1)
 _WIDEST = 16
 
 _FEWEST_ROWS = 4
-"""Below, a kernel reads each weight about once, in whatever order it lies."""
+"""Below, and but for a single row, weights stay in the order in which they lie."""
+
+
+_NO_BLOCK = "no block of them is as wide as a vector"
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,15 @@ def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     if nest.loops_of(2)[-1] != layer.channel:
         return Refusal("its channels are not innermost in its result")
     rows = set(nest.loops_of(2)) & set(nest.loops_of(layer.data))
-    if math.prod(nest.domain[loop] for loop in rows) < _FEWEST_ROWS:
+    count = math.prod(nest.domain[loop] for loop in rows)
+    if 1 < count < _FEWEST_ROWS:
         return Refusal("it has few rows: each weight is read about once")
+    if count == 1:
+        width = block_width(layer.width, math.prod(nest.domain) // layer.width, lanes)
+        return Packing(layer, width) if width else Refusal(_NO_BLOCK)
     width = _width(layer.width, lanes)
     if width < lanes:
-        return Refusal("no block of them is as wide as a vector")
+        return Refusal(_NO_BLOCK)
     return Packing(layer, width)
 
 

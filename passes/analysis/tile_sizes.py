@@ -8,6 +8,7 @@ that its weights stay in the cache and that all threads have work.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.lookups import keeps_row
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.single_rows import blocks_together
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.analysis.workgroups import row_workgroups, workgroup_sizes
 from smartmem.vectors import Vectors
@@ -70,13 +72,18 @@ def sum_tiles(nest: LoopNest, vectors: Vectors, beside: int = 0) -> TileSizes | 
         beside: as for ``tile_sizes``.
     """
     written = nest.written
-    if len(written) < 2 or nest.domain[written[-1]] < vectors.lanes:
+    if len(written) < 2 or nest.domain[written[-1]] < _narrowest(nest, vectors.lanes):
         return Refusal("its result is narrower than a vector")
     if _loads_vectors(nest, written[-1]):
         return _tiles(nest, written, vectors, beside)
     if _dots(nest, vectors):
         return _dot_tiles(nest, written, vectors, beside)
     return Refusal("its innermost loop is not innermost in what it reads")
+
+
+def _narrowest(nest: LoopNest, lanes: int) -> int:
+    """The fewest columns: half a vector of them where they are packed for a single row."""
+    return lanes // 2 if nest.is_single_row else lanes
 
 
 def row_tiles(operations: Sequence[ir.Operation], vectors: Vectors) -> TileSizes | Refusal:
@@ -150,6 +157,11 @@ def _block(nest: LoopNest, written: Sequence[int], vectors: Vectors) -> list[int
     *rows, column = written
     vector = [int(loop in rows) for loop in range(len(nest.domain))]
     blocked = [] if _lies_across(nest, rows, column) else _blocked(nest, rows, column)
+    if nest.is_single_row:
+        weights = math.prod(nest.domain[loop] for loop in (*nest.reductions, column))
+        vector[column] = nest.domain[column]
+        vector[rows[-1]] = blocks_together(nest.domain[rows[-1]], weights)
+        return vector
     vector[column] = _block_columns(nest, column, len(blocked), vectors.lanes)
     width = vector[column] // vectors.lanes
     blocks = nest.packed_blocks

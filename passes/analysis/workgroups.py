@@ -36,10 +36,12 @@ _FEWEST_BLOCKS = 4
 
 # What it takes to start a workgroup, in multiplications of a contraction; what an element of a
 # row of a softmax or a normalization takes, and one of a window that slides: that is less than
-# its taps, as each workgroup reads weights and rows beside its own again.
+# its taps, as each workgroup reads weights and rows beside its own again. Of a single row, a
+# multiplication takes as long as reading its weight.
 _START = 1 << 16
 _OF_ROW = 32
 _OF_WINDOW = 4
+_OF_SINGLE_ROW = 16
 
 # Parts of a kernel's time, as measured. Weights that one workgroup streams from memory before
 # it computes with them again: for all that the cache holds. Columns that are all in one
@@ -70,6 +72,11 @@ def row_workgroups(extent: Sequence[int]) -> list[int]:
     work = _OF_ROW * math.prod(extent)
     choices = (_split(extent[:-1], goal) for goal in _GOALS)
     return min(choices, key=lambda sizes: _time(workgroup_count(sizes, extent[:-1]), work))
+
+
+def single_row_time(count: int, weights: int) -> float:
+    """The time of a layer of one row in ``count`` workgroups, over that of reading weights."""
+    return _time(count, _OF_SINGLE_ROW * weights)
 
 
 def _split(extent: Sequence[int], goal: int) -> list[int]:
@@ -105,6 +112,8 @@ class _Choices:
     def cost(self, sizes: Sequence[int]) -> float:
         """The time of the kernel with these workgroups, over that of multiplying alone."""
         extent = self.nest.domain
+        if self.nest.is_single_row:
+            return single_row_time(workgroup_count(sizes, extent), math.prod(extent))
         work = math.prod(extent) * (1 if self.nest.is_contraction else _OF_WINDOW)
         return _time(workgroup_count(sizes, extent), work) + self._reading(sizes)
 

@@ -7,8 +7,7 @@ from torch_mlir import ir
 from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.loop_order import Order
 from smartmem.passes.analysis.loops import indexing_maps
-from smartmem.passes.lowering import tensor_ops as build
-from smartmem.passes.lowering.clone_bodies import clone_body
+from smartmem.passes.lowering.generalize import generalize
 
 
 def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
@@ -22,7 +21,7 @@ def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
     """
     with op.context:
         rank = len(order)
-        op = op if op.name == "linalg.generic" else _generic(op)
+        op = op if op.name == "linalg.generic" else generalize(op)
         op.walk(lambda inner: _renumber(inner, order))
         renamed = projection(rank, [order.index(loop) for loop in range(rank)])
         op.attributes["indexing_maps"] = ir.ArrayAttr.get(
@@ -36,18 +35,6 @@ def interchange_loops(op: ir.Operation, order: Order) -> ir.Operation:
         kinds = ir.ArrayAttr(op.attributes["iterator_types"])
         op.attributes["iterator_types"] = ir.ArrayAttr.get([kinds[loop] for loop in order])
     return op
-
-
-def _generic(named: ir.Operation) -> ir.Operation:
-    """Replaces a named operation without reductions by the generic that it stands for."""
-    maps = indexing_maps(named)
-    with ir.InsertionPoint(named), named.location:
-        iterators = build.iterators([False] * maps[0].n_dims)
-        generic = build.generic(list(named.operands), maps, iterators)
-        clone_body(named, generic)
-    named.results[0].replace_all_uses_with(generic.results[0])
-    named.erase()
-    return generic
 
 
 def _renumber(inner: ir.Operation, order: Order) -> ir.WalkResult:

@@ -8,7 +8,6 @@ from torch_mlir import ir
 
 from smartmem.dialect import (
     RelayoutOp,
-    ViewOp,
     layout,
     layout_of,
     physical_layout_of,
@@ -16,12 +15,11 @@ from smartmem.dialect import (
     relayout,
     view,
 )
-from smartmem.index_map import IndexMap, compose
 from smartmem.index_map.affine import to_affine_map
 from smartmem.index_map.primitives import Pad, Primitive
-from smartmem.passes.analysis.movement import view_map
 from smartmem.passes.analysis.window_layouts import WindowRead
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.read_as import read_as
 from smartmem.passes.lowering.split_loops import view_as
 
 
@@ -95,23 +93,7 @@ def read_back(
     places = physical_layout_of(type_).places
     if places is None:
         return None
-    return _read_as(op, places, laid)
-
-
-def _read_as(op: ir.Operation, index_map: IndexMap, laid: ir.Value) -> list[ir.Operation]:
-    """Replaces ``op`` by a view of ``laid``, and the views that read it likewise."""
-    found = []
-    for reader in [use.owner.operation for use in op.results[0].uses]:
-        if reader.name == ViewOp.OPERATION_NAME and "domain" not in reader.attributes:
-            found += _read_as(reader, compose(view_map(reader), index_map), laid)
-    if list(op.results[0].uses):
-        with ir.InsertionPoint(op), op.location:
-            type_ = build.tensor_type(laid, index_map.shape)
-            new = view(laid, index_map.to_affine(op.context), type_)
-            op.results[0].replace_all_uses_with(new)
-        found.append(new.owner.operation)
-    op.erase()
-    return found
+    return read_as(op, places, laid)
 
 
 def read_windows(found: WindowRead, laid: ir.Value) -> None:

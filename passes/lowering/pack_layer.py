@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import dim
+from smartmem.index_map.primitives import Reorder, Split, lay_out
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.accesses import Access
 from smartmem.passes.analysis.constant_values import constant_value
-from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.movement import Refusal, is_free, shape_of
 from smartmem.passes.analysis.packing import Packing
 from smartmem.passes.analysis.split_placement import split_read
 from smartmem.passes.lowering import tensor_ops as build
@@ -26,53 +29,93 @@ from smartmem.passes.lowering.split_loops import (
 def pack_layer(found: Packing, parameters: Parameters) -> None:
     """Replaces the layer; its elementwise end runs over the same blocks afterwards."""
     layer, op = found.layer, found.layer.op
-    blocks = layer.width // found.width
-    radices = [
-        (blocks, found.width) if loop == layer.channel and blocks > 1 else (extent,)
-        for loop, extent in enumerate(layer.nest.domain)
-    ]
+    digits = _digits(found)
+    radices = [digits.extents[loop] for loop in range(len(layer.nest.domain))]
     with ir.InsertionPoint(op), op.location:
         operands = [split_operand(op.operands[k], layer.nest, k, radices) for k in (0, 1, 2)]
-        operands[1 - layer.data] = _packed(found, parameters)
+        operands[1 - layer.data] = _packed(found, digits, parameters)
         new = rebuild(op, layer.nest, radices, operands)
         op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
     op.erase()
     split_end(new)
 
 
-def _packed(found: Packing, parameters: Parameters) -> Operand:
-    """The weights as [.., block, reduction.., channel of the block], and their loops."""
+@dataclass(frozen=True)
+class _Digits:
+    """The loops of a packed layer: each old loop is one of them, none if it has one
+    iteration, and that of the channels blocks and channels of a block."""
+
+    extents: tuple[tuple[int, ...], ...]
+
+    def of(self, loop: int) -> list[int]:
+        """The numbers of what a loop became."""
+        first = sum(map(len, self.extents[:loop]))
+        return list(range(first, first + len(self.extents[loop])))
+
+
+def _digits(found: Packing) -> _Digits:
     layer = found.layer
-    number = 1 - layer.data
+    whole = [(extent,) if extent > 1 else () for extent in layer.nest.domain]
+    if layer.width > found.width:
+        whole[layer.channel] = (layer.width // found.width, found.width)
+    return _Digits(tuple(whole))
+
+
+def _packed(found: Packing, digits: _Digits, parameters: Parameters) -> Operand:
+    """The weights as [.., block, reduction.., channel of the block], and their loops."""
+    layer, number = found.layer, 1 - found.layer.data
     array = constant_value(layer.stored.source, parameters)
     assert array is not None, "its source is a constant"
+    loops = layer.nest.loops_of(number)
+    own = [digit for loop in loops for digit in digits.of(loop)]
+    last = digits.of(layer.channel)[-1]
+    sums = {digit for loop in layer.nest.reductions for digit in digits.of(loop)}
+    order = sorted(range(len(own)), key=lambda k: (own[k] == last, own[k] in sums, own[k]))
+    split = Split(loops.index(layer.channel), digits.extents[layer.channel])
     array = layer.stored.index_map.take(array)
-    digits = layer.nest.loops_of(number)
-    at, blocks = digits.index(layer.channel), layer.width // found.width
-    last = layer.channel
-    if blocks > 1:
-        # Digits are numbered as the loops are, with one more behind the channel's first.
-        last = layer.channel + 1
-        array = array.reshape([*array.shape[:at], blocks, found.width, *array.shape[at + 1 :]])
-        digits = [d + (d > layer.channel) for d in digits]
-        digits.insert(at + 1, last)
-    sums = {d + (blocks > 1 and d > layer.channel) for d in layer.nest.reductions}
-    order = sorted(
-        range(len(digits)), key=lambda k: (digits[k] == last, digits[k] in sums, digits[k])
-    )
-    array = array.transpose(order)
+    array = lay_out(array, (split, Reorder(tuple(order))))
     type_ = build.tensor_type(layer.op.operands[number], array.shape)
     value = constant_tensor("packed", array, type_, parameters)
-    return value, tuple(dim(digits[k]) for k in order)
+    return value, tuple(dim(own[k]) for k in order)
 
 
 def split_end(value: ir.Value) -> None:
-    """Splits the loops of the elementwise operations that alone read ``value`` reshaped."""
-    while len(uses := list(value.uses)) == 1:
-        view = uses[0].owner.operation
-        access = split_read(view) if view.name == ViewOp.OPERATION_NAME else None
-        if not isinstance(access, Access):
+    """Splits the loops of the elementwise operations that alone read ``value`` reshaped.
+
+    Those of as many elements: what repeats ``value`` is in no kernel with it.
+    """
+    while (view := _only_view(value)) is not None:
+        behind = _only_view(view.results[0])
+        if behind is not None and is_free(view) and is_free(behind):
+            _merge(view, behind)
+            continue
+        access = split_read(view)
+        if isinstance(access, Refusal) or _repeats(access):
             return
         value = read_through(access, view.operands[0])
         if not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
             value = value.owner.operands[0]
+
+
+def _merge(view: ir.Operation, behind: ir.Operation) -> None:
+    """Makes one reshape of two."""
+    with ir.InsertionPoint(behind), behind.location:
+        whole = reshaped(view.operands[0], shape_of(behind.results[0]))
+    behind.results[0].replace_all_uses_with(whole)
+    behind.erase()
+    view.erase()
+
+
+def _only_view(value: ir.Value) -> ir.Operation | None:
+    """The view that alone reads ``value``, and all of it."""
+    uses = list(value.uses)
+    op = uses[0].owner.operation if len(uses) == 1 else None
+    is_view = op is not None and op.name == ViewOp.OPERATION_NAME
+    return op if is_view and op is not None and "domain" not in op.attributes else None
+
+
+def _repeats(access: Access) -> bool:
+    """Whether an elementwise operation reads each element more than once."""
+    nest = access.nest
+    read = set(nest.loops_of(access.operand))
+    return any(n > 1 and loop not in read for loop, n in enumerate(nest.domain))

@@ -107,8 +107,9 @@ func.func @pieces_that_are_no_boxes(%x: tensor<6xf32>, %y: tensor<6xf32>) -> ten
 
 // CHECK-LABEL: func @attributes_are_dropped
 func.func @attributes_are_dropped(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // CHECK: linalg.exp ins
-  %0 = linalg.exp {smartmem.group = #smartmem.group<"ili_variable">} ins(%x : tensor<4xf32>) outs(%x : tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: linalg.fill ins
+  %c = arith.constant 0.0 : f32
+  %0 = linalg.fill {smartmem.group = #smartmem.group<"ili_variable">} ins(%c : f32) outs(%x : tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
 
@@ -139,4 +140,14 @@ func.func @concat_read_by_one_elementwise_operation(%a: tensor<1x6xf32>, %b: ten
     linalg.yield %v : f32
   } -> tensor<5x6xf32>
   return %3 : tensor<5x6xf32>
+}
+
+// CHECK-LABEL: func @named_elementwise
+// CHECK-NOT: linalg.exp
+// CHECK: linalg.generic
+// CHECK: math.exp
+func.func @named_elementwise(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %e = tensor.empty() : tensor<4x8xf32>
+  %0 = linalg.exp ins(%x : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
 }

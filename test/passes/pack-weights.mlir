@@ -54,14 +54,28 @@ func.func @one_block(%x: tensor<8x2xf32>) -> tensor<8x40xf32> {
 // -----
 // CHECK-LABEL: func @keeps_few_rows
 // REMARK: linalg.matmul kept: it has few rows: each weight is read about once
-func.func @keeps_few_rows(%x: tensor<1x2xf32>) -> tensor<1x64xf32> {
+func.func @keeps_few_rows(%x: tensor<2x2xf32>) -> tensor<2x64xf32> {
   // CHECK: linalg.matmul
   %w = arith.constant dense<1.0> : tensor<2x64xf32>
   %c = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<1x64xf32>
-  %z = linalg.fill ins(%c : f32) outs(%e : tensor<1x64xf32>) -> tensor<1x64xf32>
-  %0 = linalg.matmul ins(%x, %w : tensor<1x2xf32>, tensor<2x64xf32>) outs(%z : tensor<1x64xf32>) -> tensor<1x64xf32>
-  return %0 : tensor<1x64xf32>
+  %e = tensor.empty() : tensor<2x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<2x64xf32>) -> tensor<2x64xf32>
+  %0 = linalg.matmul ins(%x, %w : tensor<2x2xf32>, tensor<2x64xf32>) outs(%z : tensor<2x64xf32>) -> tensor<2x64xf32>
+  return %0 : tensor<2x64xf32>
+}
+
+// -----
+// Of a single row, blocks are a vector wide, or half of one; some are taken up together.
+// CHECK-LABEL: func @a_single_row
+// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #{{.*}}, #{{.*}}], iterator_types = ["parallel", "parallel", "reduction"]} ins(%{{.*}}, %{{.*}} : tensor<1x2xf32>, tensor<5x2x8xf32>) outs(%{{.*}} : tensor<1x5x8xf32>)
+// REMARK: linalg.matmul applied: blocks of 8 channels, as its kernel reads them
+func.func @a_single_row(%x: tensor<1x2xf32>) -> tensor<1x40xf32> {
+  %w = arith.constant dense<1.0> : tensor<2x40xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x40xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<1x40xf32>) -> tensor<1x40xf32>
+  %0 = linalg.matmul ins(%x, %w : tensor<1x2xf32>, tensor<2x40xf32>) outs(%z : tensor<1x40xf32>) -> tensor<1x40xf32>
+  return %0 : tensor<1x40xf32>
 }
 
 // -----

@@ -1,4 +1,4 @@
-"""Layout primitives against NumPy, step by step and in any sequence."""
+"""Layout primitives: what they do to arrays, and that their index maps do the same."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from random_layouts import sequences
 
 from smartmem.errors import InvalidInputError
 from smartmem.index_map.primitives import (
-    Fuse,
-    Pad,
+    PhysicalLayout,
     Primitive,
-    Reorder,
-    Split,
-    StoreAt,
     Unfold,
     format_primitives,
+    lay_out,
     parse_primitives,
     physical_layout,
 )
@@ -27,28 +24,14 @@ from smartmem.index_map.primitives import (
 FILL = -7
 
 
-def numpy_step(primitive: Primitive, x: np.ndarray) -> np.ndarray:
-    """What a primitive does to an array, without index maps."""
-    shape = x.shape
-    match primitive:
-        case Split(axis, factors):
-            return x.reshape(*shape[:axis], *factors, *shape[axis + 1 :])
-        case Reorder(order):
-            return x.transpose(order)
-        case Fuse(axis, count):
-            return x.reshape(*shape[:axis], -1, *shape[axis + count :])
-        case Unfold(axis, size, stride):
-            windows = np.lib.stride_tricks.sliding_window_view(x, size, axis)
-            kept = windows.take(range(0, windows.shape[axis], stride), axis)
-            return np.moveaxis(kept, -1, axis + 1)
-        case Pad(axis, before, after):
-            widths = (before, after)
-        case StoreAt(axis, first, extent):
-            widths = (first, extent - first - shape[axis])
-        case _:
-            raise AssertionError(primitive)
-    pads = [widths if d == axis else (0, 0) for d in range(x.ndim)]
-    return np.pad(x, pads, constant_values=FILL)
+def taken(layout: PhysicalLayout, x: np.ndarray) -> np.ndarray:
+    """``x`` as the index map of ``layout`` reads it: what the IR does."""
+    indices = [
+        np.clip(np.broadcast_to(i, layout.shape), 0, n - 1)
+        for i, n in zip(layout.index_map.indices(), layout.logical, strict=True)
+    ]
+    inside = np.broadcast_to(layout.domain.mask(layout.shape), layout.shape)
+    return np.where(inside, x[tuple(indices)], FILL)
 
 
 @st.composite
@@ -64,10 +47,8 @@ def test_any_sequence_is_what_numpy_makes_of_it(given_: tuple) -> None:
     shape, primitives = given_
     x = np.arange(math.prod(shape)).reshape(shape)
     found = physical_layout(shape, primitives)
-    wanted = x
-    for primitive in primitives:
-        wanted = numpy_step(primitive, wanted)
-    np.testing.assert_array_equal(found.take(x, FILL), wanted)
+    wanted = lay_out(x, primitives, FILL)
+    np.testing.assert_array_equal(taken(found, x), wanted)
     assert found.shape == wanted.shape
 
 
@@ -80,13 +61,29 @@ def test_each_element_is_read_back_from_its_place(given_: tuple) -> None:
     if found.places is None:
         assert any(isinstance(p, Unfold) for p in primitives)
     else:
-        np.testing.assert_array_equal(found.places.take(found.take(x, FILL)), x)
+        np.testing.assert_array_equal(found.places.take(taken(found, x)), x)
 
 
 @given(layouts())
 def test_text_reads_back_as_it_was_written(given_: tuple) -> None:
     _, primitives = given_
     assert parse_primitives(format_primitives(primitives)) == primitives
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("split(1, 2, 2)", [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]),
+        ("reorder(1, 0)", [[0, 4], [1, 5], [2, 6], [3, 7]]),
+        ("fuse(0, 2)", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("pad(1, 1, 0)", [[FILL, 0, 1, 2, 3], [FILL, 4, 5, 6, 7]]),
+        ("unfold(1, 2, 1)", [[[0, 1], [1, 2], [2, 3]], [[4, 5], [5, 6], [6, 7]]]),
+        ("store_at(0, 1, 4)", [[FILL] * 4, [0, 1, 2, 3], [4, 5, 6, 7], [FILL] * 4]),
+    ],
+)
+def test_each_primitive(text: str, wanted: list) -> None:
+    found = lay_out(np.arange(8).reshape(2, 4), parse_primitives(text), FILL)
+    np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize(

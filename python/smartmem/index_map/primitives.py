@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
 from smartmem.errors import InvalidInputError
 from smartmem.index_map import expr as ex
@@ -36,6 +35,7 @@ from smartmem.index_map.index_map import (
     reshape,
     transpose,
 )
+from smartmem.parameters import Array
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,6 @@ class PhysicalLayout:
     index_map: IndexMap
     domain: Domain
     places: IndexMap | None
-
-    def take(self, source: npt.NDArray[np.generic], fill: float = 0) -> npt.NDArray[np.generic]:
-        """``source`` of the logical shape as it lies in memory; the reference semantics."""
-        indices = [
-            np.clip(np.broadcast_to(i, self.shape), 0, n - 1)
-            for i, n in zip(self.index_map.indices(), self.logical, strict=True)
-        ]
-        whole = source[tuple(indices)] if indices else np.broadcast_to(source, self.shape)
-        inside = np.broadcast_to(self.domain.mask(self.shape), self.shape)
-        return np.where(inside, whole, np.asarray(fill, source.dtype))
 
 
 @dataclass(frozen=True)
@@ -96,6 +86,14 @@ class Primitive:
             InvalidInputError: the primitive does not fit the shape.
         """
         raise NotImplementedError
+
+    def apply(self, array: Array, fill: float = 0) -> Array:
+        """``array`` as it lies behind the step, with ``fill`` where nothing of it lies.
+
+        Raises:
+            InvalidInputError: the primitive does not fit its shape.
+        """
+        return array.reshape(self.step(array.shape).back.shape)
 
     def _arguments(self) -> tuple[int, ...]:
         raise NotImplementedError
@@ -141,6 +139,11 @@ class Reorder(Primitive):
         inverse = [self.order.index(d) for d in range(len(shape))]
         return Step(back, Domain(()), transpose(back.shape, inverse))
 
+    def apply(self, array: Array, fill: float = 0) -> Array:
+        """A transposed view."""
+        self.step(array.shape)
+        return array.transpose(self.order)
+
     def _arguments(self) -> tuple[int, ...]:
         return self.order
 
@@ -180,6 +183,10 @@ class Pad(Primitive):
             raise self._fault(shape, "it would cut elements off")
         return _embedded(shape, self.axis, self.before, self.before + extent + self.after)
 
+    def apply(self, array: Array, fill: float = 0) -> Array:
+        """A longer copy."""
+        return _longer(array, self.axis, self.before, self.step(array.shape).back.shape, fill)
+
     def _arguments(self) -> tuple[int, ...]:
         return (self.axis, self.before, self.after)
 
@@ -208,6 +215,13 @@ class Unfold(Primitive):
         split = None if overlap else _reshaped(shape, after).places
         return Step(IndexMap(tuple(index), after), Domain(()), split)
 
+    def apply(self, array: Array, fill: float = 0) -> Array:
+        """The windows, as views that overlap."""
+        self.step(array.shape)
+        windows = np.lib.stride_tricks.sliding_window_view(array, self.size, self.axis)
+        kept = (slice(None),) * self.axis + (slice(None, None, self.stride),)
+        return np.moveaxis(windows[kept], -1, self.axis + 1)
+
     def _arguments(self) -> tuple[int, ...]:
         return (self.axis, self.size, self.stride)
 
@@ -227,6 +241,10 @@ class StoreAt(Primitive):
             reason = f"{extent} elements from place {self.first} on are more than there are"
             raise self._fault(shape, reason)
         return _embedded(shape, self.axis, self.first, self.extent)
+
+    def apply(self, array: Array, fill: float = 0) -> Array:
+        """A longer copy."""
+        return _longer(array, self.axis, self.first, self.step(array.shape).back.shape, fill)
 
     def _arguments(self) -> tuple[int, ...]:
         return (self.axis, self.first, self.extent)
@@ -292,6 +310,20 @@ def physical_layout(shape: Sequence[int], primitives: Sequence[Primitive]) -> Ph
     return PhysicalLayout(logical, index_map.shape, index_map, domain, places)
 
 
+def lay_out(array: Array, primitives: Sequence[Primitive], fill: float = 0) -> Array:
+    """``array`` as it lies in the layout that ``primitives`` write; contiguous.
+
+    Args:
+        fill: what lies where no element does.
+
+    Raises:
+        InvalidInputError: a primitive does not fit the shape that it gets.
+    """
+    for primitive in primitives:
+        array = primitive.apply(array, fill)
+    return np.ascontiguousarray(array)
+
+
 def _primitive(name: str, numbers: tuple[int, ...]) -> Primitive:
     kinds: dict[str, type[Primitive]] = {word: kind for kind, word in _NAMES.items()}
     if name not in kinds:
@@ -320,6 +352,12 @@ def _embedded(shape: Shape, axis: int, first: int, extent: int) -> Step:
     last = ex.add([ex.scale(_at(axis, after), -1), constant(first + shape[axis] - 1)], after)
     held = tuple(e for e in (back[axis], last) if ex.bounds(e, after)[0] < 0)
     return Step(IndexMap(tuple(back), after), Domain(held), IndexMap(tuple(there), shape))
+
+
+def _longer(array: Array, axis: int, first: int, shape: Shape, fill: float) -> Array:
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (first, shape[axis] - first - array.shape[axis])
+    return np.pad(array, widths, constant_values=fill)
 
 
 def _at(axis: int, shape: Shape) -> Expr:
