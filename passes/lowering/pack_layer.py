@@ -55,7 +55,7 @@ class _Digits:
 
 def _digits(found: Packing) -> _Digits:
     layer = found.layer
-    whole = [(extent,) if extent > 1 else () for extent in layer.nest.domain]
+    whole: list[tuple[int, ...]] = [(n,) if n > 1 else () for n in layer.nest.domain]
     if layer.width > found.width:
         whole[layer.channel] = (layer.width // found.width, found.width)
     return _Digits(tuple(whole))
