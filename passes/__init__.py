@@ -126,4 +126,4 @@ KERNEL_STAGE = ("images", BindImages)
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what
 # PIPELINE made of it.
-PLAIN: tuple[type[Pass], ...] = (DemoteF64, LowerToLinalg)
+PLAIN: tuple[type[Pass], ...] = (DemoteF64, MaterializeLayouts, LowerToLinalg)

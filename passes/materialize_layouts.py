@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
-from smartmem.dialect import RelayoutOp, layout_of, storage_of
+from smartmem.dialect import RelayoutOp, ViewOp, layout_of, storage_of
 from smartmem.errors import PassError
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.placement import InWrite, in_write, read_access
@@ -86,10 +86,12 @@ class MaterializeLayouts(Pass):
             if reader.name == RelayoutOp.OPERATION_NAME:
                 self._read(reader, laid, type_, context)
         if laid != value:
-            source = value.owner.operands[0]
+            relayout = value.owner.operation
+            source = relayout.operands[0]
             value.replace_all_uses_with(laid)
-            value.owner.erase()
-            if laid != source:
+            relayout.erase()
+            _erase_views(source)  # other readers would keep the producer from writing
+            if _is_view(laid):
                 self._write(laid, context)
 
     def _write(self, laid: ir.Value, context: PassContext) -> None:
@@ -139,6 +141,18 @@ class MaterializeLayouts(Pass):
                 order_loops(read_through(own, view.operands[0]))
         if not list(view.results[0].uses):
             view.erase()
+
+
+def _is_view(value: ir.Value) -> bool:
+    return not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME
+
+
+def _erase_views(value: ir.Value) -> None:
+    """Erases the view that makes ``value``, and those before it, if nothing reads them."""
+    while _is_view(value) and not list(value.uses):
+        view = value.owner.operation
+        value = view.operands[0]
+        view.erase()
 
 
 def _relayouts(module: ir.Operation) -> list[ir.Operation]:

@@ -94,13 +94,19 @@ def _is_patchwise(op: ir.Operation) -> bool:
         return False
     if shape_of(op.operands[1])[2:] == (1, 1):
         return True
-    strides = list(ir.DenseIntElementsAttr(op.attributes["strides"]))
-    dilations = list(ir.DenseIntElementsAttr(op.attributes["dilations"]))
+    strides, dilations = _steps(op, "strides"), _steps(op, "dilations")
     windows, points = shape_of(op.operands[1])[2:], shape_of(op.results[0])[2:]
     covered = [n * stride for n, stride in zip(points, strides, strict=True)]
     undilated = all(d == 1 or n == 1 for d, n in zip(dilations, windows, strict=True))
     whole = list(shape_of(op.operands[0])[2:]) == covered
     return list(windows) == strides and undilated and whole
+
+
+def _steps(op: ir.Operation, name: str) -> list[int]:
+    """An attribute of a convolution over height and width; 1 where it is not written."""
+    if name not in op.attributes:
+        return [1, 1]
+    return list(ir.DenseIntElementsAttr(op.attributes[name]))
 
 
 def _contract(op: ir.Operation) -> None:
@@ -125,7 +131,7 @@ def _pointwise(op: ir.Operation, last: ir.Value, w: ir.Value) -> ir.Value:
     """The contraction of each point, or of every second and so on in height and width."""
     n, filters, height, width = shape_of(op.results[0])
     channels = shape_of(w)[1]
-    strides = list(ir.DenseIntElementsAttr(op.attributes["strides"]))
+    strides = _steps(op, "strides")
     if shape_of(last) == (n, height, width, channels):
         x = build.reshape(last, (n * height * width, channels))
         return _contraction(x, w, (n * height * width, filters), "pc,fc->pf")

@@ -33,6 +33,7 @@ from smartmem.passes.analysis.accesses import (
     view_readers,
 )
 from smartmem.passes.analysis.channel_order import channels, permutes_channels
+from smartmem.passes.analysis.layout_contracts import ANY, AS_READ, CHANNELS, contract_of
 from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import Refusal, is_free, shape_of, view_map
 from smartmem.passes.analysis.reduction_order import InWeights, in_weights
@@ -96,7 +97,7 @@ def early_placement(view: ir.Operation, parameters: Parameters) -> Placement | R
     if isinstance(permuted, InWeights):
         return permuted
     above = _above_producer(view)
-    if not isinstance(above, Refusal) and is_row_wise(above.op):
+    if not isinstance(above, Refusal) and contract_of(above.op).writes == AS_READ:
         # All of a normalization moves to the new order: one iteration domain, one kernel.
         return above
     return Refusal("no contraction reads it, and no normalization makes it")
@@ -224,7 +225,9 @@ def read_access(view: ir.Operation, op: ir.Operation, operand: int) -> Access | 
         return Refusal("it is read twice by one operation")
     through = compose(nest.accesses[operand], view_map(view))
     access = access_through(op, operand, nest, through, shape_of(view.operands[0]))
-    if isinstance(access, Refusal) or not nest.is_elementwise or not _is_free_to_order(op):
+    if isinstance(access, Refusal) or nest.reductions or not contract_of(op).agree:
+        return access
+    if not _is_free_to_order(op):
         return access
     if is_row_wise(op) and not _permutes_rows(op, access):
         return access
@@ -235,7 +238,9 @@ def read_access(view: ir.Operation, op: ir.Operation, operand: int) -> Access | 
 def _keeps_channels(write: InWrite) -> bool:
     """Whether a linear layer would still write its channels innermost, as vectors need."""
     access = write.access
-    loops = channels(access.op, access.nest) if access.nest.is_contraction else set()
+    if contract_of(access.op).writes != CHANNELS:
+        return True
+    loops = channels(access.op, access.nest)
     own = {digit for loop in loops for digit in access.form.digits_of(loop)}
     digits = access.layout.source_digits
     return not own or not digits or digits[-1] in own
@@ -247,18 +252,9 @@ def _is_free_to_order(op: ir.Operation) -> bool:
     They read any order, so that ``op``, elementwise, keeps that of its operand.
     """
     readers = view_readers(op.results[0])
-    rows = [reader for reader in readers if not _takes_any_order(reader)]
+    rows = [reader for reader in readers if contract_of(reader).reads != ANY]
     # A normalization reads its rows several times; a sum alone reads them in any order.
     return not rows or (len(rows) == 1 and sums(rows[0]))
-
-
-def _takes_any_order(op: ir.Operation) -> bool:
-    if op.name == ViewOp.OPERATION_NAME:
-        return "domain" not in op.attributes
-    nest = plain_nest(op)
-    if isinstance(nest, Refusal):
-        return False
-    return nest.is_contraction or (nest.is_elementwise and not is_row_wise(op))
 
 
 def _permutes_rows(op: ir.Operation, access: Access) -> bool:

@@ -8,6 +8,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import (
     RelayoutOp,
+    ViewOp,
     layout,
     layout_of,
     physical_layout_of,
@@ -15,8 +16,10 @@ from smartmem.dialect import (
     relayout,
     view,
 )
+from smartmem.index_map import IndexMap, compose
 from smartmem.index_map.affine import to_affine_map
 from smartmem.index_map.primitives import Pad, Primitive
+from smartmem.passes.analysis.movement import view_map
 from smartmem.passes.analysis.window_layouts import WindowRead
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.read_as import read_as
@@ -61,16 +64,27 @@ def laid_out(value: ir.Value) -> ir.Value:
         return value
     op = value.owner.operation
     assert op.name == RelayoutOp.OPERATION_NAME, "only relayouts make layouts"
+    source, index_map = _through_views(op.operands[0], physical.index_map)
     with ir.InsertionPoint(op), op.location:
-        type_ = build.tensor_type(value, physical.shape)
         if not physical.domain.constraints:
-            return view_as(op.operands[0], physical.index_map)
+            return view_as(source, index_map)
+        type_ = build.tensor_type(value, physical.shape)
         domain = to_affine_map(physical.domain.constraints, len(physical.shape), op.context)
         padded = any(isinstance(p, Pad) for p in primitives_of(value.type))
         with ir.InsertionPoint.at_block_begin(op.block):  # before the kernel that pads
             fill = build.zero(type_.element_type) if padded else None
-        index_map = physical.index_map.to_affine(op.context)
-        return view(op.operands[0], index_map, type_, domain, fill)
+        return view(source, index_map.to_affine(op.context), type_, domain, fill)
+
+
+def _through_views(value: ir.Value, index_map: IndexMap) -> tuple[ir.Value, IndexMap]:
+    """What views make ``value`` of, and how it is read through them and ``index_map``."""
+    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+        owner = value.owner.operation
+        if "domain" in owner.attributes:
+            break
+        index_map = compose(index_map, view_map(owner))
+        value = owner.operands[0]
+    return value, index_map
 
 
 def write_layout(value: ir.Value, primitives: Sequence[Primitive]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from torch_mlir import ir
 
 from smartmem.index_map import Domain, IndexMap, Shape, compose, compose_domain, constant, dim
 from smartmem.index_map import expr as ex
+from smartmem.index_map.primitives import Pad, Reorder, lay_out
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.channel_padding import ChannelPadding
 from smartmem.passes.analysis.movement import Piece
@@ -39,8 +39,7 @@ def padded_weights(
     """The weights with their dims in ``order`` and zeros for the new channels."""
     channels = found.accesses[WEIGHTS].exprs.index(dim(padding.loop))
     more = padding.channels - found.domain[padding.loop]
-    widths = [(0, more if d == channels else 0) for d in range(padding.weights.ndim)]
-    array = np.pad(padding.weights, widths).transpose(order)
+    array = lay_out(padding.weights, (Pad(channels, 0, more), Reorder(tuple(order))))
     type_ = build.tensor_type(found.op.operands[WEIGHTS], array.shape)
     return constant_tensor("channels", array, type_, parameters)
 

@@ -11,6 +11,7 @@ import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import tensor
 
+from smartmem.dialect import layout_of, physical_layout_of
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.dead_results import drop_dead_results
 from smartmem.frontend.lowering import run_passes, walk, where
@@ -92,7 +93,9 @@ def _spec(name: str, type: ir.Type) -> TensorSpec:
         raise UnsupportedError(
             f"{name} of the entry function is a {type}; SmartMem compiles functions of tensors"
         )
-    return TensorSpec(name, tuple(type.shape), numpy_dtype(type.element_type))
+    # What carries a layout is handed over as it lies in memory.
+    shape = physical_layout_of(type).shape if layout_of(type) else tuple(type.shape)
+    return TensorSpec(name, shape, numpy_dtype(type.element_type))
 
 
 def _is_function(operation: ir.OpView) -> bool:
