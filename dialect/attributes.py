@@ -12,13 +12,13 @@ from torch_mlir import ir
 from smartmem.dialect.base import SmartMem
 from smartmem.errors import InvalidInputError
 from smartmem.index_map import Shape
-from smartmem.index_map.primitives import (
+from smartmem.index_map.physical_layout import (
     PhysicalLayout,
-    Primitive,
     format_primitives,
     parse_primitives,
     physical_layout,
 )
+from smartmem.index_map.primitives import Primitive
 
 # Operator groups (SmartMem, table 3): does the operator's speed depend on its input's
 # layout (ILD) or not (ILI), and is the layout it writes free to choose (variable)?

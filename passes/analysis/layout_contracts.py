@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from torch_mlir import ir
 
@@ -30,7 +30,11 @@ from smartmem.dialect import ViewOp
 from smartmem.passes.analysis.accesses import is_row_wise, plain_nest
 from smartmem.passes.analysis.movement import Refusal
 
-ANY, ROWS, FIXED, CHANNELS, AS_READ = "any", "rows", "fixed", "channels", "as_read"
+ANY: Final = "any"
+ROWS: Final = "rows"
+FIXED: Final = "fixed"
+CHANNELS: Final = "channels"
+AS_READ: Final = "as_read"
 
 Kind = Literal["contraction", "elementwise", "rows", "movement", "padding", "other"]
 

@@ -8,7 +8,8 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import dim
-from smartmem.index_map.primitives import Reorder, Split, lay_out
+from smartmem.index_map.physical_layout import lay_out
+from smartmem.index_map.primitives import Reorder, Split
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.accesses import Access
 from smartmem.passes.analysis.constant_values import constant_value

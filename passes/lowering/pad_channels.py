@@ -8,7 +8,8 @@ from torch_mlir import ir
 
 from smartmem.index_map import Domain, IndexMap, Shape, compose, compose_domain, constant, dim
 from smartmem.index_map import expr as ex
-from smartmem.index_map.primitives import Pad, Reorder, lay_out
+from smartmem.index_map.physical_layout import lay_out
+from smartmem.index_map.primitives import Pad, Reorder
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.channel_padding import ChannelPadding
 from smartmem.passes.analysis.movement import Piece

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from random_layouts import sequences
 
 from smartmem.errors import InvalidInputError
-from smartmem.index_map.primitives import (
+from smartmem.index_map.physical_layout import (
     PhysicalLayout,
-    Primitive,
-    Unfold,
     format_primitives,
     lay_out,
     parse_primitives,
     physical_layout,
 )
+from smartmem.index_map.primitives import Primitive, Unfold
 
 FILL = -7
 

@@ -2,8 +2,9 @@
 
 ``expr`` holds quasi-affine expressions and their simplification, ``index_map`` the
 maps between boxes with composition and domains, ``digits`` the mixed-radix form that
-gives inverse, contiguity and cost, ``layout``
-how that form lies in a tensor, ``affine`` the conversion from and to MLIR.
+gives inverse, contiguity and cost, ``layout`` how that form lies in a tensor,
+``primitives`` and ``physical_layout`` how layouts are written, ``affine`` the conversion
+from and to MLIR.
 """
 
 from __future__ import annotations

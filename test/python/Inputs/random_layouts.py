@@ -8,15 +8,7 @@ from collections.abc import Callable, Sequence
 from hypothesis import strategies as st
 
 from smartmem.index_map import Shape
-from smartmem.index_map.primitives import (
-    Fuse,
-    Pad,
-    Primitive,
-    Reorder,
-    Split,
-    StoreAt,
-    Unfold,
-)
+from smartmem.index_map.primitives import Fuse, Pad, Primitive, Reorder, Split, StoreAt, Unfold
 
 _MOST_ELEMENTS = 4000
 _MOST_DIMS = 6
