@@ -18,7 +18,10 @@ has_tools() {
     for tool in cmake c++ spirv-val vulkaninfo; do
         command -v "$tool" >/dev/null || return 1
     done
-    [ -e /usr/include/vulkan/vulkan_core.h ] && [ -e /usr/include/gtest/gtest.h ]
+    for file in /usr/include/vulkan/vulkan_core.h /usr/include/gtest/gtest.h \
+        /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json; do
+        [ -e "$file" ] || return 1
+    done
 }
 
 case "${1:-driver}" in
@@ -30,7 +33,7 @@ driver)
 library)
     WHAT="tools to build and test the Vulkan library"
     WITHOUT="without the tests that need them"
-    PACKAGES="cmake g++ libvulkan-dev libgtest-dev spirv-tools vulkan-tools"
+    PACKAGES="cmake g++ libvulkan-dev libgtest-dev spirv-tools vulkan-tools vulkan-validationlayers"
     if has_tools; then exit 0; fi
     ;;
 *)
