@@ -20,7 +20,7 @@ from smartmem.passes.analysis.linear_layers import stored_constant
 from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.tile_sizes import block_rows
-from smartmem.vectors import Vectors
+from smartmem.vectors import SPIRV, Vectors
 
 if TYPE_CHECKING:
     from smartmem.passes.base import PassContext
@@ -32,8 +32,10 @@ Loops = tuple[int, ...]
 _SLICE = "tensor.extract_slice"
 
 # Part of the rate of multiplications that is left: with an operand whose columns are not
-# innermost (62 of 131 GFLOP/s measured), and with blocks of so many rows.
+# innermost (62 of 131 GFLOP/s measured), with columns that are not known when compiling, so that
+# no CPU has them packed (112 of 156, 89 of 131), and with blocks of so many rows.
 _STRIDED = 0.4
+_UNPACKED = 0.7
 _BLOCKS = ((7, 1.0), (4, 0.85), (2, 0.6), (1, 0.35))
 
 # A sum across rows is left to IREE's tiles: softmax and LayerNorm take 0.40 and 0.32 ms
@@ -176,6 +178,8 @@ def efficiency(einsum: Einsum, vectors: Vectors) -> float:
     computed = [k for k in range(len(einsum.read)) if k not in einsum.known]
     if any(einsum.loads(k) == "strided" for k in computed):
         found *= _STRIDED
+    elif vectors != SPIRV and not any(column in einsum.read[k] for k in einsum.known):
+        found *= _UNPACKED
     others = {d for loops in einsum.read if column not in loops for d in loops}
     blocked = [row for row in rows if row in others] or rows
     height = block_rows(einsum.domain[blocked[-1]], vectors.rows_of(2)) if blocked else 1
