@@ -17,7 +17,9 @@ help: ## list the targets
 demo: install vulkan ## compile a small Swin for CPU and Vulkan, run it, check it
 	$(BIN)/smartmem demo
 
-# The library is built when SmartMem is installed: what that needs comes first.
+# One after the other: the library is built when SmartMem is installed, and what that needs
+# comes first.
+.NOTPARALLEL:
 test: vulkan library install lint typecheck ctest lit pytest ## run all checks and tests
 
 install: $(STAMP) ## create .venv and install SmartMem with its test tools

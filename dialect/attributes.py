@@ -145,7 +145,10 @@ def layout_fault(type_: ir.RankedTensorType) -> str | None:
         shape = physical_layout_of(type_).shape
     except InvalidInputError as error:
         return str(error)
-    texel = tuple(int(ir.IntegerAttr(d).value) for d in ir.ArrayAttr(attribute.texel))
+    dims = list(ir.ArrayAttr(attribute.texel))
+    if not all(isinstance(d, ir.IntegerAttr) for d in dims):
+        return f"texel dims are numbers, but {attribute.texel} is given"
+    texel = tuple(int(d.value) for d in dims)
     return _storage_fault(storage_of(type_), texel, shape)
 
 

@@ -57,7 +57,9 @@ class LowerToLinalg(Pass):
         Raises:
             PassError: a relayout is left.
         """
-        for op in [op for op in operations(module) if op.name in UNKNOWN_TO_IREE]:
+        for op in [
+            op for op in operations(module) if op.results and op.name in UNKNOWN_TO_IREE
+        ]:
             generalize(op)
         found = operations(module)
         for op in found:

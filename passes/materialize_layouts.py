@@ -26,15 +26,18 @@ from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
-from smartmem.dialect import RelayoutOp, ViewOp, layout_of, storage_of
+from smartmem.dialect import RelayoutOp, ViewOp, layout_fault, layout_of, storage_of
 from smartmem.errors import PassError
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.placement import InWrite, in_write, read_access
-from smartmem.passes.analysis.window_layouts import WindowRead, window_read
+from smartmem.passes.analysis.placement import InWrite, in_write, is_address, read_access
+from smartmem.passes.analysis.window_layouts import window_read
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.eliminate_views import FREE
 from smartmem.passes.lowering.lay_out import (
     carrying_arguments,
+    is_plain,
     laid_out,
+    one_for_each_use,
     read_back,
     read_windows,
     through_plain,
@@ -62,8 +65,13 @@ class MaterializeLayouts(Pass):
         """
         for op in _relayouts(module):
             through_plain(op)
+        for op in filter(is_plain, _relayouts(module)):
+            op.results[0].replace_all_uses_with(op.operands[0])
+            op.erase()
         functions = [op for op in operations(module) if op.name == "func.func"]
         for argument in [a for f in functions for a in carrying_arguments(f)]:
+            if fault := layout_fault(argument.type):
+                raise PassError(self.argument, f"argument {argument.arg_number}: {fault}")
             self._materialize(argument, context)
         # All first: those back to the plain type go with what they read.
         for op in [op for op in _relayouts(module) if layout_of(op.results[0].type)]:
@@ -90,8 +98,9 @@ class MaterializeLayouts(Pass):
             source = relayout.operands[0]
             value.replace_all_uses_with(laid)
             relayout.erase()
-            _erase_views(source)  # other readers would keep the producer from writing
-            if _is_view(laid):
+            if laid != source:
+                _erase_views(source)  # other readers would keep the producer from writing
+            if laid != source and _is_view(laid):
                 self._write(laid, context)
 
     def _write(self, laid: ir.Value, context: PassContext) -> None:
@@ -104,7 +113,7 @@ class MaterializeLayouts(Pass):
             context.remark(self.argument, view, True, "its producer writes the layout")
             order_loops(write_through(found.access, view))
         else:
-            context.remark(self.argument, view, False, f"a copy: {found.reason}")
+            context.remark(self.argument, view, False, _what_is_left(view, found))
 
     def _read(
         self,
@@ -114,9 +123,12 @@ class MaterializeLayouts(Pass):
         context: PassContext,
     ) -> None:
         """Lets all that read the relayout ``back`` read what lies in the layout."""
+        refusal = Refusal("nothing reads it")
         for use in list(back.results[0].uses):
             found = window_read(use.owner.operation, use.operand_number, type_)
-            if isinstance(found, WindowRead):
+            if isinstance(found, Refusal):
+                refusal = found
+            else:
                 read_windows(found, laid)
                 context.remark(self.argument, back, True, "its reader reads the layout")
         if not list(back.results[0].uses):
@@ -124,16 +136,16 @@ class MaterializeLayouts(Pass):
             return
         views = read_back(back, laid, type_)
         if views is None:
-            reason = "elements that lie in several windows are read by windows of that size"
-            raise PassError(self.argument, f"{back.location}: {reason} and stride only")
-        for view in views:
-            self._read_view(view, context)
+            reason = "what lies in windows is read by a linalg.generic that slides them only"
+            raise PassError(self.argument, f"{back.location}: {reason}: {refusal.reason}")
+        for own in [own for view in views for own in one_for_each_use(view)]:
+            self._read_view(own, context)
 
     def _read_view(self, view: ir.Operation, context: PassContext) -> None:
         for use in list(view.results[0].uses):
             found = read_access(view, use.owner.operation, use.operand_number)
             if isinstance(found, Refusal):
-                context.remark(self.argument, view, False, f"a copy: {found.reason}")
+                context.remark(self.argument, view, False, _what_is_left(view, found))
             else:
                 context.remark(self.argument, view, True, "its reader reads the layout")
                 # What it writes has a layout of its own.
@@ -141,6 +153,10 @@ class MaterializeLayouts(Pass):
                 order_loops(read_through(own, view.operands[0]))
         if not list(view.results[0].uses):
             view.erase()
+
+
+def _what_is_left(view: ir.Operation, refusal: Refusal) -> str:
+    return FREE if is_address(view) else f"a copy: {refusal.reason}"
 
 
 def _is_view(value: ir.Value) -> bool:

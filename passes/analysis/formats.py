@@ -159,10 +159,21 @@ def _is_hidden(node: Node) -> bool:
 
 
 def multiplies_and_adds(op: ir.Operation, nest: LoopNest) -> bool:
-    """Whether ``op`` adds products of its two operands, and does nothing else."""
-    body = [inner.operation.name for inner in op.regions[0].blocks[0].operations]
+    """Whether ``op`` sums products of its two operands, and does nothing else."""
+    block = op.regions[0].blocks[0]
+    body = [inner.operation for inner in block.operations]
+    names = [inner.name for inner in body]
     types = {str(value.type.element_type) for value in op.operands}
-    return nest.output == 2 and body in _MULTIPLY_AND_ADD and len(types) == 1
+    if nest.output != 2 or names not in _MULTIPLY_AND_ADD or len(types) != 1:
+        return False
+    product, total, end = body
+    *factors, sum_ = block.arguments
+    return (
+        bool(nest.reductions)
+        and set(product.operands) == set(factors)
+        and set(total.operands) == {product.results[0], sum_}
+        and end.operands[0] == total.results[0]
+    )
 
 
 def long_dims(value: ir.Value) -> list[int]:

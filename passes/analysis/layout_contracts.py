@@ -1,7 +1,8 @@
 """Which layouts of its operands and its result each kind of operation accepts.
 
-What an operation asks for is data, one row for each kind; what a view, or a layout that is
-written, may do to it is decided by the row (``placement``), not by the operation's name.
+What an operation asks for is data, one row for each kind, told by its loops and not by its
+name. Where a view may go (``placement``) depends on the rows of those beside it; what has no
+row of loops keeps the model's order.
 
     reads    ANY       its indexing maps read whatever order is written
              ROWS      its rows in the order in which they lie: it reads each several times

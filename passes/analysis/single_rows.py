@@ -27,7 +27,7 @@ _HALF = 1.1
 
 def block_width(channels: int, reduction: int, lanes: int) -> int:
     """Channels in a block: a vector, or half of one; 0 where neither divides them."""
-    widths = [n for n in (lanes, lanes // 2) if channels > n and channels % n == 0]
+    widths = [n for n in (lanes, lanes // 2) if n and channels > n and channels % n == 0]
     costs = {n: _cost(channels // n, n * reduction, n < lanes) for n in widths}
     return min(widths, key=lambda n: costs[n], default=0)
 

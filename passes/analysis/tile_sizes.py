@@ -83,7 +83,14 @@ def sum_tiles(nest: LoopNest, vectors: Vectors, beside: int = 0) -> TileSizes | 
 
 def _narrowest(nest: LoopNest, lanes: int) -> int:
     """The fewest columns: half a vector of them where they are packed for a single row."""
-    return lanes // 2 if nest.is_single_row else lanes
+    return lanes // 2 if _is_packed_row(nest, lanes) else lanes
+
+
+def _is_packed_row(nest: LoopNest, lanes: int) -> bool:
+    """Whether weights are packed for a single row, in blocks of a vector or half of one."""
+    column = nest.written[-1]
+    packed = nest.is_single_row and nest.domain[column] in (lanes, lanes // 2)
+    return packed and _loads_vectors(nest, column)
 
 
 def row_tiles(operations: Sequence[ir.Operation], vectors: Vectors) -> TileSizes | Refusal:
@@ -157,7 +164,7 @@ def _block(nest: LoopNest, written: Sequence[int], vectors: Vectors) -> list[int
     *rows, column = written
     vector = [int(loop in rows) for loop in range(len(nest.domain))]
     blocked = [] if _lies_across(nest, rows, column) else _blocked(nest, rows, column)
-    if nest.is_single_row:
+    if _is_packed_row(nest, vectors.lanes):
         weights = math.prod(nest.domain[loop] for loop in (*nest.reductions, column))
         vector[column] = nest.domain[column]
         vector[rows[-1]] = blocks_together(nest.domain[rows[-1]], weights)

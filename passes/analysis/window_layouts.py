@@ -69,6 +69,9 @@ def _behind(
     back = ex.add([ex.scale(window, primitive.stride), element], nest.domain)
     if back != ex.simplify(read, nest.domain):
         return None
-    if bounds(element, nest.domain)[1] >= primitive.size:
-        return None
+    windows = step.back.shape[primitive.axis]
+    for index, extent in ((element, primitive.size), (window, windows)):
+        low, high = bounds(index, nest.domain)
+        if low < 0 or high >= extent:
+            return None
     return (*exprs[: primitive.axis], window, element, *exprs[primitive.axis + 1 :])

@@ -35,6 +35,26 @@ def through_plain(op: ir.Operation) -> None:
         op.operands[0] = relayout(op.operands[0], None)
 
 
+def is_plain(op: ir.Operation) -> bool:
+    """Whether a relayout changes nothing: there is a layout on neither side."""
+    return all(layout_of(value.type) is None for value in (op.operands[0], op.results[0]))
+
+
+def one_for_each_use(view: ir.Operation) -> list[ir.Operation]:
+    """``view``, and clones of it for whoever reads it more than once."""
+    found = [view]
+    readers: list[ir.Operation] = []
+    for use in list(view.results[0].uses):
+        reader, number = use.owner.operation, use.operand_number
+        if reader in readers:
+            with ir.InsertionPoint(view):
+                clone = view.clone()
+            reader.operands[number] = clone.results[0]
+            found.append(clone)
+        readers.append(reader)
+    return found
+
+
 def carrying_arguments(function: ir.Operation) -> list[ir.Value]:
     """The arguments of a function with a body that carry a layout."""
     blocks = list(function.regions[0].blocks)
@@ -45,10 +65,10 @@ def carrying_arguments(function: ir.Operation) -> list[ir.Value]:
 
 def update_type(function: ir.Operation) -> None:
     """Gives a function the types of its arguments and of what it returns."""
-    for block in function.regions[0].blocks:
-        inputs = [argument.type for argument in block.arguments]
-        results = [value.type for value in list(block.operations)[-1].operands]
-        type_ = ir.FunctionType.get(inputs, results)
+    inside = [op.operation for block in function.regions[0].blocks for op in block.operations]
+    for returned in [op for op in inside if op.name == "func.return"]:
+        inputs = [argument.type for argument in function.regions[0].blocks[0].arguments]
+        type_ = ir.FunctionType.get(inputs, [value.type for value in returned.operands])
         function.attributes["function_type"] = ir.TypeAttr.get(type_)
 
 

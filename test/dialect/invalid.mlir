@@ -147,6 +147,13 @@ func.func @buffer_with_texel(%x: tensor<4x8xf32>) {
 }
 
 // -----
+func.func @texel_of_words(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{texel dims are numbers, but ["a"] is given}}
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"", "buffer", ["a"]>>
+  return
+}
+
+// -----
 func.func @image_without_y(%x: tensor<4x8xf32>) {
   // expected-error@+1 {{storage image2d needs texel dims [x, y, lane], but [0, 1] is given}}
   %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32, #smartmem.layout<"", "image2d", [0, 1]>>

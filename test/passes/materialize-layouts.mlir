@@ -118,6 +118,59 @@ func.func @from_layout_to_layout(%x: tensor<4x8xf32, #across>) -> tensor<4x8xf32
 }
 
 // -----
+// The operands of a product change places where code generators want it; of nothing else.
+// CHECK-LABEL: func @keeps_the_operands_of_what_is_no_product_sum
+//       CHECK: ^bb0(%[[P:.*]]: f32, %[[S:.*]]: f32, %{{.*}}: f32):
+//  CHECK-NEXT: %[[M:.*]] = arith.mulf %[[P]], %[[S]] : f32
+//  CHECK-NEXT: arith.addf %[[M]], %[[P]] : f32
+#turned = #smartmem.layout<"reorder(1, 0)", "buffer", []>
+func.func @keeps_the_operands_of_what_is_no_product_sum(%x: tensor<4x8xf32, #turned>, %s: tensor<4xf32>) -> tensor<4x8xf32> {
+  %p = "smartmem.relayout"(%x) : (tensor<4x8xf32, #turned>) -> tensor<4x8xf32>
+  %e = tensor.empty() : tensor<4x8xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%p, %s : tensor<4x8xf32>, tensor<4xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %r = arith.addf %m, %a : f32
+    linalg.yield %r : f32
+  } -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+// One view for each of the uses: both are read in the layout.
+// CHECK-LABEL: func @reads_it_twice
+//   CHECK-NOT: smartmem.view
+//       CHECK: linalg.generic {{.*}} ins(%arg0, %arg0 : tensor<8x4xf32>, tensor<8x4xf32>)
+#turned = #smartmem.layout<"reorder(1, 0)", "buffer", []>
+func.func @reads_it_twice(%x: tensor<4x8xf32, #turned>) -> tensor<4x8xf32> {
+  %p = "smartmem.relayout"(%x) : (tensor<4x8xf32, #turned>) -> tensor<4x8xf32>
+  %e = tensor.empty() : tensor<4x8xf32>
+  %0 = linalg.mul ins(%p, %p : tensor<4x8xf32>, tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+// CHECK-LABEL: func @without_layouts
+//  CHECK-NEXT: return %arg0
+func.func @without_layouts(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = "smartmem.relayout"(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+// A layout that changes nothing, over a padding.
+// CHECK-LABEL: func @unread_identity_of_a_padding
+//   CHECK-NOT: smartmem
+//       CHECK: return
+#same = #smartmem.layout<"pad(0, 0, 0)", "buffer", []>
+func.func @unread_identity_of_a_padding(%x: tensor<4xf32>) {
+  %c = arith.constant 0.0 : f32
+  %v = "smartmem.view"(%x, %c) {map = affine_map<(d0) -> (d0 - 1)>, domain = affine_map<(d0) -> (d0 - 1, 4 - d0)>} : (tensor<4xf32>, f32) -> tensor<6xf32>
+  %l = "smartmem.relayout"(%v) : (tensor<6xf32>) -> tensor<6xf32, #same>
+  return
+}
+
+// -----
 // Others read the tensor as it was: with the layout there are two.
 // CHECK-LABEL: func @keeps_a_copy_beside_other_readers
 //       CHECK: linalg.exp {{.*}} -> tensor<4x8xf32>

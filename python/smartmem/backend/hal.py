@@ -24,6 +24,8 @@ CPU_URI = "local-task"
 LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
 """Names the Vulkan loader for IREE's runtime. The flag for it can only be added to."""
 
+_MOST_BOUND = 64
+
 _FLAGS_LOCK = threading.Lock()
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
@@ -70,11 +72,13 @@ def _open_cpu(threads: int | None) -> Any:
 
 
 def _free_cores() -> int | None:
-    """Physical cores, if the process may use all of them; else None. Linux only."""
+    """Physical cores that IREE binds workers to, if the process may use all; Linux only."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     allowed = os.sched_getaffinity(0)
-    if len(allowed) != os.cpu_count():
+    nodes = list(Path("/sys/devices/system/node").glob("node[0-9]*"))
+    # By default it takes the cores of one memory node, and no more than 64 of them.
+    if len(allowed) != os.cpu_count() or len(nodes) > 1 or len(allowed) > _MOST_BOUND:
         return None
     topology = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     try:
