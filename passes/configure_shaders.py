@@ -11,8 +11,9 @@ Rewrites:
       translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
           workgroup_size = [16, 4, 1]>>}
 
-For chains of contractions, which are convolutions, for batches of contractions, and for those
-that sum over several loops: left to itself the code generator gives each thread one element.
+For contractions: left to itself the code generator gives each thread one element of chains of
+contractions, which are convolutions, of batches, and of those that sum over several loops; a
+workgroup to each result of some narrow ones, and others take longer with its tiles.
 For softmax and normalizations, whose rows a thread takes alone, or a subgroup, and for sums
 across rows, of which a thread takes a vector of columns:
 
@@ -20,11 +21,10 @@ across rows, of which a thread takes a vector of columns:
       translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
           workgroup_size = [50, 1, 1]>
 
-Keeps, silently, matrix multiplications, which the code generator tiles as well, what neither
-contracts nor sums, and all of CPUs; with a remark what no tiles suit.
+Keeps, silently, what neither contracts nor sums, and all of CPUs; with a remark what no tiles
+suit.
 
-Where a table of measured tile sizes knows the kernel, its sizes are taken instead, for
-matrix multiplications, too.
+Where a table of measured tile sizes knows the kernel, its sizes are taken instead.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.gpu_columns import gpu_columns
 from smartmem.passes.analysis.gpu_rows import SUBGROUP, gpu_rows
-from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, is_special, joint_gpu_tiles
+from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, joint_gpu_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest, reduces
 from smartmem.passes.analysis.movement import Refusal
@@ -63,7 +63,7 @@ class ConfigureShaders(Pass):
     summary = "Tell the code generator the tile sizes of each shader"
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Configures regions with rows, and those in which IREE sees no matrix multiplication."""
+        """Configures regions with contractions, and those with rows."""
         if context.workgroups is None:
             return
         # This build of MLIR does not have the dialects of the attributes.
@@ -80,11 +80,9 @@ class ConfigureShaders(Pass):
     ) -> None:
         nests = [(op, nest) for op in computing if (nest := loop_nest(op)) is not None]
         found = [(op, nest) for op, nest in nests if nest.is_contraction]
-        root, nest = found[-1]
+        root = found[-1][0]
         contracted = [n for _, n in found]
         measured = _measured(kernel_key(computing, root), contracted, context.tuning, bounds)
-        if measured is None and len(found) == 1 and not is_special(nest):
-            return
         tiles = measured or joint_gpu_tiles(contracted, bounds)
         if isinstance(tiles, Refusal):
             context.remark(self.argument, root, False, tiles.reason)

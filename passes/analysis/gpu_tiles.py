@@ -151,16 +151,6 @@ def _results(nest: LoopNest) -> tuple[object, ...]:
     return nest.accesses[2].exprs, extents
 
 
-def is_special(nest: LoopNest) -> bool:
-    """Whether a contraction has a batch, or sums over several loops.
-
-    IREE tiles plain matrix multiplications as well as this does, and of others gives each
-    thread one element.
-    """
-    shared = set(nest.loops_of(0)) & set(nest.loops_of(1)) & set(nest.loops_of(2))
-    return len(nest.reductions) > 1 or any(nest.domain[d] > 1 for d in shared)
-
-
 def _refuse_loads(nest: LoopNest, column: int) -> Refusal | None:
     """Why the operands cannot be loaded along columns or the reduction."""
     inner = [nest.loops_of(operand)[-1] for operand in range(3)]

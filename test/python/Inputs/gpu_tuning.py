@@ -24,7 +24,7 @@ from smartmem.tuning.shipped import machine_of
 from smartmem.tuning.table import Machine, Measured, Table
 from smartmem.vectors import SPIRV
 
-# y = tanh(x W) V: two matrix multiplications that are left to IREE.
+# y = tanh(x W) V: two matrix multiplications.
 LAYERS = """\
 func.func @main(%x: tensor<64x48xf32>) -> tensor<64x32xf32> {
   %w = arith.constant dense<0.25> : tensor<48x64xf32>
