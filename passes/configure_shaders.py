@@ -39,6 +39,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.gpu_columns import gpu_columns
 from smartmem.passes.analysis.gpu_rows import SUBGROUP, gpu_rows
 from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, joint_gpu_tiles
+from smartmem.passes.analysis.gpu_windows import gpu_windows
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest, reduces
 from smartmem.passes.analysis.movement import Refusal
@@ -94,15 +95,18 @@ class ConfigureShaders(Pass):
     def _configure_rows(
         self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
     ) -> None:
-        columns = gpu_columns(computing, bounds)
-        found = gpu_rows(computing, bounds) if columns is None else columns
+        windows = gpu_windows(computing, bounds)
+        columns = gpu_columns(computing, bounds) if windows is None else None
+        found = windows or columns or gpu_rows(computing, bounds)
         if found is None:
             return
         *beside, root = computing
         if isinstance(found, Refusal):
             context.remark(self.argument, root, False, found.reason)
             return
-        if columns is not None:
+        if windows is not None:
+            who = "a thread for some points of a window's channels"
+        elif columns is not None:
             root, who = next(filter(reduces, computing)), "a thread for each vector of columns"
         else:
             one = "a subgroup" if found.pipeline == SUBGROUP else "a thread"

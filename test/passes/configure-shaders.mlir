@@ -111,3 +111,22 @@ func.func @keeps_products(%all: tensor<4x9x1xf32>, %b: tensor<4x1x8xf32>) -> ten
   %r = linalg.batch_matmul ins(%a, %b : tensor<4x8x1xf32>, tensor<4x1x8xf32>) outs(%z : tensor<4x8x8xf32>) -> tensor<4x8x8xf32>
   return %r : tensor<4x8x8xf32>
 }
+
+// -----
+// A window of each channel: a thread has some points, and four channels.
+// CHECK-LABEL: func @a_depthwise_window
+// CHECK: tile_sizes = {{\[\[}}8, 32], [8, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [8, 1, 1]>>
+// REMARK: linalg.generic applied: a thread for some points of a window's channels: (8, 4)
+func.func @a_depthwise_window(%i: tensor<9x32xf32>, %v: tensor<32xf32>, %w: tensor<32xf32>) -> tensor<8x32xf32> {
+  %x = tensor.extract_slice %i[0, 0] [8, 32] [1, 1] : tensor<9x32xf32> to tensor<8x32xf32>
+  %y = tensor.extract_slice %i[1, 0] [8, 32] [1, 1] : tensor<9x32xf32> to tensor<8x32xf32>
+  %e = tensor.empty() : tensor<8x32xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (n)>, affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (n)>, affine_map<(m, n) -> (m, n)>], iterator_types = ["parallel", "parallel"]} ins(%x, %v, %y, %w : tensor<8x32xf32>, tensor<32xf32>, tensor<8x32xf32>, tensor<32xf32>) outs(%e : tensor<8x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %a1: f32, %b1: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %m1 = arith.mulf %a1, %b1 : f32
+    %s = arith.addf %m, %m1 : f32
+    linalg.yield %s : f32
+  } -> tensor<8x32xf32>
+  return %r : tensor<8x32xf32>
+}
