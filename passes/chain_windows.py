@@ -29,11 +29,12 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.gpu_tiles import gpu_tiles
-from smartmem.passes.analysis.loops import loop_nest, reduces
+from smartmem.passes.analysis.loops import reduces
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.products import Product, contraction_of, products_of
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
+from smartmem.passes.configure_shaders import shader_operations
 from smartmem.passes.lowering.chain_products import chain_products
 from smartmem.passes.lowering.fuse_end import fuse_end
 
@@ -58,9 +59,8 @@ class ChainWindows(Pass):
 
     def _fuse_end(self, region: ir.Operation, context: PassContext) -> None:
         """Makes one operation of a window of each channel and what is behind it."""
-        ops = [inner.operation for inner in region.regions[0].blocks[0].operations]
-        loops = [op for op in ops if op.name == "linalg.generic"]
-        if len(loops) < 2 or len(loops) < sum(loop_nest(op) is not None for op in ops):
+        loops = shader_operations(region)
+        if len(loops) < 2 or any(op.name != "linalg.generic" for op in loops):
             return
         if not is_window_sum(loops[0]) or any(map(reduces, loops)):
             return

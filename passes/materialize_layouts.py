@@ -26,9 +26,9 @@ from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
-from smartmem.dialect import RelayoutOp, ViewOp, layout_fault, layout_of, storage_of
+from smartmem.dialect import RelayoutOp, layout_fault, layout_of, storage_of
 from smartmem.errors import PassError
-from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.movement import Refusal, is_view
 from smartmem.passes.analysis.placement import InWrite, in_write, is_address, read_access
 from smartmem.passes.analysis.window_layouts import window_read
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
@@ -93,15 +93,17 @@ class MaterializeLayouts(Pass):
         for reader in readers:
             if reader.name == RelayoutOp.OPERATION_NAME:
                 self._read(reader, laid, type_, context)
-        if laid != value:
-            relayout = value.owner.operation
-            source = relayout.operands[0]
-            value.replace_all_uses_with(laid)
-            relayout.erase()
-            if laid != source:
-                _erase_views(source)  # other readers would keep the producer from writing
-            if laid != source and _is_view(laid):
-                self._write(laid, context)
+        if laid == value:
+            return  # an argument: the caller writes it
+        relayout = value.owner.operation
+        source = relayout.operands[0]
+        value.replace_all_uses_with(laid)
+        relayout.erase()
+        if laid == source:
+            return  # the layout changes nothing
+        _erase_views(source)  # other readers would keep the producer from writing
+        if is_view(laid):
+            self._write(laid, context)
 
     def _write(self, laid: ir.Value, context: PassContext) -> None:
         view = laid.owner.operation
@@ -159,13 +161,9 @@ def _what_is_left(view: ir.Operation, refusal: Refusal) -> str:
     return FREE if is_address(view) else f"a copy: {refusal.reason}"
 
 
-def _is_view(value: ir.Value) -> bool:
-    return not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME
-
-
 def _erase_views(value: ir.Value) -> None:
     """Erases the view that makes ``value``, and those before it, if nothing reads them."""
-    while _is_view(value) and not list(value.uses):
+    while is_view(value) and not list(value.uses):
         view = value.owner.operation
         value = view.operands[0]
         view.erase()

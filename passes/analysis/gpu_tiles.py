@@ -23,7 +23,7 @@ VECTOR = 4
 _RESULTS = 64
 
 # Threads of a workgroup at most: more share nothing here, and need larger tiles.
-_THREADS = 64
+THREADS = 64
 
 # What loading an element costs, with a multiply-add as one: measured on Mesa's llvmpipe.
 _LOAD = 2.4
@@ -193,7 +193,7 @@ def _workgroups(
     """The ways to share blocks of ``height`` rows and ``width`` columns out to threads."""
     extent = nest.domain
     shared = [(loops.column, width), *([] if loops.group is None else [(loops.group, 1)])]
-    most = min(_THREADS, bounds.threads)
+    most = min(THREADS, bounds.threads)
     for loop, size in shared:
         for x in _up_to(extent[loop] // size, min(most, bounds.sizes[0])):
             if x == 1 and loop != loops.column:

@@ -7,13 +7,12 @@ and few threads to a workgroup: 56 x 56 x 144 of 3 x 3 took eight threads each.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch_mlir import ir
 
 from smartmem.passes.analysis.gpu_rows import THREAD, GpuRows
-from smartmem.passes.analysis.gpu_tiles import VECTOR
+from smartmem.passes.analysis.gpu_tiles import THREADS, VECTOR
 from smartmem.passes.analysis.loops import divisors, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.window_sums import is_window_sum
@@ -21,9 +20,6 @@ from smartmem.passes.base import Workgroups
 
 _POINTS = 8
 """Points of one thread at most: results, and what is loaded for them, stay in registers."""
-
-_THREADS = 64
-"""Threads of a workgroup at most: more share nothing."""
 
 
 def gpu_windows(
@@ -45,11 +41,10 @@ def gpu_windows(
     *outer, points, channels = extent
     if channels % VECTOR:
         return Refusal("no vector divides its channels")
-    most = min(_THREADS, bounds.threads)
+    most = min(THREADS, bounds.threads)
     x = next(n for n in divisors(channels // VECTOR) if n <= min(most, bounds.sizes[0]))
     each = next(n for n in divisors(points) if n <= _POINTS)
     y = next(n for n in divisors(points // each) if n * x <= most and n <= bounds.sizes[1])
     ones = tuple(1 for _ in outer)
     levels = ((*ones, each * y, VECTOR * x), (*ones, each, VECTOR))
-    assert math.prod((x, y)) <= bounds.threads, "chosen so"
     return GpuRows(THREAD, levels, (x, y, 1))

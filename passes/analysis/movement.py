@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.dialect import ViewOp
 from smartmem.index_map import Domain, IndexMap, Shape, from_affine, is_reshape
 
 EVERYWHERE = Domain(())
@@ -61,6 +62,18 @@ def long_dims(shape: Shape) -> Shape:
 def whole(source: ir.Value, index_map: IndexMap) -> Movement:
     """The movement that reads one source everywhere."""
     return Movement((Piece(source, index_map),))
+
+
+def is_view(value: ir.Value) -> bool:
+    """Whether a ``smartmem.view`` makes ``value``."""
+    return not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME
+
+
+def before_views(value: ir.Value) -> ir.Value:
+    """What ``value`` is made of by views, paddings among them."""
+    while is_view(value):
+        value = value.owner.operands[0]
+    return value
 
 
 def view_map(view: ir.Operation | ir.OpView) -> IndexMap:

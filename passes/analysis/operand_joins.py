@@ -38,7 +38,7 @@ from smartmem.passes.analysis.elements import (
     walk,
 )
 from smartmem.passes.analysis.loops import contracts
-from smartmem.passes.analysis.movement import is_static, long_dims, shape_of, view_map
+from smartmem.passes.analysis.movement import is_static, is_view, long_dims, shape_of, view_map
 from smartmem.passes.base import operations
 
 
@@ -126,7 +126,7 @@ def _join(source: ir.Value) -> Join | None:
             return None  # the concat would have to be stored, too
         if value is not None and (is_joined(source) or not _is_free(value)):
             found.append(value)
-    computed = [v for v in found if not _is_view(v)]
+    computed = [v for v in found if not is_view(v)]
     if not computed or len(computed) == len(found):
         return None  # nothing computes, or nothing only moves
     found.sort(key=lambda value: _begin(value, source))
@@ -148,13 +148,9 @@ def is_joined(value: ir.Value) -> bool:
     return not isinstance(value.owner, ir.Block) and value.owner.name == ConcatOp.OPERATION_NAME
 
 
-def _is_view(value: ir.Value) -> bool:
-    return bool(value.owner.name == ViewOp.OPERATION_NAME)
-
-
 def _is_free(value: ir.Value) -> bool:
     """Whether contractions can read ``value``, a view, where its source lies."""
-    return _is_view(value) and "domain" not in value.owner.attributes
+    return is_view(value) and "domain" not in value.owner.attributes
 
 
 def _stored(view: ir.Operation) -> ir.Value | None:
@@ -208,7 +204,7 @@ def _readers(value: ir.Value) -> list[ir.Operation]:
 
 def _begin(value: ir.Value, source: ir.Value) -> int:
     """The first element of the source that ``value`` reads, in row-major order."""
-    value = value if _is_view(value) else value.owner.operands[0]
+    value = value if is_view(value) else value.owner.operands[0]
     index = [np.zeros((), np.int64)] * len(shape_of(value))
     while value != source:
         index = [evaluate(e, index) for e in view_map(value.owner.operation).exprs]

@@ -26,7 +26,6 @@ _WIDEST = 16
 _FEWEST_ROWS = 4
 """Below, and but for a single row, weights stay in the order in which they lie."""
 
-
 _NO_BLOCK = "no block of them is as wide as a vector"
 
 

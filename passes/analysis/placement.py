@@ -216,6 +216,7 @@ def _in_reads(view: ir.Operation) -> InReads | Refusal:
 
 
 def read_access(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusal:
+    """How ``op`` reads its operand, a view's result, through the view, or why it cannot."""
     nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest

@@ -29,7 +29,7 @@ from smartmem.index_map import (
 from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.index_tables import Table, extract_map
-from smartmem.passes.analysis.movement import Piece, domain_of, shape_of
+from smartmem.passes.analysis.movement import Piece, domain_of, is_view, shape_of
 
 # Tables up to this size are built to find one map for several pieces.
 TABLE_LIMIT = 1 << 20
@@ -163,7 +163,7 @@ def _direct_pieces(concat: ConcatOp, shape: Shape) -> list[Piece]:
 def _view_chain(value: ir.Value, shape: Shape) -> dict[ir.Value, IndexMap]:
     """The values that ``value`` reads through views without fill, nearest first."""
     index_map, chain = identity(shape), {}
-    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+    while is_view(value):
         view = value.owner.opview
         if view.fill is not None:
             break

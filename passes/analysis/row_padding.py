@@ -21,8 +21,10 @@ from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.masked_sums import masked_sums
 from smartmem.passes.analysis.movement import (
     Refusal,
+    before_views,
     domain_of,
     is_free,
+    is_view,
     shape_of,
     view_map,
 )
@@ -212,7 +214,7 @@ def _indexes(expr: Expr, d: int) -> bool:
 
 def _before_reshapes(value: ir.Value, d: int) -> Place:
     """The dim where it is computed, in front of views that only reshape."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+    while is_view(value):
         view = value.owner.operation
         exprs = view_map(view).exprs
         if not is_free(view) or dim(d) not in exprs:
@@ -254,6 +256,5 @@ def is_moved_constant(value: ir.Value) -> bool:
 
     To ask for the elements instead would walk through all that computes what is no constant.
     """
-    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
-        value = value.owner.operands[0]
+    value = before_views(value)
     return not isinstance(value.owner, ir.Block) and value.owner.name == "arith.constant"

@@ -163,12 +163,12 @@ def _block(nest: LoopNest, written: Sequence[int], vectors: Vectors) -> list[int
     """The block of results that is kept in registers."""
     *rows, column = written
     vector = [int(loop in rows) for loop in range(len(nest.domain))]
-    blocked = [] if _lies_across(nest, rows, column) else _blocked(nest, rows, column)
     if _is_packed_row(nest, vectors.lanes):
         weights = math.prod(nest.domain[loop] for loop in (*nest.reductions, column))
         vector[column] = nest.domain[column]
         vector[rows[-1]] = blocks_together(nest.domain[rows[-1]], weights)
         return vector
+    blocked = [] if _lies_across(nest, rows, column) else _blocked(nest, rows, column)
     vector[column] = _block_columns(nest, column, len(blocked), vectors.lanes)
     width = vector[column] // vectors.lanes
     blocks = nest.packed_blocks

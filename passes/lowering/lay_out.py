@@ -8,7 +8,6 @@ from torch_mlir import ir
 
 from smartmem.dialect import (
     RelayoutOp,
-    ViewOp,
     layout,
     layout_of,
     physical_layout_of,
@@ -19,7 +18,7 @@ from smartmem.dialect import (
 from smartmem.index_map import IndexMap, compose
 from smartmem.index_map.affine import to_affine_map
 from smartmem.index_map.primitives import Pad, Primitive
-from smartmem.passes.analysis.movement import view_map
+from smartmem.passes.analysis.movement import is_view, view_map
 from smartmem.passes.analysis.window_layouts import WindowRead
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.read_as import read_as
@@ -98,7 +97,7 @@ def laid_out(value: ir.Value) -> ir.Value:
 
 def _through_views(value: ir.Value, index_map: IndexMap) -> tuple[ir.Value, IndexMap]:
     """What views make ``value`` of, and how it is read through them and ``index_map``."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+    while is_view(value):
         owner = value.owner.operation
         if "domain" in owner.attributes:
             break

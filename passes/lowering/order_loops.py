@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from torch_mlir import ir
 
-from smartmem.dialect import ViewOp
 from smartmem.passes.analysis.formats import multiplies_and_adds
 from smartmem.passes.analysis.loop_order import result_order
 from smartmem.passes.analysis.loops import generic_nest
+from smartmem.passes.analysis.movement import before_views
 from smartmem.passes.lowering.interchange_loops import interchange_loops
 
 
 def order_loops(value: ir.Value) -> None:
     """Lets the loops of what makes ``value`` run as its elements lie, columns in vectors."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
-        value = value.owner.operands[0]
+    value = before_views(value)
     if isinstance(value.owner, ir.Block):
         return
     op = value.owner.operation

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
-from smartmem.index_map import dim
+from smartmem.index_map import digits_of, dim
 from smartmem.index_map.physical_layout import lay_out
 from smartmem.index_map.primitives import Reorder, Split
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.accesses import Access
 from smartmem.passes.analysis.constant_values import constant_value
-from smartmem.passes.analysis.movement import Refusal, is_free, shape_of
+from smartmem.passes.analysis.movement import Refusal, is_free, is_view, shape_of
 from smartmem.passes.analysis.packing import Packing
 from smartmem.passes.analysis.split_placement import split_read
 from smartmem.passes.lowering import tensor_ops as build
@@ -30,49 +30,38 @@ from smartmem.passes.lowering.split_loops import (
 def pack_layer(found: Packing, parameters: Parameters) -> None:
     """Replaces the layer; its elementwise end runs over the same blocks afterwards."""
     layer, op = found.layer, found.layer.op
-    digits = _digits(found)
-    radices = [digits.extents[loop] for loop in range(len(layer.nest.domain))]
+    radices = _radices(found)
     with ir.InsertionPoint(op), op.location:
         operands = [split_operand(op.operands[k], layer.nest, k, radices) for k in (0, 1, 2)]
-        operands[1 - layer.data] = _packed(found, digits, parameters)
+        operands[1 - layer.data] = _packed(found, radices, parameters)
         new = rebuild(op, layer.nest, radices, operands)
         op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
     op.erase()
     split_end(new)
 
 
-@dataclass(frozen=True)
-class _Digits:
-    """The loops of a packed layer: each old loop is one of them, none if it has one
-    iteration, and that of the channels blocks and channels of a block."""
-
-    extents: tuple[tuple[int, ...], ...]
-
-    def of(self, loop: int) -> list[int]:
-        """The numbers of what a loop became."""
-        first = sum(map(len, self.extents[:loop]))
-        return list(range(first, first + len(self.extents[loop])))
-
-
-def _digits(found: Packing) -> _Digits:
+def _radices(found: Packing) -> list[tuple[int, ...]]:
+    """What each loop becomes: blocks and channels of a block, none if it has one iteration."""
     layer = found.layer
-    whole: list[tuple[int, ...]] = [(n,) if n > 1 else () for n in layer.nest.domain]
+    radices: list[tuple[int, ...]] = [(n,) if n > 1 else () for n in layer.nest.domain]
     if layer.width > found.width:
-        whole[layer.channel] = (layer.width // found.width, found.width)
-    return _Digits(tuple(whole))
+        radices[layer.channel] = (layer.width // found.width, found.width)
+    return radices
 
 
-def _packed(found: Packing, digits: _Digits, parameters: Parameters) -> Operand:
+def _packed(
+    found: Packing, radices: Sequence[tuple[int, ...]], parameters: Parameters
+) -> Operand:
     """The weights as [.., block, reduction.., channel of the block], and their loops."""
     layer, number = found.layer, 1 - found.layer.data
     array = constant_value(layer.stored.source, parameters)
     assert array is not None, "its source is a constant"
     loops = layer.nest.loops_of(number)
-    own = [digit for loop in loops for digit in digits.of(loop)]
-    last = digits.of(layer.channel)[-1]
-    sums = {digit for loop in layer.nest.reductions for digit in digits.of(loop)}
+    own = [digit for loop in loops for digit in digits_of(radices, loop)]
+    last = digits_of(radices, layer.channel)[-1]
+    sums = {digit for loop in layer.nest.reductions for digit in digits_of(radices, loop)}
     order = sorted(range(len(own)), key=lambda k: (own[k] == last, own[k] in sums, own[k]))
-    split = Split(loops.index(layer.channel), digits.extents[layer.channel])
+    split = Split(loops.index(layer.channel), radices[layer.channel])
     array = layer.stored.index_map.take(array)
     array = lay_out(array, (split, Reorder(tuple(order))))
     type_ = build.tensor_type(layer.op.operands[number], array.shape)
@@ -94,7 +83,7 @@ def split_end(value: ir.Value) -> None:
         if isinstance(access, Refusal) or _repeats(access):
             return
         value = read_through(access, view.operands[0])
-        if not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
+        if is_view(value):
             value = value.owner.operands[0]
 
 

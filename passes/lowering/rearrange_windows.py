@@ -7,13 +7,12 @@ from dataclasses import replace
 
 from torch_mlir import ir
 
-from smartmem.dialect import ViewOp
 from smartmem.index_map import dim, transpose
 from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.channel_padding import ChannelPadding
-from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.movement import before_views, shape_of
 from smartmem.passes.analysis.windows import FORMS, IMAGE, RESULT, WEIGHTS, Windows
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.clone_bodies import clone_body
@@ -81,10 +80,7 @@ def _is_scalar(found: Windows) -> bool:
     """
     if not found.roles["output"] or found.extent("input") >= _FEW_CHANNELS:
         return False
-    value = found.op.operands[IMAGE]
-    while not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME:
-        value = value.owner.operands[0]
-    return isinstance(value.owner, ir.Block)
+    return isinstance(before_views(found.op.operands[IMAGE]).owner, ir.Block)
 
 
 def _holds_weights(found: Windows) -> bool:

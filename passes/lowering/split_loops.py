@@ -20,6 +20,7 @@ from smartmem.index_map import (
     atoms,
     compose,
     constant,
+    digits_of,
     dim,
     inverse,
     reshape,
@@ -169,7 +170,6 @@ def _split_dims(
     extents: Shape, nest: LoopNest, radices: Sequence[Sequence[int]], operand: int = -1
 ) -> tuple[Shape, tuple[Expr, ...]]:
     """Dims of an operand after its loops are split, and the digits that index them."""
-    first = [sum(map(len, radices[:loop])) for loop in range(len(radices))]
     shape: list[int] = []
     exprs: list[Expr] = []
     for expr, extent in zip(nest.accesses[operand].exprs, extents, strict=True):
@@ -180,7 +180,7 @@ def _split_dims(
         atom = expr.terms[0][0]
         assert isinstance(atom, Dim)
         shape += radices[atom.index]
-        exprs += [dim(first[atom.index] + k) for k in range(len(radices[atom.index]))]
+        exprs += [dim(digit) for digit in digits_of(radices, atom.index)]
     return tuple(shape), tuple(exprs)
 
 

@@ -43,6 +43,14 @@ from smartmem.vectors import AVX512
 
 COST = analytic(CPU, AVX512)
 
+FEW_MODELS = settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+"""Each example compiles a model."""
+
 STEPS = [step for _, steps in PIPELINE for step in steps]
 BEHIND = STEPS[STEPS.index(SearchFormats) :]
 
@@ -200,12 +208,7 @@ def expected(model: str) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("model", INPUTS)
-@settings(
-    max_examples=8,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@FEW_MODELS
 @given(data=st.data())
 def test_any_legal_formats_give_the_same_numbers(model: str, data: st.DataObject) -> None:
     module, _, graph = parsed(model)
@@ -219,12 +222,7 @@ def test_any_legal_formats_give_the_same_numbers(model: str, data: st.DataObject
 
 
 @pytest.mark.parametrize("model", INPUTS)
-@settings(
-    max_examples=8,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@FEW_MODELS
 @given(data=st.data())
 def test_any_layout_gives_the_same_numbers(model: str, data: st.DataObject) -> None:
     module, _, graph = parsed(model)

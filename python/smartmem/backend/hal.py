@@ -25,6 +25,7 @@ LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
 """Names the Vulkan loader for IREE's runtime. The flag for it can only be added to."""
 
 _MOST_BOUND = 64
+"""Cores that IREE binds workers to by default (--task_topology_max_group_count)."""
 
 _FLAGS_LOCK = threading.Lock()
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}

@@ -15,6 +15,7 @@ from smartmem.index_map.digits import (
     contiguous_run,
     cost,
     digit_form,
+    digits_of,
     inverse,
     is_reshape,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "contiguous_run",
     "cost",
     "digit_form",
+    "digits_of",
     "dim",
     "divisions",
     "extract_slice",

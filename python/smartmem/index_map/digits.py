@@ -10,6 +10,7 @@ they become a projected permutation of the split iteration domain. A roll has no
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,8 +61,13 @@ class DigitForm:
 
     def digits_of(self, dimension: int) -> range:
         """The numbers of the digits of a dimension, most significant first."""
-        first = sum(map(len, self.radices[:dimension]))
-        return range(first, first + len(self.radices[dimension]))
+        return digits_of(self.radices, dimension)
+
+
+def digits_of(radices: Sequence[Sequence[int]], dimension: int) -> range:
+    """The numbers of the digits of a dimension that is split by ``radices``."""
+    first = sum(map(len, radices[:dimension]))
+    return range(first, first + len(radices[dimension]))
 
 
 @lru_cache(maxsize=1 << 14)

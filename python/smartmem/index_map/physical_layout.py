@@ -78,15 +78,14 @@ def physical_layout(shape: Sequence[int], primitives: Sequence[Primitive]) -> Ph
         InvalidInputError: a primitive does not fit the shape that it gets.
     """
     logical = tuple(shape)
-    index_map: IndexMap = identity(logical)
+    index_map, domain = identity(logical), Domain(())
     places: IndexMap | None = identity(logical)
-    domain = Domain(())
     for primitive in primitives:
         step = primitive.step(index_map.shape)
         held = (*compose_domain(step.back, domain).constraints, *step.domain.constraints)
         index_map, domain = compose(step.back, index_map), Domain(tuple(dict.fromkeys(held)))
-        whole = places is not None and step.places is not None
-        places = compose(places, step.places) if whole else None
+        if places is not None:
+            places = None if step.places is None else compose(places, step.places)
     return PhysicalLayout(logical, index_map.shape, index_map, domain, places)
 
 

@@ -16,7 +16,7 @@ before it to the shape behind it; the last shape is the one in memory, row-major
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Primitive:
         return array.reshape(self.step(array.shape).back.shape)
 
     def _arguments(self) -> tuple[int, ...]:
-        raise NotImplementedError
+        return tuple(getattr(self, field.name) for field in fields(self))
 
     def _fault(self, shape: Shape, reason: str) -> InvalidInputError:
         return InvalidInputError(f"{self} does not fit the shape {list(shape)}: {reason}")
@@ -139,9 +139,6 @@ class Fuse(Primitive):
         fused = math.prod(shape[self.axis : end])
         return _reshaped(shape, (*shape[: self.axis], fused, *shape[end:]))
 
-    def _arguments(self) -> tuple[int, ...]:
-        return (self.axis, self.count)
-
 
 @dataclass(frozen=True)
 class Pad(Primitive):
@@ -161,9 +158,6 @@ class Pad(Primitive):
     def apply(self, array: Array, fill: float = 0) -> Array:
         """A longer copy."""
         return _longer(array, self.axis, self.before, self.step(array.shape).back.shape, fill)
-
-    def _arguments(self) -> tuple[int, ...]:
-        return (self.axis, self.before, self.after)
 
 
 @dataclass(frozen=True)
@@ -197,9 +191,6 @@ class Unfold(Primitive):
         kept = (slice(None),) * self.axis + (slice(None, None, self.stride),)
         return np.moveaxis(windows[kept], -1, self.axis + 1)
 
-    def _arguments(self) -> tuple[int, ...]:
-        return (self.axis, self.size, self.stride)
-
 
 @dataclass(frozen=True)
 class StoreAt(Primitive):
@@ -220,9 +211,6 @@ class StoreAt(Primitive):
     def apply(self, array: Array, fill: float = 0) -> Array:
         """A longer copy."""
         return _longer(array, self.axis, self.first, self.step(array.shape).back.shape, fill)
-
-    def _arguments(self) -> tuple[int, ...]:
-        return (self.axis, self.first, self.extent)
 
 
 NAMES: dict[type[Primitive], str] = {
