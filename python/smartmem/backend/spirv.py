@@ -7,6 +7,7 @@ devices without float16.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -75,7 +76,7 @@ class ShaderUse:
 
 def shader_use(data: bytes | memoryview) -> ShaderUse:
     """Finds the SPIR-V shaders in a ``.vmfb`` and sums up what they use."""
-    uses = [_use(list(_instructions(shader))) for shader in shaders(data)]
+    uses = [_use(list(_declarations(shader))) for shader in shaders(data)]
     return ShaderUse(
         shaders=len(uses),
         features=frozenset(name for use in uses for name in use.features),
@@ -101,6 +102,7 @@ def narrowed(requirements: DeviceRequirements, use: ShaderUse) -> DeviceRequirem
 
 
 def shaders(data: bytes | memoryview) -> Iterator[Words]:
+    """The SPIR-V shaders in a ``.vmfb``, in its order."""
     words = np.frombuffer(data, dtype="<u4", count=len(data) // 4)
     # IREE aligns executables, and FlatBuffers the code in them, to at least 4 bytes.
     for start in np.flatnonzero(words == _MAGIC):
@@ -121,15 +123,18 @@ def _length(words: Words, start: int) -> int:
     return size if is_shader else 0
 
 
-def _instructions(shader: Words) -> Iterator[Words]:
-    """The instructions before the first function, where all that counts here stands."""
+def instructions_of(shader: Words) -> Iterator[Words]:
+    """The instructions of a shader: the length and the opcode in the first word of each."""
     position = _HEADER_WORDS
-    while position < len(shader):
-        length, opcode = int(shader[position]) >> 16, int(shader[position]) & 0xFFFF
-        if length == 0 or opcode == _OP_FUNCTION:
-            return
+    while position < len(shader) and (length := int(shader[position]) >> 16):
         yield shader[position : position + length]
         position += length
+
+
+def _declarations(shader: Words) -> Iterator[Words]:
+    """The instructions before the first function, where all that counts here stands."""
+    instructions = instructions_of(shader)
+    return itertools.takewhile(lambda i: int(i[0]) & 0xFFFF != _OP_FUNCTION, instructions)
 
 
 def _use(instructions: list[Words]) -> ShaderUse:
