@@ -127,7 +127,8 @@ def check_smartmem(graph: RandomGraph, target: Target, timeout_s: float) -> Verd
     compiled = smartmem.compile(graph.model, target=target, options=options)
     fallbacks = compiled.report.fallbacks
     steps = tuple(f"{step.action}: {step.reason}" for step in fallbacks)
-    plain = [step.reason for step in fallbacks if step.action == "plain_lowering"]
+    faults = ("plain_lowering", "skip_operation", "skip_pass")
+    plain = [step.reason for step in fallbacks if step.action in faults]
     if plain:
         return Verdict(f"compiled as imported: {plain[0]}", steps)
     return Verdict(graph.fault(compiled.module(*graph.inputs.values())), steps)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, ClassVar, Literal, get_type_hints
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast, get_type_hints
 
 from torch_mlir import ir
 
@@ -23,6 +23,8 @@ REGION = "flow.dispatch.region"
 GROUP_FILE = "smartmem.group"
 """The file that does not exist and whose lines are the numbers of groups: of what is in one
 region (see ``backend/regions.py``). iree-compile keeps it as the place of a kernel."""
+
+Item = TypeVar("Item")
 
 _PLACED = re.compile(rf'"{re.escape(GROUP_FILE)}":(\d+):')
 
@@ -91,6 +93,24 @@ class BindingRecord:
 
 
 @dataclass
+class Steps:
+    """How far a pass has come, operation by operation.
+
+    A pass does the same on the same IR, so that the number of a step names it again when
+    the pass is run once more (see ``smartmem.faults``).
+
+    Attributes:
+        skipped: the numbers of steps that are left out.
+        number: of the step that began last; -1 before the first.
+        at: name and location of the operation it is about; None between steps.
+    """
+
+    skipped: frozenset[int] = frozenset()
+    number: int = -1
+    at: tuple[str, ir.Location] | None = None
+
+
+@dataclass
 class PassContext:
     """What passes share beside the module.
 
@@ -106,6 +126,7 @@ class PassContext:
         tuning: choices that were measured; None: all are computed.
         storages: how the kernel of a group is to read what it only reads, by the group's
             number, where that was measured.
+        steps: of the pass that runs.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -117,6 +138,7 @@ class PassContext:
     layout: str = "rule"
     tuning: Table | None = None
     storages: Mapping[int, Storage] = field(default_factory=dict)
+    steps: Steps = field(default_factory=Steps)
 
     @property
     def vectors(self) -> Vectors:
@@ -131,6 +153,28 @@ class PassContext:
     def remark(self, argument: str, op: ir.Operation, applied: bool, reason: str) -> None:
         """Adds a remark about ``op`` to the report."""
         self.remarks.append(Remark(argument, op.name, str(op.location), applied, reason))
+
+    def each(
+        self, found: Iterable[Item], at: Callable[[Item], ir.Operation] | None = None
+    ) -> Iterator[Item]:
+        """``found`` one by one, each a step of the pass.
+
+        What a pass does at each of many operations goes through this: a fault at one of
+        them then leaves the others their rewrite.
+
+        Args:
+            found: operations, or what is decided about them; the IR behind one step must
+                be right without the next.
+            at: the operation that an item is about, unless it is one.
+        """
+        for item in found:
+            self.steps.number += 1
+            if self.steps.number in self.steps.skipped:
+                continue
+            op = cast(ir.Operation, item) if at is None else at(item)
+            outer, self.steps.at = self.steps.at, (op.name, op.location)
+            yield item
+            self.steps.at = outer
 
 
 @dataclass(frozen=True)
@@ -148,6 +192,8 @@ class Pass:
     works_on: ClassVar[Literal["model", "kernels"]] = "model"
     """What the pass takes: a model on its way to iree-compile, or the kernels that
     iree-compile has made (phase ``executable-targets``), in IREE's own build of MLIR."""
+    is_needed: ClassVar[bool] = False
+    """Whether iree-compile does not take a model without the pass's work."""
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Changes ``module`` in place.
@@ -185,7 +231,8 @@ def group_of(text: str) -> int | None:
 def operations(root: ir.Operation) -> list[ir.Operation]:
     """Every operation in ``root``, itself first, in program order.
 
-    A list, so that a pass can change the IR while it goes through it. What a dispatch
+    A list, so that a pass can change the IR while it goes through it. As a key of a table
+    an operation serves while nothing changes: it hashes with its operands and attributes. What a dispatch
     region below ``root`` holds is left out: it is one kernel, in a form made for it.
     """
     found: list[ir.Operation] = []

@@ -50,7 +50,7 @@ class ChainWindows(Pass):
         """Rewrites each sum of products of a kernel for a GPU."""
         if context.workgroups is None:
             return
-        for region in (op for op in operations(module) if op.name == REGION):
+        for region in context.each([op for op in operations(module) if op.name == REGION]):
             for op in [inner.operation for inner in region.regions[0].blocks[0].operations]:
                 found = products_of(op)
                 if len(found) > 1:

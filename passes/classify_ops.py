@@ -40,7 +40,7 @@ class ClassifyOps(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Sets both attributes; an operation it does not know gets a remark."""
-        for op in tensor_operations(module):
+        for op in context.each(tensor_operations(module)):
             found = classify(op)
             op.attributes[GROUP] = group(found.group)
             op.attributes[MAPPING] = mapping(found.mapping)

@@ -19,6 +19,7 @@ each movement as one step between two computations.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -59,12 +60,15 @@ class ComposeViews(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rebuilds every movement that a computation or a return reads."""
-        for op in [op for op in operations(module) if op.name == ViewOp.OPERATION_NAME]:
+        views = [op for op in operations(module) if op.name == ViewOp.OPERATION_NAME]
+        for op in context.each(views):
             _pad_last(op)
         movements = [op for op in operations(module) if op.name in MOVEMENTS]
         # All readings first: rebuilding one movement must not change what others see.
-        found = _readings([op for op in movements if _is_read(op)])
-        for op in (op for op in reversed(movements) if op in found):  # readers first
+        found = _readings([op for op in movements if _is_read(op)], context)
+        for op in context.each(
+            op for op in reversed(movements) if op in found
+        ):  # readers first
             seen = found[op]
             for movement, pair in _joined(op, seen):
                 context.remark(self.argument, movement, True, str(pair))
@@ -101,16 +105,21 @@ def _pad_last(op: ir.Operation) -> None:
         op.results[0].replace_all_uses_with(padded)
 
 
-def _readings(read: list[ir.Operation]) -> dict[ir.Operation, Reading]:
+def _readings(read: list[ir.Operation], context: PassContext) -> dict[ir.Operation, Reading]:
     """What the movements read, and those that they do not look through."""
     found: dict[ir.Operation, Reading] = {}
-    while read:
-        op = read.pop()
+    for op in context.each(_popped(read)):
         found[op] = reading(op.results[0])
         owners = [piece.source.owner for piece in found[op].pieces]
         ends = [end.operation for end in owners if not isinstance(end, ir.Block)]
         read += [end for end in ends if end.name in MOVEMENTS and end not in found]
     return found
+
+
+def _popped(pending: list[ir.Operation]) -> Iterator[ir.Operation]:
+    """Takes what is pending, also what becomes so on the way."""
+    while pending:
+        yield pending.pop()
 
 
 def _joined(op: ir.Operation, seen: Reading) -> list[tuple[ir.Operation, Pair]]:

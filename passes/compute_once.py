@@ -37,7 +37,8 @@ class ComputeOnce(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Moves the largest repeated part of each operation."""
-        for op in [op for op in operations(module) if op.name == "linalg.generic"]:
+        generics = [op for op in operations(module) if op.name == "linalg.generic"]
+        for op in context.each(generics):
             body = body_of(op, context.parameters)
             if isinstance(body, Refusal):
                 continue

@@ -64,7 +64,7 @@ class ConfigureKernels(Pass):
             return
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
-        for region in (op for op in operations(module) if op.name == REGION):
+        for region in context.each([op for op in operations(module) if op.name == REGION]):
             computing = computing_operations(region)
             if not computing:
                 continue

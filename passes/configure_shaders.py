@@ -69,7 +69,7 @@ class ConfigureShaders(Pass):
             return
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
-        for region in (op for op in operations(module) if op.name == REGION):
+        for region in context.each([op for op in operations(module) if op.name == REGION]):
             computing = shader_operations(region)
             if any(map(contracts, computing)):
                 self._configure(computing, context, context.workgroups)

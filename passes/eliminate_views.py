@@ -83,7 +83,7 @@ class EliminateViews(Pass):
             context.remark(self.argument, view, False, refusal.reason)
         for view in filter(is_address, _views(module)):
             context.remark(self.argument, view, False, FREE)
-        for padding in _paddings(module):
+        for padding in context.each(_paddings(module)):
             _split_padding(padding, merging=True)
 
 
@@ -100,18 +100,19 @@ def _sweep(
 ) -> list[tuple[ir.Operation, Refusal]] | None:
     """Places each view once; if none could be placed, the reasons."""
     parameters = context.parameters
-    if sum(map(_split_padding, _paddings(module))):
+    if sum(map(_split_padding, context.each(_paddings(module)))):
         return None
     views = [view for view in _views(module) if list(view.results[0].uses)]
     moving = [view for view in views if not is_address(view)]
     placed = False
-    for view in views:
-        if view not in moving:
-            placed |= _merge(view)
+    for view in context.each(view for view in views if view not in moving):
+        placed |= _merge(view)
     early = functools.partial(early_placement, parameters=parameters)
     for decide in (early, placement):
         refusals: list[tuple[ir.Operation, Refusal]] = []
-        for view in reversed(moving):  # consumers first: they say what a producer is to write
+        for view in context.each(
+            reversed(moving)
+        ):  # consumers first: they say what a producer is to write
             found = decide(view)
             if isinstance(found, Refusal):
                 refusals.append((view, found))

@@ -37,7 +37,7 @@ class ExpandErf(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Replaces math.erf inside of all operations."""
-        for op in [op for op in operations(module) if op.name == "math.erf"]:
+        for op in context.each([op for op in operations(module) if op.name == "math.erf"]):
             type_ = op.results[0].type
             if not isinstance(type_, ir.F32Type):
                 context.remark(self.argument, op, False, f"it is of type {type_}, not f32")

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
-from smartmem.index_map import IndexMap, Shape, compose
+from smartmem.index_map import Expr, IndexMap, Shape, compose, dim
 from smartmem.index_map.affine import to_affine_map
-from smartmem.passes.analysis.loops import LoopNest, generic_nest
+from smartmem.passes.analysis.loops import LoopNest, generic_nest, indexing_maps
 from smartmem.passes.analysis.movement import Piece, shape_of
 from smartmem.passes.analysis.reading import reading
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
@@ -44,7 +44,7 @@ class FoldBroadcasts(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites every operand that is a repetition, with a remark on its view."""
-        for op in operations(module):
+        for op in context.each(operations(module)):
             nest = generic_nest(op)
             if nest is None or not nest.is_elementwise:
                 continue
@@ -64,8 +64,34 @@ def _repetitions(op: ir.Operation, nest: LoopNest) -> Iterator[tuple[int, ir.Val
         if piece is None or not (nest.uses_index or _repeats(piece, value)):
             continue
         access = compose(nest.accesses[number], piece.index_map)
-        if _repeats_in_order(access, nest, shape_of(piece.source)):
-            yield number, piece.source, access
+        if not _repeats_in_order(access, nest, shape_of(piece.source)):
+            continue
+        exprs = _naming(_lost_loops(op, number), access.exprs)
+        if exprs is not None:
+            yield number, piece.source, IndexMap(exprs, access.shape)
+
+
+def _lost_loops(op: ir.Operation, number: int) -> list[int]:
+    """The loops that no other operand's map than that of ``number`` names.
+
+    They are of one iteration: what is repeated in order has the others.
+    """
+    maps = [m for k, m in enumerate(indexing_maps(op)) if k != number]
+    named = {e.position for m in maps for e in m.results if isinstance(e, ir.AffineDimExpr)}
+    return [d for d in range(maps[0].n_dims) if d not in named]
+
+
+def _naming(loops: list[int], exprs: tuple[Expr, ...]) -> tuple[Expr, ...] | None:
+    """``exprs`` with ``loops`` in the place of 0: a loop's length follows from some map.
+
+    None if there are too few such places.
+    """
+    places = [k for k, e in enumerate(exprs) if not e.terms]
+    lost = [d for d in loops if dim(d) not in exprs]
+    if len(places) < len(lost):
+        return None
+    new = {place: dim(loop) for place, loop in zip(places, lost, strict=False)}
+    return tuple(new.get(k, e) for k, e in enumerate(exprs))
 
 
 def _repeats(piece: Piece, value: ir.Value) -> bool:

@@ -78,15 +78,15 @@ class FoldConstants(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Folds whole operations, then factors, then parts of bodies."""
         self._fold_operations(module, context)
-        for op in _generics(module):
+        for op in context.each(_generics(module)):
             self._fold_factors(op, context)
-        for op in _generics(module):
+        for op in context.each(_generics(module)):
             self._fold_parts(op, context)
         erase_unused(module)
 
     def _fold_operations(self, module: ir.Operation, context: PassContext) -> None:
         known: set[ir.Value] = set()
-        for op in _tensor_operations(module):
+        for op in context.each(_tensor_operations(module)):
             if not all(v in known or _is_scalar_constant(v) for v in op.operands):
                 continue
             if op.name == "arith.constant" or op.name in _FREE:

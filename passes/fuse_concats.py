@@ -49,7 +49,7 @@ class FuseConcats(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites readers first: what reads a concat computes its pieces itself."""
-        for op in reversed(operations(module)):
+        for op in context.each(reversed(operations(module))):
             # What a reader has taken in must not count as a reader of what comes next.
             if erase_if_unused(op) or not _may_be_root(op):
                 continue

@@ -46,7 +46,7 @@ class FuseSiblings(Pass):
         found = siblings(module, context.parameters)
         for op, refusal in found.refused:
             context.remark(self.argument, op, False, refusal.reason)
-        for merge in found.merges:
+        for merge in context.each(found.merges, lambda merge: merge.siblings[0].layer.op):
             for sibling in merge.siblings:
                 context.remark(self.argument, sibling.layer.op, True, str(merge))
             merge_layers(merge, context.parameters)

@@ -43,8 +43,8 @@ class JoinOperands(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Joins what ``operand_joins`` finds."""
-        for join in list(operand_joins(module)):
-            last = join.values[-1].owner.operation
+        for join in context.each(list(operand_joins(module)), _last):
+            last = _last(join)
             needed = len(loads(join.element()))
             if needed > self.max_loads:
                 reason = f"{needed} elements would be read for each one, not {self.max_loads}"
@@ -54,6 +54,10 @@ class JoinOperands(Pass):
             context.remark(self.argument, last, True, reason)
             _replace(join, context)
         erase_unused(module)
+
+
+def _last(join: Join) -> ir.Operation:
+    return join.values[-1].owner.operation
 
 
 def _replace(join: Join, context: PassContext) -> None:

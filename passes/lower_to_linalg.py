@@ -50,6 +50,7 @@ class LowerToLinalg(Pass):
 
     argument = "smartmem-lower-to-linalg"
     summary = "Lower the smartmem dialect to linalg and tensor operations"
+    is_needed = True
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Lowers concats first: they read through the views that feed them.

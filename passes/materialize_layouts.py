@@ -55,6 +55,7 @@ class MaterializeLayouts(Pass):
 
     argument = "smartmem-materialize-layouts"
     summary = "Make physical shapes of the layouts that are written on tensors"
+    is_needed = True
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Materializes one layout after the other, in program order.

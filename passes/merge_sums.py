@@ -46,7 +46,8 @@ class MergeSums(Pass):
         """Rewrites each sum over several loops, but contractions."""
         if context.workgroups is None:
             return
-        for op in [op for op in operations(module) if op.name == "linalg.generic"]:
+        generics = [op for op in operations(module) if op.name == "linalg.generic"]
+        for op in context.each(generics):
             found = _refuse(op) or merged_sum(op)
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from torch_mlir import ir
 
@@ -47,13 +48,16 @@ class PackWeights(Pass):
         elif context.shared_memory is None:
             self._pack(module, context, packing)
         windows = [op for op in operations(module) if isinstance(windows_of(op), Windows)]
-        for op in reversed(windows):  # what is behind is replaced, another window maybe
+        for op in context.each(
+            reversed(windows)
+        ):  # what is behind is replaced, another window maybe
             split_end(op.results[0])
 
     def _pack(self, module: ir.Operation, context: PassContext, decide: Decision) -> None:
         # All decisions first: packing a layer replaces the operations behind it.
-        decided = [(op, decide(op, context.lanes)) for op in operations(module)]
-        for op, found in [(op, found) for op, found in decided if found is not None]:
+        decided = [(op, decide(op, context.lanes)) for op in context.each(operations(module))]
+        seen = [(op, found) for op, found in decided if found is not None]
+        for op, found in context.each(seen, itemgetter(0)):
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
             else:

@@ -40,7 +40,7 @@ class PadKeys(Pass):
         if context.workgroups is None:
             return
         contractions = [op for op in operations(module) if op.name.startswith("linalg.")]
-        for op in reversed(contractions):  # what is behind is replaced
+        for op in context.each(reversed(contractions)):  # what is behind is replaced
             found = key_padding(op, context.lanes, context.parameters)
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)

@@ -39,7 +39,9 @@ class RaiseViews(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites each recognized movement; what it keeps gets a remark."""
-        for op in tensor_operations(module):  # without bodies: they go with their operation
+        for op in context.each(
+            tensor_operations(module)
+        ):  # without bodies: they go with their operation
             outcome = movement(op, context.parameters)
             if isinstance(outcome, Refusal):
                 context.remark(self.argument, op, False, outcome.reason)

@@ -46,7 +46,7 @@ class RecomputeRows(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Copies what it can, with a remark on each operation."""
         available = self.shared_memory or context.shared_memory
-        for op in reversed(operations(module)):
+        for op in context.each(reversed(operations(module))):
             reason = _reason(op, available)
             if reason is not None:
                 context.remark(self.argument, op, True, reason)

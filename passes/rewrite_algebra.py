@@ -24,6 +24,7 @@ contractions are named operations.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 from torch_mlir import ir
 
@@ -47,7 +48,7 @@ class RewriteAlgebra(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Simplifies bodies, then moves functions behind reductions and contractions."""
-        for op in _linalg(module):
+        for op in context.each(_linalg(module)):
             if op.name == "linalg.generic":
                 self._simplify(op, context)
         refusals = None
@@ -79,14 +80,16 @@ class RewriteAlgebra(Pass):
         """Moves each function by one operation; if there is none, the reasons."""
         refusals: list[tuple[ir.Operation, Refusal]] = []
         found = _linalg(module)
-        places = {op: place for place, op in enumerate(found)}
+        # By address: what an operation compares and hashes with changes with its operands.
+        places = {id(op): place for place, op in enumerate(found)}
         erased: set[int] = set()  # places: an erased operation compares with nothing
-        for place, op in enumerate(found):
-            plan = None if place in erased else _move(op, context)
+        left = (item for item in enumerate(found) if item[0] not in erased)
+        for _, op in context.each(left, itemgetter(1)):
+            plan = _move(op, context)
             if isinstance(plan, Refusal):
                 refusals.append((op, plan))
             elif plan is not None:
-                changed = (new.body.op for new in plan.roots)
+                changed = (id(new.body.op) for new in plan.roots)
                 erased |= {places[old] for old in changed if old in places}
                 context.remark(self.argument, op, True, plan.text)
                 apply_plan(plan, context.parameters)

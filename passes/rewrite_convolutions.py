@@ -40,7 +40,7 @@ class RewriteConvolutions(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites all convolutions of static shape, with a remark on each."""
-        for op in list(filter(_is_convolution, operations(module))):
+        for op in context.each(list(filter(_is_convolution, operations(module)))):
             if not _starts_at_zero(op):
                 context.remark(self.argument, op, True, "the bias is added behind it")
                 op = _add_behind(op)

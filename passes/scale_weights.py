@@ -43,7 +43,7 @@ class ScaleWeights(Pass):
         """Rewrites the contractions of regions; on GPUs nothing."""
         if context.shared_memory is not None:
             return
-        for region in [op for op in operations(module) if op.name == REGION]:
+        for region in context.each([op for op in operations(module) if op.name == REGION]):
             sums = [op for op in operations(region) if reduces(op)]
             for contraction in [op for op in sums if contracts(op)]:
                 self._scale(contraction, alone=len(sums) == 1, context=context)

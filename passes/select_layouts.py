@@ -22,6 +22,7 @@ Keeps, with a remark: operations whose window loops are not seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 from torch_mlir import ir
 
@@ -42,8 +43,9 @@ class SelectLayouts(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rearranges each operation with a window; what it keeps gets a remark."""
         # All first: a body goes with its operation.
-        decided = [(op, windows_of(op)) for op in operations(module)]
-        for op, found in [(op, found) for op, found in decided if found is not None]:
+        decided = [(op, windows_of(op)) for op in context.each(operations(module))]
+        seen = [(op, found) for op, found in decided if found is not None]
+        for op, found in context.each(seen, itemgetter(0)):
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
                 continue

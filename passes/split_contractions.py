@@ -46,7 +46,7 @@ class SplitContractions(Pass):
         if context.shared_memory is not None:
             return
         # Only these: slices go with their contraction.
-        for op in [op for op in operations(module) if contracts(op)]:
+        for op in context.each([op for op in operations(module) if contracts(op)]):
             found = contraction_split(op, context.vectors)
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)

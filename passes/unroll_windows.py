@@ -21,6 +21,7 @@ Keeps, with a remark: windows of many elements, of which the code would be too l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 from torch_mlir import ir
 
@@ -44,8 +45,9 @@ class UnrollWindows(Pass):
         """Unrolls each window; what it keeps gets a remark."""
         # All first: a body goes with its operation.
         generics = [op for op in operations(module) if op.name == "linalg.generic"]
-        decided = [(op, _windows(op, context)) for op in generics]
-        for op, found in [(op, found) for op, found in decided if found is not None]:
+        decided = [(op, _windows(op, context)) for op in context.each(generics)]
+        seen = [(op, found) for op, found in decided if found is not None]
+        for op, found in context.each(seen, itemgetter(0)):
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
             elif found.extent("window") > self.max_elements:

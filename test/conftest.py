@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from smartmem.backend.devices import probe_vulkan, usable_devices
 from smartmem.backend.image_library import find_image_library
+from smartmem.options import STRICT_VARIABLE
+
+
+def pytest_configure() -> None:
+    """Makes it an error that something is given up, in commands that tests start, too."""
+    os.environ[STRICT_VARIABLE] = "1"
+
+
+@pytest.fixture(autouse=True)
+def lenient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes that back in tests of what happens then."""
+    if request.node.get_closest_marker("fallback") is not None:
+        monkeypatch.delenv(STRICT_VARIABLE)
 
 
 @pytest.hookimpl(tryfirst=True)

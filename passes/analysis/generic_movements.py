@@ -110,6 +110,8 @@ def _inside(tables: list[Table], extents: Shape) -> bool:
 def _piecewise(source: ir.Value, tables: list[Table], iteration: _Iteration) -> Movement | None:
     """A table cut along one axis into runs that are quasi-affine each."""
     domain = iteration.source
+    if 0 in domain:
+        return None  # nothing is read
     for axis, n in enumerate(domain):
         lines = [np.moveaxis(t, axis, 0).reshape(n, -1)[:, 0] for t in tables]
         cuts = sorted({low for line in lines for low, _ in runs(line)} | {n})

@@ -28,12 +28,16 @@ def copy_lookups(block: ir.Block) -> None:
 
     A copy that no kernel takes in costs nothing: iree-compile merges equal operations.
     """
-    rows = {op: members[0] for members in row_operators(block) for op in members}
+    # By result: what an operation hashes with changes with its operands.
+    rows = {
+        r: members[0] for members in row_operators(block) for op in members for r in op.results
+    }
     for op in [o.operation for o in block.operations if is_lookup(o.operation)]:
         readers: dict[ir.Operation, list[ir.OpOperand]] = {}
         for use in op.results[0].uses:
             reader = use.owner.operation
-            readers.setdefault(rows.get(reader, reader), []).append(use)
+            first = next((rows[r] for r in reader.results if r in rows), reader)
+            readers.setdefault(first, []).append(use)
         for uses in list(readers.values())[1:]:
             with ir.InsertionPoint(op):
                 copy = op.clone()

@@ -6,12 +6,17 @@ from collections.abc import Callable
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.classification import tensor_operations
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.row_padding import RowPadding
-from smartmem.passes.base import PassContext, erase_unused, operations
+from smartmem.passes.base import PassContext, erase_unused
 from smartmem.passes.lowering.pad_rows import pad_rows
 
-Decision = Callable[[ir.Operation], RowPadding | Refusal | None]
+Found = RowPadding | Refusal | None
+Decision = Callable[[ir.Operation], Found]
+
+MAX_SWEEPS = 16
+"""Times that all operations are looked at: where one is padded, others may be next."""
 
 
 def pad_layers(
@@ -29,29 +34,42 @@ def pad_layers(
         rows: what is padded, in the plural: ``columns``.
         use: of their new number: ``whole vectors``.
     """
-    while _pad_first(module, context, decide, argument, rows, use):
+
+    def pad(op: ir.Operation, found: RowPadding) -> None:
+        reason = f"{found.new} {rows} instead of {found.old}: {use}"
+        context.remark(argument, op, True, reason)
+        pad_rows(found, context.parameters)
         erase_unused(module)
 
+    for _ in range(MAX_SWEEPS):
+        decided: dict[int, tuple[ir.Operation, Found]] = {}
+        while _pad_next(module, context, decide, decided, pad):
+            pass
+        if not any(isinstance(found, RowPadding) for _, found in decided.values()):
+            break
+    else:
+        return  # what is kept may have been replaced, and each sweep left a right program
+    for op, kept in decided.values():
+        if isinstance(kept, Refusal):
+            context.remark(argument, op, False, kept.reason)
 
-def _pad_first(
+
+def _pad_next(
     module: ir.Operation,
     context: PassContext,
     decide: Decision,
-    argument: str,
-    rows: str,
-    use: str,
+    decided: dict[int, tuple[ir.Operation, Found]],
+    pad: Callable[[ir.Operation, RowPadding], None],
 ) -> bool:
-    """Pads the first layer that can be; whether there was one. What is behind it has changed."""
-    kept = []
-    for op in operations(module):
-        found = decide(op)
+    """Pads the next layer that can be; whether there was one. What is behind it has changed.
+
+    Args:
+        decided: the operations of this sweep, with what came of them, by address.
+    """
+    left = [op for op in tensor_operations(module) if id(op) not in decided]
+    for op in context.each(left):
+        decided[id(op)] = op, (found := decide(op))
         if isinstance(found, RowPadding):
-            reason = f"{found.new} {rows} instead of {found.old}: {use}"
-            context.remark(argument, op, True, reason)
-            pad_rows(found, context.parameters)
+            pad(op, found)
             return True
-        if isinstance(found, Refusal):
-            kept.append((op, found))
-    for op, refusal in kept:
-        context.remark(argument, op, False, refusal.reason)
     return False

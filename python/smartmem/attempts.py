@@ -20,7 +20,7 @@ from smartmem.backend.iree import CompileStatistics, compile_bytecode
 from smartmem.backend.isolation import groups_failing_alone
 from smartmem.backend.regions import Group, failed_groups, give_up, groups_in
 from smartmem.backend.targets import Target
-from smartmem.errors import UnsupportedError
+from smartmem.errors import SmartMemError, StrictError
 from smartmem.fallback import Attempt, Fallback, first_attempts, following, repaired, steps
 from smartmem.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
@@ -82,6 +82,7 @@ def compile_with_fallbacks(
 
     Raises:
         CompileError: no attempt succeeded; tells of the last.
+        StrictError: something was to be given up, and that is to be an error.
     """
     return _Run(bytecode, plain, target, options, output, kernels).run()
 
@@ -114,7 +115,7 @@ class _Run:
             source = self._source(attempt, outcome)
         if self._kernels is not None and self._kernels.failure is not None:
             reason = self._kernels.failure
-            self._fallbacks.append(Fallback("buffers_only", (), attempt.level, reason))
+            self._take([Fallback("buffers_only", (), attempt.level, reason)])
         for step in self._fallbacks:
             logger.warning("%s, because %s", step, step.reason)
         return Built(
@@ -162,8 +163,8 @@ class _Run:
         Raises:
             CompileError: there is none, or no time.
         """
-        if error.is_usage:
-            raise error
+        if error.is_usage or (error.out_of_memory and self._options.memory_limit is not None):
+            raise error  # what else there is needs as much, or has nothing to do with it
         failed = failed_groups(error.log)
         if not failed and error.is_silent and attempt.lowering == "grouped":
             failed = self._isolate(source, attempt)
@@ -175,11 +176,20 @@ class _Run:
             after = next(a for a in attempts if a.lowering == "plain")
         if after is None or self._left_s <= 0:
             raise self._final(error)
-        taken = steps(attempt, after, failed, error.reason)
+        self._take(steps(attempt, after, failed, error.reason))
+        return after
+
+    def _take(self, taken: list[Fallback]) -> None:
+        """Takes steps back.
+
+        Raises:
+            StrictError: one gives something up, and that is to be an error.
+        """
         for step in taken:
             logger.debug("%s, because %s", step, step.reason)
+            if self._options.strict and step.action != "change_level":
+                raise StrictError(f"{step}, because {step.reason}")
         self._fallbacks += taken
-        return after
 
     def _isolate(self, source: Path, attempt: Attempt) -> dict[int, str]:
         time_s = (self._left_s - self._reserve_s) / 2
@@ -217,7 +227,7 @@ class _Run:
             return
         try:
             self._plain(path)
-        except UnsupportedError as reason:
+        except SmartMemError as reason:
             logger.info("the import itself cannot be compiled: %s", reason)
             raise error from reason
 

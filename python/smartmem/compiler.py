@@ -16,6 +16,7 @@ from smartmem.backend.storage import AUTO, image_pass
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.executable import Executable
+from smartmem.faults import Net
 from smartmem.files import scratch_folder
 from smartmem.inspection import compiled_kernels
 from smartmem.kernel_file import compile_kernels
@@ -152,7 +153,7 @@ def module_at(
     recorder = StageRecorder(IR_STAGES[: IR_STAGES.index(stage) + 1], options)
     imported = import_stage(model, inputs, options, recorder)
     context = pass_context(imported.parameters, as_target(target), options)
-    run_stages(imported.module, context, recorder, after=after, until=stage)
+    run_stages(imported.module, context, recorder, Net(options), after=after, until=stage)
     recorder.done()
     return imported.module
 

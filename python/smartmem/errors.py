@@ -38,6 +38,10 @@ class PassError(SmartMemError):
         self.diagnostics = diagnostics
 
 
+class StrictError(SmartMemError):
+    """Something had to be given up for the model to compile, and that is to be an error."""
+
+
 class TargetError(SmartMemError):
     """An unknown target, no such device, or a module that does not match its device."""
 

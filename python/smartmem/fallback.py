@@ -26,6 +26,8 @@ Action = Literal[
     "change_level",
     "plain_lowering",
     "buffers_only",
+    "skip_operation",
+    "skip_pass",
 ]
 
 MAX_REPAIRS = 6
@@ -43,16 +45,20 @@ class Fallback:
             everything was tried anew at ``level``. ``plain_lowering``: the model was
             compiled as it was imported, with all its data movement. ``buffers_only``:
             kernels access buffers as such, and not through texel buffers and images.
+            ``skip_operation``: a pass left one operation as it was. ``skip_pass``: it left
+            all of them.
         groups: the numbers of the groups given up; empty where that is all or none.
         level: the optimization level of the attempt that followed; None where a pass had
             failed and nothing was tried yet.
         reason: the first error of what failed.
+        where: the pass, and the operation with its place, of what a pass failed at.
     """
 
     action: Action
     groups: tuple[int, ...]
     level: str | None
     reason: str
+    where: str = ""
 
     def __str__(self) -> str:
         names = ", ".join(map(str, self.groups))
@@ -64,6 +70,8 @@ class Fallback:
             "change_level": f"everything anew at {self.level}",
             "plain_lowering": "compiled as imported, without elimination and groups",
             "buffers_only": "no texel buffers and images",
+            "skip_operation": f"{self.where} given up",
+            "skip_pass": f"{self.where} given up for the whole model",
         }
         return what[self.action]
 

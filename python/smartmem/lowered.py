@@ -14,8 +14,9 @@ from smartmem.backend.kernels import KernelCounts
 from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.regions import place_groups
 from smartmem.backend.targets import Target
-from smartmem.errors import InvalidInputError, SmartMemError
+from smartmem.errors import PassError
 from smartmem.fallback import Fallback
+from smartmem.faults import Net, describe
 from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel
 from smartmem.frontend.finish import entry_function
@@ -71,7 +72,7 @@ class Lowered:
             be inspected.
         remarks: of all passes.
         layouts: what they chose; none if a pass failed.
-        fallbacks: one, if a pass failed and this is the import itself.
+        fallbacks: what was given up because a pass failed, in order.
     """
 
     job: Job
@@ -110,31 +111,32 @@ class Lowered:
 def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered:
     """Runs the stages of ``smartmem.passes.PIPELINE`` on ``imported.module``, in place.
 
-    If a pass fails, the model is imported again and lowered without elimination: what
-    IREE alone can compile must compile.
+    What fails of a pass is given up (see ``faults``). If that leaves nothing to compile, the
+    model is imported again and lowered without elimination: what IREE alone can compile must
+    compile.
 
     Args:
         imported: the imported ``job.model``. A file of a later stage skips the stages
             before.
 
     Raises:
-        SmartMemError: that failed too.
+        StrictError: something failed, and that is to be an error.
+        SmartMemError: what a pass says about the model.
     """
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
     context = pass_context(imported.parameters, job.target, job.options)
-    fallbacks: tuple[Fallback, ...] = ()
-    weights, layouts = frozenset(imported.parameters), Layouts()
+    net, layouts = Net(job.options), Layouts()
+    weights = frozenset(imported.parameters)
     try:
-        run_stages(imported.module, context, recorder, after=first_stage(job.model))
-        with recorder.extend():
-            layouts = layouts_of(imported.module.operation, context, weights)
-    except InvalidInputError:  # of a folder for the stages
-        raise
-    except Exception as error:  # noqa: BLE001 (also a bug of ours must not stop a user)
+        run_stages(imported.module, context, recorder, net, after=first_stage(job.model))
+    except PassError as error:
         imported = job.read()
         context = pass_context(imported.parameters, job.target, job.options)
-        fallbacks = (_without_passes(imported.module, context, recorder, error),)
+        _without_passes(imported.module, context, recorder, net, error)
+    else:
+        with recorder.extend(), net.holding("the report of layouts"):
+            layouts = layouts_of(imported.module.operation, context, weights)
     lowered = Lowered(
         job,
         scratch_folder(),
@@ -145,7 +147,7 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
         before,
         tuple(context.remarks),
         layouts,
-        fallbacks,
+        tuple(net.fallbacks),
     )
     with recorder.extend():
         embed_metadata(imported, job.target)
@@ -155,18 +157,19 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
 
 
 def _without_passes(
-    module: ir.Module, context: PassContext, recorder: StageRecorder, error: Exception
-) -> Fallback:
+    module: ir.Module,
+    context: PassContext,
+    recorder: StageRecorder,
+    net: Net,
+    error: PassError,
+) -> None:
     """Lowers ``module`` in place with ``PLAIN`` alone, because of ``error``."""
-    logger.debug("a pass failed", exc_info=error)
     with recorder.stage(IR_STAGES[-1], "smartmem"):
         run_pipeline(module, [p() for p in PLAIN], context)
     recorder.keep(module)
-    first = next(iter(str(error).splitlines()), "")
-    reason = first if isinstance(error, SmartMemError) else f"{type(error).__name__}: {first}"
-    fallback = Fallback("plain_lowering", (), None, reason)
-    logger.warning("%s, because %s", fallback, reason)
-    return fallback
+    fallback = Fallback("plain_lowering", (), None, describe(error))
+    logger.warning("%s, because %s", fallback, fallback.reason)
+    net.fallbacks.append(fallback)
 
 
 def embed_metadata(imported: ImportedModel, target: Target) -> None:

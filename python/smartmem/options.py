@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from smartmem.backend.tool import IreeOptions
@@ -15,6 +16,10 @@ Progress = Callable[[str, int, int], None]
 
 OPT_LEVELS = ("O0", "O1", "O2", "O3")
 LAYOUTS = ("rule", "model", "search")
+
+STRICT_VARIABLE = "SMARTMEM_STRICT"
+"""Set to 1 where every compilation is to be strict unless it says otherwise: in tests, in
+continuous integration and in benchmarks."""
 
 STORAGES = ("auto", "buffer", "texel_buffer", "image2d")
 
@@ -65,6 +70,11 @@ class CompileOptions:
     memory_limit: int | None = None
     """Bytes of memory that iree-compile may take; None: four fifths of the machine's, or
     of its control group's. Watched on Linux only."""
+
+    strict: bool = field(default_factory=lambda: os.environ.get(STRICT_VARIABLE) == "1")
+    """Whether it is an error to give up something that failed: a pass, a kernel's grouping
+    or tile sizes, the compilation of images. Else it is a warning and in
+    ``Report.fallbacks``. A lower ``opt_level``, where that is None, is no such step."""
 
     # Looking inside
     save_temps: str | Path | None = None

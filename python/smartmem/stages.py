@@ -14,12 +14,12 @@ from torch_mlir import ir
 from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
+from smartmem.faults import Net
 from smartmem.frontend import ImportedModel, import_model
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
 from smartmem.passes import KERNEL_STAGE, PIPELINE, PassContext
 from smartmem.passes.base import Workgroups
-from smartmem.pipelines import run_pipeline
 from smartmem.recorder import StageRecorder
 from smartmem.tuning.shipped import table_for
 
@@ -93,6 +93,7 @@ def run_stages(
     module: ir.Module,
     context: PassContext,
     recorder: StageRecorder,
+    net: Net,
     *,
     after: str = INPUT,
     until: str = IR_STAGES[-1],
@@ -100,11 +101,11 @@ def run_stages(
     """Runs the stages behind ``after`` up to ``until`` on ``module``, in place.
 
     Raises:
-        SmartMemError: a pass failed.
+        SmartMemError: as ``Net.run``.
     """
     for name, passes in PIPELINE[IR_STAGES.index(after) : IR_STAGES.index(until)]:
         with recorder.stage(name, "smartmem"):
-            run_pipeline(module, [p if isinstance(p, str) else p() for p in passes], context)
+            net.run(module, [p if isinstance(p, str) else p() for p in passes], context)
         recorder.keep(module)
 
 

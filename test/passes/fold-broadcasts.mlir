@@ -110,3 +110,21 @@ func.func @lookup(%ids: tensor<1x5xi64>, %table: tensor<9x4xf32>, %x: tensor<1x4
   } -> tensor<4xf32>
   return %r, %s : tensor<5x4xf32>, tensor<4xf32>
 }
+
+// -----
+
+// The only map that named d0 is gone; a constant 0 of the new one stands for it.
+// CHECK-LABEL: func @a_loop_of_one_iteration
+func.func @a_loop_of_one_iteration(%x: tensor<1x3xf32>) -> tensor<1x2x3xf32> {
+  // CHECK-NOT: smartmem.view
+  // CHECK: linalg.generic
+  // CHECK-SAME: ins(%{{.*}} : tensor<1x3xf32>)
+  %v = "smartmem.view"(%x) {map = affine_map<(d0, d1, d2) -> (d0, d2)>} : (tensor<1x3xf32>) -> tensor<1x2x3xf32>
+  %e = tensor.empty() : tensor<1x2x3xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v : tensor<1x2x3xf32>) outs(%e : tensor<1x2x3xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = math.exp %a : f32
+    linalg.yield %s : f32
+  } -> tensor<1x2x3xf32>
+  return %r : tensor<1x2x3xf32>
+}

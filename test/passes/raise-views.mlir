@@ -152,3 +152,18 @@ func.func @keeps_slice_at_a_run_time_offset(%x: tensor<8xf32>, %at: index) -> te
   %0 = tensor.extract_slice %x[%at] [4] [1] : tensor<8xf32> to tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// Nothing is read of what has no elements: there is nothing to find about the indices.
+// CHECK-LABEL: func @gather_of_nothing
+func.func @gather_of_nothing(%x: tensor<5xf32>) -> tensor<0xf32> {
+  // CHECK: tensor.extract
+  %idx = arith.constant dense<> : tensor<0xi64>
+  %e = tensor.empty() : tensor<0xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%idx : tensor<0xi64>) outs(%e : tensor<0xf32>) {
+  ^bb0(%i: i64, %o: f32):
+    %k = arith.index_cast %i : i64 to index
+    %v = tensor.extract %x[%k] : tensor<5xf32>
+    linalg.yield %v : f32
+  } -> tensor<0xf32>
+  return %r : tensor<0xf32>
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import textwrap
 import time
 from collections.abc import Callable
@@ -14,18 +13,16 @@ import pytest
 from torch_mlir import ir
 
 import smartmem
-from smartmem import attempts, compiler, stages
+from smartmem import attempts, compiler
 from smartmem.backend.compile_errors import CompileError
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.backend.tool import IreeOptions
 from smartmem.compiler import ALL_STAGES, CompiledModel
-from smartmem.errors import PassError
 from smartmem.frontend import ImportedModel
 from smartmem.frontend.finish import function_specs
 from smartmem.lowered import Job, lower
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
-from smartmem.passes import Pass, PassContext
 from smartmem.recorder import StageRecorder
 from smartmem.stages import IR_STAGES
 
@@ -315,43 +312,3 @@ def test_wrong_flags_are_not_tried_again(
     with pytest.raises(CompileError, match="power-of-two"):
         smartmem.compile(mlir_file, target="cpu", options=options)
     assert levels == ["O3"]
-
-
-class FailsAlways(Pass):
-    argument = "smartmem-fail-always"
-    summary = "Fails"
-
-    def run(self, module: ir.Operation, context: PassContext) -> None:
-        raise PassError(self.argument, "cannot do this")
-
-
-class HasABug(Pass):
-    argument = "smartmem-has-a-bug"
-    summary = "Raises what no pass should"
-
-    def run(self, module: ir.Operation, context: PassContext) -> None:
-        raise IndexError("list index out of range")
-
-
-@pytest.mark.parametrize(
-    ("pass_", "reason"),
-    [
-        (FailsAlways, "pass smartmem-fail-always: cannot do this"),
-        (HasABug, "IndexError: list index out of range"),
-    ],
-)
-def test_a_pass_that_fails_costs_the_elimination_only(
-    mlir_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    pass_: type[Pass],
-    reason: str,
-) -> None:
-    *others, (last, passes) = stages.PIPELINE
-    monkeypatch.setattr(stages, "PIPELINE", (*others, (last, (pass_, *passes))))
-    compiled = smartmem.compile(mlir_file, target="cpu")
-    x = X[0, :4, :8].copy()
-    np.testing.assert_array_equal(compiled(x), 2 * x.T)
-    [step] = compiled.report.fallbacks
-    assert (step.action, step.level, step.reason) == ("plain_lowering", None, reason)
-    assert [r.levelno for r in caplog.records if reason in r.getMessage()] == [logging.WARNING]

@@ -112,6 +112,16 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = None
+    strict: Annotated[
+        bool | None,
+        typer.Option(
+            "--strict/--no-strict",
+            help="Fail where a pass or a kernel's grouping or tile sizes would be given up; by "
+            "default that is a warning, unless SMARTMEM_STRICT is 1.",
+            show_default=False,
+            rich_help_panel=_BUILD,
+        ),
+    ] = None
     save_temps: Annotated[
         Path | None,
         typer.Option(
@@ -144,7 +154,9 @@ class CompileSettings:
         Raises:
             InvalidInputError: a shape or a number does not make sense.
         """
+        strict = {} if self.strict is None else {"strict": self.strict}
         return CompileOptions(
+            **strict,
             input_format=self.input_format,
             input_shapes=parse_shapes(self.input_shape or []) or None,
             opt_level=_opt_level(self.opt_level) if self.opt_level else None,
