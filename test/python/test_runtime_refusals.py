@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+import subprocess
 
 import numpy as np
 import pytest
 from row_sums import F32, SUM, SUM_INPUTS, SUM_OUTPUTS, build, build_plain, doubling
 
 from smartmem.backend import hal, placement
+from smartmem.backend.archive import damage
 from smartmem.backend.devices import probe_vulkan, usable_devices
+from smartmem.backend.iree import target_flags
 from smartmem.backend.module_file import ModuleFile
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.spirv import shader_use
 from smartmem.backend.targets import resolve_target
+from smartmem.backend.tool import DEFAULTS, iree_compile_path
 from smartmem.errors import InvalidInputError, TargetError, UnsupportedError
 from smartmem.tensor_spec import TensorSpec
 
@@ -45,6 +50,51 @@ def test_a_damaged_bytecode(sum_path):
     content[start - 400 : start + 400] = bytes(800)
     with pytest.raises(InvalidInputError, match=r"not a compiled module|damaged"):
         LoadedModule(bytes(content))
+
+
+def test_every_bit_of_a_module_counts(sum_path):
+    """Also those outside of what the archive's checksums cover."""
+    content = sum_path.read_bytes()
+    assert damage(content) is None
+    outside = [*range(200), *range(len(content) - 500, len(content))]
+    inside = random.Random(0).sample(range(len(content)), 200)
+    for position in (*outside, *inside):
+        for bit in (position % 8, (position + 3) % 8):
+            changed = bytearray(content)
+            changed[position] ^= 1 << bit
+            assert damage(bytes(changed)), (position, bit)
+    assert damage(content + b"\0")
+    assert damage(content[:64] + content)
+
+
+@pytest.mark.parametrize("command", ["run", "benchmark", "info", "bundle"])
+def test_a_damaged_module_is_not_run(sum_path, tmp_path, cli, command):
+    content = bytearray(sum_path.read_bytes())
+    content[content.rfind(b"\x7fELF") + 0x700] ^= 4  # in the code, which nothing verifies
+    path = tmp_path / "flipped.vmfb"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"is damaged: the checksum of bytes \d+ to"):
+        LoadedModule(path)
+    done = cli(command, path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert {file.name for file in tmp_path.iterdir()} == {"flipped.vmfb"}
+
+
+def test_modules_that_others_wrote_are_read(tmp_path, rows):
+    """IREE's own tool, to a file, through a pipe, and without the archive around the module."""
+    source = tmp_path / "sum.mlir"
+    source.write_text(SUM)
+    tool = str(iree_compile_path())
+    flags = [*target_flags(resolve_target("cpu"), DEFAULTS)]
+    plain = tmp_path / "plain.vmfb"
+    bare = "--iree-vm-emit-polyglot-zip=false"
+    subprocess.run([tool, source, *flags, bare, "-o", plain], check=True)
+    piped = subprocess.run([tool, source, *flags, "-o", "-"], check=True, capture_output=True)
+    assert piped.stdout.startswith(b"PK") and not plain.read_bytes().startswith(b"PK")
+    for module in (piped.stdout, plain):
+        (sums,) = LoadedModule(module)(rows)
+        np.testing.assert_allclose(sums, rows.sum(axis=1), rtol=1e-4, atol=1e-4)
 
 
 def test_a_module_with_dynamic_shapes(tmp_path):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import io
 import mmap
-import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +11,7 @@ import numpy as np
 from iree import runtime as rt
 
 from smartmem.backend import hal
+from smartmem.backend.archive import damage
 from smartmem.backend.metadata import (
     REFLECTION_KEY,
     ModuleMetadata,
@@ -25,8 +24,6 @@ from smartmem.errors import InvalidInputError, UnsupportedError
 DType = np.dtype[np.generic]
 
 _DECLARATION = "iree.abi.declaration"
-# The directory at the end of a zip file, with the longest comment.
-_ZIP_TAIL_BYTES = 22 + 65535
 
 
 class ModuleFile:
@@ -145,8 +142,7 @@ def _map(path: Path) -> bytes | mmap.mmap:
 def _check_whole(name: str, data: bytes | mmap.mmap) -> None:
     if len(data) == 0:
         raise InvalidInputError(f"{name} is not a compiled module: it is empty")
-    # A .vmfb is a zip file too, whose directory stands at the end. IREE itself does not
-    # look there, and reads past the end of a file that was cut short.
-    tail = io.BytesIO(data[-_ZIP_TAIL_BYTES:])
-    if data[:2] == b"PK" and not zipfile.is_zipfile(tail):
-        raise InvalidInputError(f"{name} is damaged: its end is missing; compile it again")
+    # IREE itself checks no checksum, and reads past the end of a file that was cut short.
+    fault = damage(data)
+    if fault is not None:
+        raise InvalidInputError(f"{name} is damaged: {fault}; compile or copy it again")
