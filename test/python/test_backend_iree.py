@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from smartmem.backend import tool
 from smartmem.backend.compile_errors import CompileError, failure_message
 from smartmem.backend.iree import compile_bytecode, dump_phase
 from smartmem.backend.kernels import count_kernels
+from smartmem.backend.processes import in_parallel
 from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import IreeOptions, ToolRun, run_iree_compile
+from smartmem.backend.tool import IreeOptions, StoppedError, ToolRun, run_iree_compile
 from smartmem.errors import BackendError, InvalidInputError
 
 ADD = b"""
@@ -350,3 +352,26 @@ def test_the_caller_interrupted_kills_the_child(fake_compiler, monkeypatch, tmp_
         run_iree_compile(b"", [])
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "child").read_text()), 0)
+
+
+def test_an_interrupt_ends_what_runs_beside(fake_compiler, tmp_path):
+    """And what waits for its turn does not begin."""
+    fake_compiler(f"echo $$ >> {tmp_path}/children; exec sleep 60")
+    begun, ends = [], []
+
+    def work(item: str, stop: threading.Event) -> None:
+        begun.append(item)
+        if item == "interrupted":
+            while not (tmp_path / "children").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        with pytest.raises(StoppedError):
+            run_iree_compile(b"", [], stop=stop)
+        ends.append(item)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(work, ["interrupted", "beside", "later"], 2)
+    assert (begun, ends) == (["interrupted", "beside"], ["beside"])
+    for child in (tmp_path / "children").read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(child), 0)

@@ -228,30 +228,73 @@ def test_progress_bar_on_a_terminal(mlir_file: Path) -> None:
     os.close(shown)
 
 
-def test_ctrl_c_ends_with_130_and_leaves_nothing(mlir_file: Path, tmp_path: Path) -> None:
-    started, scratch = tmp_path / "started", tmp_path / "scratch"
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGTERM, "ended by SIGTERM"),
+        (signal.SIGHUP, "ended by SIGHUP"),
+    ],
+)
+@pytest.mark.parametrize("command", [["compile"], ["check"], ["tune", "--minutes", "9"]])
+def test_a_signal_ends_the_compiler_and_leaves_nothing(
+    mlir_file: Path, tmp_path: Path, command: list[str], number: signal.Signals, message: str
+) -> None:
+    process, compiler = in_slow_compiler(tmp_path, [*command, str(mlir_file), "-t", "cpu"])
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stderr) == (128 + number, f"{message}\n")
+    assert not is_running(compiler)
+    assert {file.name for file in tmp_path.iterdir()} - {"model.tuning.json"} == {
+        *("model.mlir", "scratch", "started", "iree-compile")
+    }
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the children")
+def test_killed_it_takes_the_compiler_along(mlir_file: Path, tmp_path: Path) -> None:
+    process, compiler = in_slow_compiler(tmp_path, ["compile", str(mlir_file), "-t", "cpu"])
+    process.kill()
+    process.communicate(timeout=120)
+    deadline = time.monotonic() + 60
+    while is_running(compiler) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(compiler)
+
+
+def test_a_signal_that_is_ignored_stays_so(mlir_file: Path, tmp_path: Path) -> None:
+    """As under nohup."""
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    command = ["compile", str(mlir_file), "-t", "cpu"]
+    process, _ = in_slow_compiler(tmp_path, command, ignore)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=120) == 128 + signal.SIGTERM
+    process.communicate()
+
+
+def in_slow_compiler(
+    folder: Path, command: list[str], before: str = ""
+) -> tuple[subprocess.Popen[str], int]:
+    """The command line at work in an iree-compile that hangs, and the number of that process."""
+    started, scratch = folder / "started", folder / "scratch"
     scratch.mkdir()
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            slow_compiler(tmp_path, started),
-            "compile",
-            mlir_file,
-            "-t",
-            "cpu",
-        ],
+        [sys.executable, "-c", before + slow_compiler(folder, started), *command],
         stderr=subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(scratch)},
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not started.exists() and time.monotonic() < deadline:
+    while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130 and "Traceback" not in stderr
-    assert not mlir_file.with_suffix(".vmfb").exists() and not list(scratch.iterdir())
+    return process, int(started.read_text().split()[0])
+
+
+def is_running(process: int) -> bool:
+    """Also false for what is dead and waits to be waited for."""
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "zombie" not in status.read_text()
 
 
 def slow_compiler(folder: Path, started: Path) -> str:
@@ -259,7 +302,7 @@ def slow_compiler(folder: Path, started: Path) -> str:
     fake = folder / "iree-compile"
     fake.write_text(
         f'#!/bin/sh\n[ "$1" = - ] && exec {iree_compile_path()} "$@"\n'
-        f"touch {started}\nexec sleep 60\n"
+        f"echo $$ >> {started}\nexec sleep 60\n"
     )
     fake.chmod(0o755)
     return (

@@ -306,9 +306,9 @@ def test_a_session_goes_on_and_keeps_to_its_budget(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [TRANSPOSED, LOOKUP])
 def test_tune_measures_pairs_and_compile_takes_the_file(text: str, tmp_path: Path) -> None:
     model, path = saved(text, tmp_path), tmp_path / "tuning.json"
-    outcome = tune(model, path, target="cpu", options=PLAIN, minutes=0.01)
+    outcome = tune(model, path, target="cpu", options=PLAIN, minutes=30)
     assert outcome.pairs is not None and outcome.pairs.measured == 1
     (times,) = read_table(path, machine_of(CPU)).fusions.values()
     assert times.apart_s > 0 and times.fused_s is not None and times.fused_s > 0
-    again = tune(model, path, target="cpu", options=PLAIN, minutes=0.01)
+    again = tune(model, path, target="cpu", options=PLAIN, minutes=30)
     assert again.pairs is not None and (again.pairs.measured, again.pairs.known) == (0, 1)

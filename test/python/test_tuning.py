@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import dialect
+from smartmem.backend import tool
 from smartmem.backend.regions import read_module
 from smartmem.backend.targets import resolve_target
 from smartmem.errors import InvalidInputError
@@ -26,7 +28,7 @@ from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.alone import captured
 from smartmem.tuning.candidates import rounds
 from smartmem.tuning.kernels import KernelCase, kernel_cases
-from smartmem.tuning.measure import MARGIN, Bench, Times, ratio_of
+from smartmem.tuning.measure import MARGIN, Bench, OutOfTimeError, Times, ratio_of
 from smartmem.tuning.session import Session
 from smartmem.tuning.shipped import machine_of, shipped_table, table_for
 from smartmem.tuning.table import Machine, Measured, Table, read_table
@@ -247,12 +249,12 @@ def test_a_session_goes_on_and_keeps_to_its_budget() -> None:
 def test_tune_measures_and_compile_takes_the_file(matmul: Path, tmp_path: Path) -> None:
     path = tmp_path / "tuning.json"
     plain = CompileOptions(shipped_tuning=False)
-    outcome = tune(matmul, path, target="cpu", options=plain, minutes=0.01)
+    outcome = tune(matmul, path, target="cpu", options=plain, minutes=30)
     assert outcome.measured == 1
     table = read_table(path, machine_of(resolve_target("cpu")))
     (key,) = table.kernels
     assert table.kernels[key].default_seconds > 0
-    assert tune(matmul, path, target="cpu", options=plain, minutes=0.01).known == 1
+    assert tune(matmul, path, target="cpu", options=plain, minutes=30).known == 1
 
     default = cases_of(matmul, plain)[0].tiles
     block = TileSizes(default.workgroup, (7, *default.vector[1:]), default.reduction)
@@ -263,6 +265,38 @@ def test_tune_measures_and_compile_takes_the_file(matmul: Path, tmp_path: Path) 
     x = np.random.default_rng(0).standard_normal((56, 48)).astype(np.float32)
     expected = np.repeat(x.sum(axis=1, keepdims=True) / 4, 64, axis=1)
     np.testing.assert_allclose(compiled(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_measured_when_the_time_is_over_is_left(matmul: Path, tmp_path: Path) -> None:
+    """Not finished: a kernel can take minutes."""
+    path = tmp_path / "tuning.json"
+    outcome = tune(matmul, path, target="cpu", minutes=1e-9)
+    assert (outcome.measured, outcome.left) == (0, 1)
+    assert not read_table(path).kernels
+    (case,) = cases()
+    case.write(tmp_path / "kernel.mlirbc", case.tiles)
+    late = Bench(resolve_target("cpu"), "cpu", end=time.monotonic() - 1)
+    for work in (
+        lambda: late.compile([tmp_path / "kernel.mlirbc"]),
+        lambda: late.seconds(tmp_path / "kernel.vmfb"),
+        lambda: late.compile_storage(tmp_path / "kernel.mlirbc", "buffer"),
+    ):
+        with pytest.raises(OutOfTimeError):
+            work()
+
+
+def test_the_end_of_the_time_ends_what_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step may not take what no other left."""
+    slow = tmp_path / "iree-compile"
+    (tmp_path / "slow.mlir").touch()
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(tool, "iree_compile_path", lambda: slow)
+    bench = Bench(resolve_target("cpu"), "cpu", timeout_s=600)
+    with pytest.raises(OutOfTimeError):
+        bench.until(time.monotonic() + 0.5).compile([tmp_path / "slow.mlir"])
 
 
 def cases_of(model: Path, options: CompileOptions) -> list[KernelCase]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from smartmem.backend.compile_errors import first_error
 from smartmem.backend.iree import target_flags
+from smartmem.backend.processes import in_parallel
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import IreeOptions, default_memory_limit, run_iree_compile
 from smartmem.passes.base import group_of
@@ -42,13 +43,12 @@ def groups_failing_alone(
     with tempfile.TemporaryDirectory(prefix="smartmem-") as folder:
         sources = _write_kernels(bytecode, Path(folder), flags, options.timeout_s)
 
-        def reason(source: Path) -> str | None:
+        def reason(source: Path, stop: threading.Event) -> str | None:
             left_s = end - time.monotonic()
-            return _failure(source, flags, options.timeout_s * _SHARE, left_s, share)
+            return _failure(source, flags, options.timeout_s * _SHARE, left_s, share, stop)
 
-        with ThreadPoolExecutor(workers) as pool:
-            found = zip(sources.values(), pool.map(reason, sources), strict=True)
-            return {group: why for group, why in found if why is not None}
+        found = zip(sources.values(), in_parallel(reason, sources, workers), strict=True)
+        return {group: why for group, why in found if why is not None}
 
 
 def _write_kernels(
@@ -73,7 +73,12 @@ def _last_line(path: Path) -> str:
 
 
 def _failure(
-    source: Path, flags: Sequence[str], limit_s: float, left_s: float, memory_limit: int
+    source: Path,
+    flags: Sequence[str],
+    limit_s: float,
+    left_s: float,
+    memory_limit: int,
+    stop: threading.Event,
 ) -> str | None:
     """Why the kernel in ``source`` does not compile, or None if it does or time is up."""
     if left_s <= 0:
@@ -84,6 +89,7 @@ def _failure(
         [*flags, *mode],
         timeout_s=min(limit_s, left_s),
         memory_limit=memory_limit,
+        stop=stop,
     )
     if run.timed_out:
         slow = f"its kernel alone takes more than {limit_s:.2g} s to compile"

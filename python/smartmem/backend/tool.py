@@ -10,12 +10,14 @@ import resource
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from smartmem.backend.processes import ending_with_caller
 from smartmem.errors import InvalidInputError, ToolMissingError
 
 logger = logging.getLogger(__name__)
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 SOURCE_NAME = "/dev/stdin"
 
 _POLL_SECONDS = 0.02
+
+_INEXACT_BYTES = 1 << 20
+"""The kernel counts resident memory in batches, and starting a process takes some."""
 
 _SHARE_OF_MEMORY = 0.8
 _GROUP_LIMITS = (
@@ -129,11 +134,13 @@ def run_iree_compile(
     *,
     timeout_s: float = 600.0,
     memory_limit: int | None = None,
+    stop: threading.Event | None = None,
 ) -> ToolRun:
     """Runs iree-compile to its end or to one of its limits.
 
     The process and its children are killed at a limit and when the caller is
-    interrupted. A failure is not an exception here: see ``ToolRun.returncode``.
+    interrupted; on Linux the process is killed, too, when the caller is. A failure is not
+    an exception here: see ``ToolRun.returncode``.
 
     Args:
         source: the module to compile, or the path of its file. The compiler sees it as
@@ -142,8 +149,10 @@ def run_iree_compile(
         timeout_s: wall time.
         memory_limit: bytes of its own that the process may hold in memory (mapped files
             do not count); None for ``default_memory_limit``. Watched on Linux only.
+        stop: kills it when set.
 
     Raises:
+        StoppedError: ``stop`` was set.
         InvalidInputError: ``source`` cannot be read, or the disk for temporary files
             is full.
     """
@@ -152,14 +161,18 @@ def run_iree_compile(
     with contextlib.ExitStack() as stack:
         given = stack.enter_context(_opened(source))
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
-        peak_before = _own_peak_rss()
         start = time.monotonic()
         process = subprocess.Popen(
-            command, stdin=given, stdout=out, stderr=err, start_new_session=True
+            ending_with_caller(command),
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
         )
         try:
-            watch = _Watch(process, start + timeout_s, memory_limit or default_memory_limit())
-            peak = watch.wait(peak_before)
+            limit = memory_limit or default_memory_limit()
+            watch = _Watch(process, start + timeout_s, limit, stop)
+            peak = watch.wait(floor=_own_peak_rss() + _INEXACT_BYTES)
         except BaseException:
             _kill_group(process)
             process.wait()
@@ -204,13 +217,22 @@ def _opened(source: bytes | Path) -> IO[bytes]:
     return file
 
 
+class StoppedError(Exception):
+    """A run was ended because what it was for was given up."""
+
+
 class _Watch:
     """Waits for the end of a process, and kills it at its limits."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], deadline: float, memory_limit: int
+        self,
+        process: subprocess.Popen[bytes],
+        deadline: float,
+        memory_limit: int,
+        stop: threading.Event | None,
     ) -> None:
         self._process, self._deadline, self._memory_limit = process, deadline, memory_limit
+        self._stop = stop
         self._peak = 0
         self.timed_out = self.out_of_memory = False
 
@@ -229,6 +251,8 @@ class _Watch:
         return exact if exact > floor else self._peak
 
     def _check(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise StoppedError
         held = _memory_of(self._process.pid)
         self._peak = max(self._peak, held.get("VmHWM", 0))
         if self.timed_out or self.out_of_memory:

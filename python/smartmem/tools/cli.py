@@ -18,7 +18,7 @@ from smartmem.tools import (
     cli_targets,
     cli_tune,
 )
-from smartmem.tools.cli_console import INTERRUPTED
+from smartmem.tools.signals import exit_status, handle_signals
 
 app = typer.Typer(
     name="smartmem",
@@ -60,11 +60,13 @@ def _options(
 
 
 def main() -> None:
-    """Runs the tool; exits with 0, 1 for a fault, 2 for a wrong command line, 130 for Ctrl-C."""
+    """Runs the tool; exits with 0, 1 for a fault, 2 for a wrong command line, 130 for Ctrl-C,
+    143 for SIGTERM."""
+    handle_signals()
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as end:
+        sys.exit(exit_status(end))
 
 
 if __name__ == "__main__":

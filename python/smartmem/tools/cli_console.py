@@ -17,8 +17,7 @@ from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import discard_stdout
 from smartmem.options import Progress as ProgressCallback
 from smartmem.tools.cli_settings import MessageSettings, expand_settings
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+from smartmem.tools.signals import exit_status
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +98,9 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
                 print(getattr(error, "log", ""), file=sys.stderr)  # what iree-compile said
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(1) from None
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            raise SystemExit(INTERRUPTED) from None
+        except KeyboardInterrupt as end:
+            print(str(end) or "interrupted", file=sys.stderr)
+            raise SystemExit(exit_status(end)) from None
         except BrokenPipeError:
             discard_stdout()
             raise SystemExit(1) from None

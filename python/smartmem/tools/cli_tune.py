@@ -30,7 +30,9 @@ def tune_command(
             help="Tuning file; by default MODEL.tuning.json. One that is there is continued.",
         ),
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Time to spend.")] = 10.0,
+    minutes: Annotated[
+        float, typer.Option(help="Time to spend; what is not done then is left.")
+    ] = 10.0,
     device: DeviceOption = "auto",
     threads: Annotated[
         int | None, typer.Option(help="Worker threads on a CPU; one per core by default.")
@@ -71,8 +73,15 @@ def tune_command(
             messages,
         )
     if outcome.left or (pairs and pairs.left):
-        note("the time was over; the same command goes on", messages)
+        note(_how_to_go_on(outcome), messages)
 
 
 def _images(outcome: Outcome) -> str:
     return f", {outcome.images} through another storage" if outcome.images else ""
+
+
+def _how_to_go_on(outcome: Outcome) -> str:
+    pairs = outcome.pairs
+    if outcome.measured or (pairs is not None and pairs.measured):
+        return "the time was over; the same command goes on"
+    return "the time was over before anything was measured; give more with --minutes"

@@ -39,13 +39,15 @@ from smartmem.tools.opt_source import (
     read_source,
     verify_roundtrip,
 )
+from smartmem.tools.signals import exit_status, handle_signals
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the tool; returns its exit status: 0, 1 for any fault, 130 for Ctrl-C."""
+    if argv is None:
+        handle_signals()
     try:
         arguments, passes = parse_arguments(sys.argv[1:] if argv is None else argv)
         level = _LOG_LEVELS[min(arguments.verbose, len(_LOG_LEVELS) - 1)]
@@ -59,8 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         discard_stdout()
         return 1
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    except KeyboardInterrupt as end:
+        return exit_status(end)
     return status
 
 

@@ -8,14 +8,16 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from smartmem.backend.compile_errors import CompileError
 from smartmem.backend.iree import compile_bytecode, target_flags
+from smartmem.backend.processes import ending_with_caller, in_parallel
 from smartmem.backend.storage import image_pass
 from smartmem.backend.targets import Target
 from smartmem.backend.tool import IreeOptions, run_iree_compile
@@ -32,6 +34,10 @@ _ROUNDS = 11
 _PART = 1 / 3  # of the time limit: for the first run of a candidate, and for the rounds of all
 
 
+class OutOfTimeError(Exception):
+    """The time that the user gave is over."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """Where and how kernels are measured.
@@ -44,6 +50,8 @@ class Bench:
         timeout_s: for compiling one candidate, and for running those of one kernel.
         weights: numbers of inputs that are weights. A network reads each of them once, from
             memory: each run reads others.
+        end: of ``time.monotonic()``: whatever is compiled or runs then is given up, with
+            ``OutOfTimeError``; None for no end.
     """
 
     target: Target
@@ -52,6 +60,11 @@ class Bench:
     opt_level: str = "O3"
     timeout_s: float = 60.0
     weights: tuple[int, ...] = ()
+    end: float | None = None
+
+    def until(self, end: float) -> Bench:
+        """The same that gives up at ``end`` of ``time.monotonic()``."""
+        return replace(self, end=end if self.end is None else min(end, self.end))
 
     def reading(self, weights: tuple[int, ...]) -> Bench:
         """The same for modules that have these inputs as weights."""
@@ -59,19 +72,33 @@ class Bench:
 
     @property
     def _options(self) -> IreeOptions:
-        return IreeOptions(self.opt_level, timeout_s=self.timeout_s)
+        return IreeOptions(self.opt_level, timeout_s=self._left_s())
 
     def compile(self, sources: Sequence[Path]) -> list[Path | None]:
         """The modules that IREE makes of the files; None where it fails."""
         workers = min(os.cpu_count() or 1, len(sources)) or 1
-        with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(self._compile, sources))
+        return in_parallel(self._compile, sources, workers)
 
-    def _compile(self, source: Path) -> Path | None:
+    def _compile(self, source: Path, stop: threading.Event) -> Path | None:
         output = source.with_suffix(".vmfb")
         flags = [*target_flags(self.target, self._options), "-o", str(output)]
-        run = run_iree_compile(source, flags, timeout_s=self.timeout_s)
-        return output if run.returncode == 0 and not run.timed_out else None
+        run = run_iree_compile(source, flags, timeout_s=self._left_s(), stop=stop)
+        if run.timed_out:
+            self._left_s()
+        return output if run.succeeded else None
+
+    def _left_s(self) -> float:
+        """Seconds that one step may take.
+
+        Raises:
+            OutOfTimeError: there are none.
+        """
+        if self.end is None:
+            return self.timeout_s
+        left_s = self.end - time.monotonic()
+        if left_s <= 0:
+            raise OutOfTimeError
+        return min(left_s, self.timeout_s)
 
     def compile_storage(self, source: Path, storage: str) -> Path | None:
         """The module of the file whose kernel reads through a storage; None if none can."""
@@ -81,6 +108,7 @@ class Bench:
         try:
             compile_bytecode(source, self.target, self._options, output=output, kernels=stage)
         except CompileError as error:
+            self._left_s()
             logger.info("a kernel does not compile with %s: %s", storage, error)
             return None
         chosen = {b.storage for b in stage.context.bindings} if stage else {storage}
@@ -143,19 +171,24 @@ class Bench:
             "rounds_s": self.timeout_s * _PART,
             "weights": self.weights,
         }
+        left_s = self._left_s()
         command = [sys.executable, "-m", "smartmem.tuning.runner"]
         with subprocess.Popen(
-            command,
+            ending_with_caller(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
             try:
-                out, log = process.communicate(json.dumps(asked), self.timeout_s)
+                out, log = process.communicate(json.dumps(asked), left_s)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, log = process.communicate()
+                self._left_s()
+            except BaseException:  # an interrupt: the process would be waited for
+                process.kill()
+                raise
         if process.returncode:
             logger.info("candidates did not run (%s): %s", process.returncode, log[-300:])
         lines = [json.loads(line) for line in out.splitlines() if line.endswith("}")]

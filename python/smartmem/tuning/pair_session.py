@@ -15,7 +15,7 @@ from pathlib import Path
 
 from smartmem.passes.analysis.fusion_profile import CLEAR, PairTimes, advice
 from smartmem.tuning.fusions import ModelPairs, PairCase
-from smartmem.tuning.measure import Bench
+from smartmem.tuning.measure import Bench, OutOfTimeError
 from smartmem.tuning.session import Outcome, Progress
 from smartmem.tuning.table import Table
 
@@ -32,7 +32,8 @@ class PairSession:
         Args:
             table: changed in place.
             save: called after each pair.
-            budget_s: wall time; the pair that is measured when it is over is finished.
+            budget_s: wall time after which no pair is begun. One that ``bench`` has no time
+                for is left for the next session.
         """
         self._table, self._bench, self._save = table, bench, save
         self._end = time.monotonic() + budget_s
@@ -53,7 +54,10 @@ class PairSession:
             case = waiting[0]
             if progress is not None:
                 progress(case.name, measured, measured + len(waiting))
-            faster += self._measure(case)
+            try:
+                faster += self._measure(case)
+            except OutOfTimeError:
+                break
             measured += 1
             cases = model.cases()
         return Outcome(measured, faster, known, len(self._waiting(cases)))

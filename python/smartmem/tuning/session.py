@@ -18,7 +18,7 @@ from smartmem.passes.analysis.gpu_tiles import GpuTiles
 from smartmem.passes.analysis.tile_sizes import TileSizes
 from smartmem.tuning.candidates import rounds
 from smartmem.tuning.kernels import KernelCase
-from smartmem.tuning.measure import MARGIN, Bench
+from smartmem.tuning.measure import MARGIN, Bench, OutOfTimeError
 from smartmem.tuning.shader_candidates import shader_rounds
 from smartmem.tuning.storages import Gpu, with_storage
 from smartmem.tuning.table import Measured, Table, Tiles
@@ -66,7 +66,8 @@ class Session:
         Args:
             table: changed in place.
             save: called after each kernel.
-            budget_s: wall time; the kernel that is measured when it is over is finished.
+            budget_s: wall time after which no kernel is begun. One that ``bench`` has no
+                time for is left for the next session.
             gpu: None on a CPU.
         """
         self._table, self._bench, self._save, self._gpu = table, bench, save, gpu
@@ -82,7 +83,10 @@ class Session:
                 break
             if progress is not None:
                 progress(case.name, number, len(waiting))
-            found = self._best(case)
+            try:
+                found = self._best(case)
+            except OutOfTimeError:
+                break
             if found is not None:
                 self._table.kernels[case.key] = found
                 self._save(self._table)

@@ -6,6 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from smartmem.stages import import_stage, pass_context
 from smartmem.tuning.costs import measure_costs
 from smartmem.tuning.fusions import ModelPairs
 from smartmem.tuning.kernels import KernelCase, kernel_cases
-from smartmem.tuning.measure import Bench
+from smartmem.tuning.measure import Bench, OutOfTimeError
 from smartmem.tuning.pair_session import PairSession
 from smartmem.tuning.session import Outcome, Progress, Session
 from smartmem.tuning.shipped import machine_of
@@ -65,7 +66,8 @@ def tune(
         options: likewise; what ``tuning`` names is not read.
         device: what runs the kernels, as for ``smartmem.load``.
         threads: worker threads on a CPU; None for one per physical core.
-        minutes: the budget; a kernel that is begun is finished.
+        minutes: the budget, import and passes included. What is being measured when it is
+            over is given up; the next session begins with it.
         progress: told about every kernel or pair that begins.
 
     Raises:
@@ -76,26 +78,38 @@ def tune(
     """
     if not minutes > 0:
         raise InvalidInputError(f"a budget of {minutes:g} minutes is not positive; give more")
+    end = time.monotonic() + 60 * minutes
     path, chosen = Path(path), as_target(target)
     where, machine = _place(chosen, device)
     table = read_table(path, machine) if path.exists() else Table(machine)
     job = Job(model, inputs, chosen, replace(options or CompileOptions(), tuning=None))
     gpu = _gpu(chosen)
     cases, pairs = _work(job, table, gpu)
-    bench = Bench(chosen, where, threads, job.options.opt_level or "O3")
+    bench = Bench(chosen, where, threads, job.options.opt_level or "O3", end=end)
     table.save(path)  # what cannot be written is known before the work
-    if table.costs is None:
-        if progress is not None:
-            progress("the device", 0, len(cases))
-        table.costs = measure_costs(bench, None if gpu is None else gpu.bounds)
-        table.save(path)
-    end, fusions = time.monotonic() + 60 * minutes, None
+    _measure_device(table, bench, gpu, path, progress)
+    fusions = None
     if pairs is not None:
-        fusions = PairSession(table, bench, _saver(path), 30 * minutes).run(pairs, progress)
+        half_s = (end - time.monotonic()) / 2
+        early = bench.until(time.monotonic() + half_s)
+        fusions = PairSession(table, early, _saver(path), half_s).run(pairs, progress)
         if fusions.faster:  # other kernels now
             cases = _cases(_lowered(job, table), gpu)
     session = Session(table, bench, _saver(path), end - time.monotonic(), gpu)
     return replace(session.run(cases, progress), pairs=fusions)
+
+
+def _measure_device(
+    table: Table, bench: Bench, gpu: Gpu | None, path: Path, progress: Progress | None
+) -> None:
+    """Adds the costs of the device unless the table has them, or the time is over."""
+    if table.costs is not None:
+        return
+    if progress is not None:
+        progress("the device", 0, 1)
+    with suppress(OutOfTimeError):
+        table.costs = measure_costs(bench, None if gpu is None else gpu.bounds)
+        table.save(path)
 
 
 def _place(target: Target, device: str) -> tuple[str, Machine]:
