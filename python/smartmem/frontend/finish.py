@@ -13,6 +13,7 @@ from torch_mlir.dialects import tensor
 
 from smartmem.dialect import layout_of, physical_layout_of
 from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.frontend.bound_indices import bound_indices
 from smartmem.frontend.dead_results import drop_dead_results
 from smartmem.frontend.lowering import run_passes, walk, where
 from smartmem.parameters import Parameters, numpy_dtype, resource_key
@@ -37,7 +38,8 @@ def finish_module(module: ir.Module, parameters: Parameters) -> Parameters:
         the module uses.
 
     Raises:
-        InvalidInputError: there is not one entry function.
+        InvalidInputError: there is not one entry function, or a constant index lies
+            outside its tensor.
         UnsupportedError: an operation of another dialect, or a dynamic shape, is left.
     """
     _keep_only_main(module)
@@ -47,6 +49,7 @@ def finish_module(module: ir.Module, parameters: Parameters) -> Parameters:
         run_passes(module, "canonicalize,cse")
     _check_dialects(module)
     check_static(module)
+    bound_indices(module, parameters)
     return _used_parameters(module, parameters)
 
 

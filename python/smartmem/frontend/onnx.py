@@ -27,11 +27,13 @@ from smartmem.frontend.finish import finish_module
 from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
 from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
+from smartmem.frontend.onnx_indices import check_indices
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
 from smartmem.frontend.onnx_reference import onnx_reference
 from smartmem.frontend.onnx_sequences import expand_reversals
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
+from smartmem.frontend.propagate_nans import propagate_nans
 from smartmem.parameters import Array, Parameters, resource_key
 from smartmem.tensor_spec import TensorSpec
 
@@ -69,11 +71,13 @@ def import_onnx(
     names = [value.name for value in values]
     fix_shapes(proto, {**_example_shapes(inputs, names), **shapes})
     specs = _specs(values), _specs(proto.graph.output)
+    check_indices(proto)
     flatten_matmuls(proto)
     expand_movements(proto)
     expand_reversals(proto)
     module, parameters = _import(proto)
     run_passes(module, *_ONNX_TO_LINALG)
+    propagate_nans(module)
     parameters = finish_module(module, parameters)
     reference = onnx_reference(model, names)
     return ImportedModel(module, parameters, *specs, "onnx", reference)

@@ -29,12 +29,8 @@ class ConstantFolder:
         self._graph = model.graph
         self._opsets = list(model.opset_import)
         self._known: dict[str, Array] = {}
-        for tensor in self._graph.initializer:
-            self._learn(tensor.name, tensor)
-        for node in self._graph.node:
-            tensor = _constant(node)
-            if tensor is not None:
-                self._learn(node.output[0], tensor)
+        for name, tensor in constant_tensors(self._graph).items():
+            self._learn(name, tensor)
 
     def sweep(self, values: dict[str, onnx.ValueInfoProto]) -> bool:
         """Replaces nodes by initializers where possible; says whether there were any.
@@ -97,6 +93,16 @@ class ConstantFolder:
         )
         model = helper.make_model(graph, opset_imports=self._opsets)
         return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]
+
+
+def constant_tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """The initializers and what Constant nodes of numbers hold, by the values' names."""
+    found = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        tensor = _constant(node)
+        if tensor is not None:
+            found[node.output[0]] = tensor
+    return found
 
 
 def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:

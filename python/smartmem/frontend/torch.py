@@ -24,6 +24,7 @@ from smartmem.errors import SmartMemError, UnsupportedError
 from smartmem.frontend.finish import finish_module
 from smartmem.frontend.imported_model import ImportedModel, Reference
 from smartmem.frontend.lowering import TORCH_TO_LINALG, new_context, run_passes
+from smartmem.frontend.propagate_nans import propagate_nans
 from smartmem.frontend.torch_capture import (
     Inputs,
     export,
@@ -86,6 +87,7 @@ def import_program(program: ExportedProgram, reference: Reference | None) -> Imp
     with _importer_errors():
         importer.import_program(program, func_name="main")
     run_passes(importer.module, *TORCH_TO_LINALG)
+    propagate_nans(importer.module)
     parameters = finish_module(importer.module, parameters)
     return ImportedModel(importer.module, parameters, inputs, outputs, "torch", reference)
 
