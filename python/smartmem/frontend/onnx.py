@@ -26,13 +26,18 @@ from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.finish import finish_module
 from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
+from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
+from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
 from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_indices import check_indices
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
+from smartmem.frontend.onnx_pools import POOL_REWRITES
 from smartmem.frontend.onnx_reference import onnx_reference
+from smartmem.frontend.onnx_resize import RESIZE_REWRITES
 from smartmem.frontend.onnx_sequences import expand_reversals
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
+from smartmem.frontend.onnx_transposed import TRANSPOSED_REWRITES
 from smartmem.frontend.propagate_nans import propagate_nans
 from smartmem.parameters import Array, Parameters, resource_key
 from smartmem.tensor_spec import TensorSpec
@@ -45,6 +50,13 @@ _ONNX_TO_LINALG = (
 )
 _OLDEST_OPSET, _CONVERTED_OPSET = 13, 17
 """torch-mlir reads many operators only in the form that opset 13 gave them."""
+REWRITES: Mapping[str, Rewrite] = {
+    **CONVOLUTION_REWRITES,
+    **POOL_REWRITES,
+    **RESIZE_REWRITES,
+    **TRANSPOSED_REWRITES,
+}
+"""Operators that are written in simpler ones."""
 _INLINE_ELEMENTS = 64
 """Integer lists up to this long (shapes, axes) stay in the IR, where lowering folds them."""
 
@@ -72,6 +84,7 @@ def import_onnx(
     fix_shapes(proto, {**_example_shapes(inputs, names), **shapes})
     specs = _specs(values), _specs(proto.graph.output)
     check_indices(proto)
+    expand_operators(proto, REWRITES)
     flatten_matmuls(proto)
     expand_movements(proto)
     expand_reversals(proto)

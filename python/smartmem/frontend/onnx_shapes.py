@@ -9,6 +9,7 @@ import onnx
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.onnx_fold import ConstantFolder
 from smartmem.frontend.onnx_functions import complete_functions, inline_functions
+from smartmem.frontend.onnx_inference import infer_types
 
 _DATA_KEPT = 1024
 """Bytes; inference looks into shapes and axes, which are smaller constants."""
@@ -54,9 +55,9 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
 def _folded(model: onnx.ModelProto) -> onnx.GraphProto:
     """Folds constants in place; the graph with the types of its values, without data."""
     folder = ConstantFolder(model)
-    inferred = _infer(_without_data(model))
+    inferred = infer_types(_without_data(model))
     while folder.sweep(_values(inferred)):
-        inferred = _infer(_without_data(model))
+        inferred = infer_types(_without_data(model))
     return inferred
 
 
@@ -174,16 +175,6 @@ def _without_data(model: onnx.ModelProto) -> onnx.ModelProto:
             value = (tensor.name, tensor.data_type, tensor.dims)
             bare.graph.input.append(onnx.helper.make_tensor_value_info(*value))
     return bare
-
-
-def _infer(model: onnx.ModelProto) -> onnx.GraphProto:
-    try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True).graph
-    except onnx.shape_inference.InferenceError as error:
-        line = (str(error).strip().splitlines() or [""])[-1]
-        raise InvalidInputError(
-            f"the model's shapes do not fit together: {line[:300]}"
-        ) from error
 
 
 def _check_typed(graph: onnx.GraphProto) -> None:
