@@ -32,6 +32,7 @@ from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_indices import check_indices
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
+from smartmem.frontend.onnx_pads import PAD_REWRITES
 from smartmem.frontend.onnx_pools import POOL_REWRITES
 from smartmem.frontend.onnx_reference import onnx_reference
 from smartmem.frontend.onnx_resize import RESIZE_REWRITES
@@ -52,6 +53,7 @@ _OLDEST_OPSET, _CONVERTED_OPSET = 13, 17
 """torch-mlir reads many operators only in the form that opset 13 gave them."""
 REWRITES: Mapping[str, Rewrite] = {
     **CONVOLUTION_REWRITES,
+    **PAD_REWRITES,
     **POOL_REWRITES,
     **RESIZE_REWRITES,
     **TRANSPOSED_REWRITES,

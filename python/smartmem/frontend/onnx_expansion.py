@@ -10,6 +10,7 @@ import onnx
 from onnx import helper, numpy_helper, shape_inference
 
 from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.frontend.onnx_fold import constant_tensors
 from smartmem.frontend.onnx_shapes import tensor_shape
 from smartmem.parameters import Array
 
@@ -32,8 +33,8 @@ class Graph:
             value.name: value.type for value in (*graph.input, *graph.value_info, *graph.output)
         }
         self._tensors: dict[str, onnx.TensorProto] = {}
-        for tensor in graph.initializer:
-            self._learn(tensor)
+        for name, tensor in constant_tensors(graph).items():
+            self._learn(name, tensor)
 
     @property
     def nodes(self) -> list[onnx.NodeProto]:
@@ -57,16 +58,16 @@ class Graph:
         """Adds a constant."""
         tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
         self._graph.initializer.append(tensor)
-        self._learn(tensor)
+        self._learn(name, tensor)
 
     def add_value(self, name: str, type: onnx.TypeProto) -> None:
         """Types a new value."""
         self._graph.value_info.append(helper.make_value_info(name, type))
         self._types[name] = type
 
-    def _learn(self, tensor: onnx.TensorProto) -> None:
-        self._tensors[tensor.name] = tensor
-        self._types[tensor.name] = helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+    def _learn(self, name: str, tensor: onnx.TensorProto) -> None:
+        self._tensors[name] = tensor
+        self._types[name] = helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
 
 
 class Expansion:

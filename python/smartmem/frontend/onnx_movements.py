@@ -1,13 +1,11 @@
 """Write data movements that torch-mlir gets wrong as simpler ones.
 
     DepthToSpace(x), SpaceToDepth(x)  ->  Reshape(Transpose(Reshape(x)))
-    Pad(x, mode="wrap")               ->  Gather(x, indices), for each padded axis
     Slice(x, steps=-1)                ->  Gather(x, indices), for each sliced axis
     Einsum(x, equation="->")          ->  Identity(x)
 
-torch-mlir permutes the wrong dims in mode CRD, never comes to an end in mode wrap, makes
-dynamic shapes of negative steps, and crashes on an equation without dims, and on a Reshape
-of no elements, which is refused.
+torch-mlir permutes the wrong dims in mode CRD, makes dynamic shapes of negative steps, and
+crashes on an equation without dims, and on a Reshape of no elements, which is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from smartmem.errors import UnsupportedError
+from smartmem.frontend.onnx_fold import constant_tensors
 from smartmem.frontend.onnx_shapes import tensor_shape
 from smartmem.parameters import Array
 
@@ -47,7 +46,7 @@ def expand_movements(model: onnx.ModelProto) -> None:
     """
     graph = model.graph
     values = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
-    constants = {tensor.name: tensor for tensor in graph.initializer}
+    constants = constant_tensors(graph)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         steps = _steps(node, values, constants)
@@ -125,18 +124,6 @@ def _without_elements(shape: Shape, attributes: Attributes, _: Tables) -> list[_
     return []
 
 
-def _wrapped(shape: Shape, attributes: Attributes, tables: Tables) -> list[_Step]:
-    pads, _, axes = _padded(tables, 3)
-    if attributes.get("mode") != b"wrap" or pads is None:
-        return []
-    axes = list(range(len(shape))) if axes is None else axes
-    # Elements before each of the axes, then those behind.
-    sides = zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
-    return _gathered(
-        shape, {axis: range(-low, shape[axis] + high) for axis, low, high in sides}
-    )
-
-
 def _backwards(shape: Shape, attributes: Attributes, tables: Tables) -> list[_Step]:
     starts, ends, axes, steps = _padded(tables, 4)
     if starts is None or ends is None or steps is None or min(steps, default=1) > 0:
@@ -167,7 +154,6 @@ def _gathered(shape: Shape, ranges: Mapping[int, range]) -> list[_Step]:
 _REWRITES: Mapping[str, Callable[[Shape, Attributes, Tables], list[_Step]]] = {
     "DepthToSpace": _to_space,
     "Einsum": _without_dims,
-    "Pad": _wrapped,
     "Reshape": _without_elements,
     "Slice": _backwards,
     "SpaceToDepth": _to_depth,
