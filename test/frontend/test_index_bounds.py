@@ -129,3 +129,17 @@ def test_no_clamp_where_the_code_says_that_an_index_is_inside() -> None:
     module = import_model(_lookup("ScatterElements", x, at, updates)).module
     names = [operation.name for operation in walk(module)]
     assert names.count("arith.maxsi") == names.count("arith.minsi") == 1
+
+
+def test_places_computed_from_floats(check: Callable[..., None]) -> None:
+    node = helper.make_node(
+        "Resize",
+        ["x", "", "scales"],
+        ["y"],
+        mode="nearest",
+        coordinate_transformation_mode="half_pixel",
+        nearest_mode="floor",
+    )
+    scales = {"scales": np.array([1, 1, 2, 2], np.float32)}
+    proto = model([node], [value("x", 1, 3, 4, 4)], [value("y", 1, 3, 8, 8)], scales)
+    check(import_model(proto), floats(1, 3, 4, 4), tolerance=0)

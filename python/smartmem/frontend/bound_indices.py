@@ -193,16 +193,24 @@ def interval(value: ir.Value) -> Range | None:
         return None
     operation = value.owner.operation
     if operation.name == "arith.constant":
-        number = ir.IntegerAttr(operation.attributes["value"]).value
-        return number, number
+        return _number(operation.attributes["value"])
     if operation.name == "linalg.index":
         return _loop_range(operation)
     if operation.name in _ONE_BOUND:
         return _bounded(operation)
     rule = _RULES.get(operation.name)
+    if rule is None:
+        return None
     ranges = [interval(operand) for operand in operation.operands]
     known = [range for range in ranges if range is not None]
-    return rule(*known) if rule and len(known) == len(ranges) else None
+    return rule(*known) if len(known) == len(ranges) else None
+
+
+def _number(attribute: ir.Attribute) -> Range | None:
+    if not isinstance(attribute.maybe_downcast(), ir.IntegerAttr):
+        return None
+    number = ir.IntegerAttr(attribute).value
+    return number, number
 
 
 def _loop_range(index: ir.Operation) -> Range | None:
