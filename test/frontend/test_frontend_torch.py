@@ -306,7 +306,7 @@ def test_example_model_agrees_with_its_export(
 def test_unsupported_operator_is_named_with_its_line(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     module = Function(lambda x: torch.linalg.svd(x)[0])
-    place = r"torch\.aten\._linalg_svd at .*test_frontend_torch\.py:\d+ cannot be lowered"
+    place = r"torch\.aten\._linalg_svd \(node .*\) at .*test_frontend_torch\.py:\d+ cannot be lowered"
     with pytest.raises(UnsupportedError, match=place):
         import_model(module, inputs=torch.zeros(3, 3))
     assert not list(tmp_path.iterdir())  # torch-mlir's own driver leaves a report there
@@ -314,8 +314,18 @@ def test_unsupported_operator_is_named_with_its_line(monkeypatch: Any, tmp_path:
 
 def test_operator_is_named_and_not_its_constants() -> None:
     module = Function(lambda x: torch.fft.fft(x).real)
-    with pytest.raises(UnsupportedError, match=r"operation torch\.aten\.\w*fft\w* at"):
+    with pytest.raises(UnsupportedError, match=r"operation torch\.aten\.\w*fft\w* \(node"):
         import_model(module, inputs=torch.zeros(4, 4))
+
+
+def test_fault_is_blamed_on_the_operator_and_its_module() -> None:
+    class Blamed(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.lgamma(x.abs() + 1)
+
+    model = nn.Sequential(nn.ReLU(), nn.Sequential(nn.ReLU(), Blamed()))
+    with pytest.raises(UnsupportedError, match=r"operation torch\.aten\.lgamma \(node '1\.1\."):
+        import_model(model, inputs=torch.zeros(2, 4))
 
 
 def test_random_numbers_are_refused() -> None:

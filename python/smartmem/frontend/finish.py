@@ -13,6 +13,7 @@ from torch_mlir.dialects import tensor
 
 from smartmem.dialect import layout_of, physical_layout_of
 from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.frontend.assertions import drop_assertions
 from smartmem.frontend.bound_indices import bound_indices
 from smartmem.frontend.dead_results import drop_dead_results
 from smartmem.frontend.lowering import run_passes, walk, where
@@ -40,12 +41,13 @@ def finish_module(module: ir.Module, parameters: Parameters) -> Parameters:
     Raises:
         InvalidInputError: there is not one entry function, or a constant index lies
             outside its tensor.
-        UnsupportedError: an operation of another dialect, or a dynamic shape, is left.
+        UnsupportedError: an operation of another dialect, a dynamic shape or an assertion
+            that cannot hold is left.
     """
     _keep_only_main(module)
-    _drop_assertions(module)
     run_passes(module, "inline,symbol-dce,canonicalize,cse")
-    if _make_concats_static(module) | drop_dead_results(module):
+    asserted = drop_assertions(module)
+    if _make_concats_static(module) | drop_dead_results(module) | asserted:
         run_passes(module, "canonicalize,cse")
     _check_dialects(module)
     check_static(module)
@@ -131,13 +133,6 @@ def _keep_only_main(module: ir.Module) -> None:
         del main.attributes[name]
     for name in list(module.operation.attributes):
         del module.operation.attributes[name]
-
-
-def _drop_assertions(module: ir.Module) -> None:
-    """Kernels cannot stop a program, and PyTorch's 1 / 0 is infinite, not an error."""
-    for operation in walk(module):
-        if operation.name == "cf.assert":
-            operation.erase()
 
 
 def _make_concats_static(module: ir.Module) -> bool:

@@ -8,17 +8,17 @@ the state dict; tied weights are recorded once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind, TensorArgument
 from torch_mlir import ir
 from torch_mlir.extras import fx_importer
-from torch_mlir.extras.fx_decomp_util import get_decomposition_table
 
 from smartmem.errors import SmartMemError, UnsupportedError
 from smartmem.frontend.finish import finish_module
@@ -33,9 +33,11 @@ from smartmem.frontend.torch_capture import (
     quiet_torch,
 )
 from smartmem.frontend.torch_constants import fold_constants
+from smartmem.frontend.torch_decompositions import decompositions
 from smartmem.frontend.torch_program import (
     check_program,
     input_specs,
+    node_path,
     output_specs,
     reference_of,
 )
@@ -74,7 +76,7 @@ def import_torch(
 def import_program(program: ExportedProgram, reference: Reference | None) -> ImportedModel:
     """Imports an exported program; ``program`` itself stays as it is."""
     with quiet_torch():
-        program = program.run_decompositions(_decompositions())
+        program = program.run_decompositions(decompositions())
     check_program(program)
     inputs, outputs = input_specs(program), output_specs(program)
     _drop_plain_outputs(program)
@@ -84,6 +86,7 @@ def import_program(program: ExportedProgram, reference: Reference | None) -> Imp
     context = new_context()
     parameters = Parameters()
     importer = fx_importer.FxImporter(context=context, hooks=_ParameterHooks(parameters))
+    importer._cc = _NamedLocations(context, py_attr_tracker=importer._py_attr_tracker)
     with _importer_errors():
         importer.import_program(program, func_name="main")
     run_passes(importer.module, *TORCH_TO_LINALG)
@@ -92,11 +95,12 @@ def import_program(program: ExportedProgram, reference: Reference | None) -> Imp
     return ImportedModel(importer.module, parameters, inputs, outputs, "torch", reference)
 
 
-def _decompositions() -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
-    table = dict(get_decomposition_table())
-    # ``simplify`` decides, when the masks are known; torch-mlir decomposes the rest.
-    table.pop(torch.ops.aten._safe_softmax.default, None)
-    return table
+class _NamedLocations(fx_importer.ContextCache):
+    """Puts a node's name, behind that of the module that computes it, into its location."""
+
+    def get_node_location(self, node: fx.Node) -> ir.Location:
+        place = super().get_node_location(node)
+        return ir.Location.name(node_path(node), childLoc=place, context=self._c)
 
 
 class _ParameterHooks(fx_importer.FxImporterHooks):

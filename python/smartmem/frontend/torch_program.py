@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.utils import _pytree as pytree
@@ -51,6 +52,13 @@ def _check_deterministic(program: ExportedProgram) -> None:
                 f"operator {node.target} draws random numbers; call model.eval() if it is a "
                 "dropout, else give the numbers as an input"
             )
+
+
+def node_path(node: fx.Node) -> str:
+    """The node's name behind the path of the module that it is computed in."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = str(stack[-1][0]).removeprefix("L['self']").strip(".") if stack else ""
+    return f"{path}.{node.name}" if path else node.name
 
 
 def _user_inputs(program: ExportedProgram) -> list[tuple[str, torch.Tensor]]:
