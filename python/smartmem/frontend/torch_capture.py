@@ -14,7 +14,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from smartmem.errors import InvalidInputError
+from smartmem.errors import InvalidInputError, SmartMemError
+from smartmem.frontend.torch_archive import safe_archive
 from smartmem.frontend.torch_tensors import to_tensor
 from smartmem.parameters import Array
 
@@ -95,11 +96,14 @@ def load_program(path: Path) -> ExportedProgram:
     """Reads a file written by ``torch.export.save``.
 
     Raises:
-        InvalidInputError: ``path`` is no such file.
+        InvalidInputError: ``path`` is no such file, or holds something that would run
+            when it is loaded.
     """
     try:
-        with quiet_torch():
-            return torch.export.load(path)
+        with safe_archive(path) as archive, quiet_torch():
+            return torch.export.load(archive)
+    except SmartMemError:
+        raise
     except Exception as error:  # torch.export.load documents no exception types
         raise InvalidInputError(
             f"{path} is not a program saved by torch.export.save: {first_line(error)}"
