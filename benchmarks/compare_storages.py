@@ -24,12 +24,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from arguments import script_parser
-from fresh_run import FreshRun, are_finite, has_validation_layer, run_fresh, same_bits
 from results import save_rows
 from rich.console import Console
 from rich.table import Table
 
 import smartmem
+from smartmem.backend.fresh_run import (
+    FreshRun,
+    are_finite,
+    has_validation_layer,
+    run_fresh,
+    same_bits,
+)
 from smartmem.inputs import random_inputs
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
@@ -91,8 +97,7 @@ def compare(name: str, arguments: argparse.Namespace) -> list[Row]:
             report, arrays = compile_way(name, way, module, arguments.timeout)
             done = run_fresh(
                 module,
-                arrays,
-                runs=arguments.runs,
+                *[arrays] * arguments.runs,
                 validate=arguments.validate,
                 timeout_s=arguments.timeout,
             )

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from arguments import script_parser
 from compare_storages import BUFFERS, compile_way
-from fresh_run import run_fresh
 from results import save_rows
 from rich.console import Console
 from rich.table import Table
 
 import smartmem
+from smartmem.backend.fresh_run import run_fresh
 from smartmem.backend.hal import LOADER_VARIABLE
 from smartmem.backend.image_library import find_image_library
 from smartmem.parameters import Array
@@ -67,7 +67,7 @@ def measure(name: str, library: Path, rounds: int, runs: int) -> Row:
 
 def _time(module: Path, arrays: list[Array], library: Path | None, runs: int) -> float:
     environment = {LOADER_VARIABLE: str(library or SYSTEM_LOADER)}
-    done = run_fresh(module, arrays, runs=runs + 2, environment=environment)
+    done = run_fresh(module, *[arrays] * (runs + 2), environment=environment)
     assert done.is_through_library == (library is not None)
     assert not done.statistics.get("image_dispatches")
     return statistics.median(done.seconds[2:])

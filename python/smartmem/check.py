@@ -1,8 +1,11 @@
-"""Runs the original and the compiled model on the same inputs and compares them."""
+"""Runs the original and the compiled model on the same inputs and compares them.
+
+Both run on two inputs, and the compiled model in the ways of ``repeated_runs``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.backend.tool import IreeOptions
-from smartmem.compare import CheckResult, compare
+from smartmem.compare import CheckResult, OutputError, compare
 from smartmem.compiler import TOLD_STAGES, CompiledModel, as_target, build
 from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import scratch_folder
@@ -22,6 +25,7 @@ from smartmem.options import CompileOptions
 from smartmem.parameters import Array
 from smartmem.passes.base import operations
 from smartmem.recorder import StageRecorder, save_bytecode
+from smartmem.repeated_runs import run_repeatedly, shuffled
 from smartmem.stages import import_stage
 
 STOCK = "stock IREE on the CPU"
@@ -73,15 +77,19 @@ def check_model(
     recorder = StageRecorder(TOLD_STAGES, options)
     imported = import_stage(model, inputs, options, recorder)
     given = _arrays(imported, arrays if arrays is not None else inputs, seed)
-    expected = _run_original(imported, given, options)
+    both = given, shuffled(given, seed)
+    expected = _run_original(imported, both, options)
     job = Job(model, inputs, chosen, options)
     compiled = build(lower(imported, job, recorder), recorder)
-    actual = compiled.module(*given)
     names = [spec.name for spec in compiled.outputs]
+    runs = run_repeatedly(compiled.module, compiled.path, names, both)
+    pairs = zip(expected, runs.results, strict=True)
     result = CheckResult(
-        outputs=compare(names, expected, actual, tolerance),
+        outputs=_worst(*(compare(names, want, got, tolerance) for want, got in pairs)),
         reference=_ORIGINALS.get(imported.source, STOCK),
         device=compiled.module.device_name,
+        runs=runs.how,
+        differing=runs.differing,
     )
     return CheckedModel(compiled, result)
 
@@ -91,11 +99,16 @@ def _arrays(imported: ImportedModel, given: Any, seed: int) -> list[Array]:
     return random_inputs(specs, seed) if given is None else fit_arrays(specs, given)
 
 
+def _worst(*results: Sequence[OutputError]) -> tuple[OutputError, ...]:
+    """The larger error of each output."""
+    return tuple(max(errors, key=lambda e: e.error) for errors in zip(*results, strict=True))
+
+
 def _run_original(
-    imported: ImportedModel, arrays: Sequence[Array], options: CompileOptions
-) -> list[Array]:
+    imported: ImportedModel, inputs: Sequence[Sequence[Array]], options: CompileOptions
+) -> list[list[Array]]:
     if imported.reference is not None:
-        return _run_reference(imported.reference, arrays)
+        return [_run_reference(imported.reference, arrays) for arrays in inputs]
     if any(op.name.startswith("smartmem.") for op in operations(imported.module.operation)):
         raise InvalidInputError(
             "the model holds SmartMem's own operations, so nothing else can run it to "
@@ -108,7 +121,8 @@ def _run_original(
         save_bytecode(imported.module, source)
         limits = IreeOptions(timeout_s=options.timeout_s, memory_limit=options.memory_limit)
         compile_bytecode(source, target, limits, output=module)
-        return LoadedModule(module, "cpu")(*arrays)
+        original: Callable[..., list[Array]] = LoadedModule(module, "cpu")
+        return [original(*arrays) for arrays in inputs]
 
 
 def _run_reference(reference: Reference, arrays: Sequence[Array]) -> list[Array]:

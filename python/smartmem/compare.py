@@ -60,16 +60,20 @@ class CheckResult:
         outputs: one entry for each output.
         reference: what computed the expected values, e.g. ``onnxruntime``.
         device: what the compiled model ran on.
+        runs: in how many processes it ran how often; empty: once.
+        differing: names of outputs that were not the same bits in two runs of one input.
     """
 
     outputs: tuple[OutputError, ...]
     reference: str
     device: str
+    runs: str = ""
+    differing: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every output is within its tolerance."""
-        return all(output.ok for output in self.outputs)
+        """Whether every output is within its tolerance, and the same in each run."""
+        return not self.differing and all(output.ok for output in self.outputs)
 
     @property
     def error(self) -> float:
@@ -77,8 +81,13 @@ class CheckResult:
         return max((output.error for output in self.outputs), default=0.0)
 
     def require(self) -> None:
-        """Raises AccuracyError, naming the worst output, unless all are within tolerance."""
+        """Raises AccuracyError, naming the worst output, unless all is well."""
         failed = [output for output in self.outputs if not output.ok]
+        if not failed and self.differing:
+            raise AccuracyError(
+                f"output {self.differing[0]} varies from run to run of one input on {self.device}; "
+                "--kernels names the kernel"
+            )
         if not failed:
             return
         worst = max(failed, key=lambda output: output.error)
@@ -97,7 +106,12 @@ class CheckResult:
             f"{'  ' + output.detail if output.detail else ''}"
             for output in self.outputs
         ]
-        return "\n".join([*lines, f"compared on {self.device} with {self.reference}"])
+        lines += [
+            f"output {name:<{width}}  varies from run to run of one input  FAILED"
+            for name in self.differing
+        ]
+        where = f"compared on {self.device} with {self.reference}"
+        return "\n".join([*lines, f"{where}: {self.runs}" if self.runs else where])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dump``; an infinite error becomes None."""
@@ -109,6 +123,8 @@ class CheckResult:
             "ok": self.ok,
             "reference": self.reference,
             "device": self.device,
+            "runs": self.runs,
+            "differing": [*self.differing],
             "outputs": outputs,
         }
 

@@ -51,6 +51,7 @@ typedef struct SmartMemVulkanStatistics {
   uint64_t views_made;
   uint64_t live_views;
   uint64_t live_images;
+  uint64_t filled_bytes;  // of memory, as SMARTMEM_VULKAN_FILL asks for
 } SmartMemVulkanStatistics;
 
 // `size` is sizeof(SmartMemVulkanStatistics) of the caller.

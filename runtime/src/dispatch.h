@@ -59,6 +59,7 @@ namespace smartmem {
   X(DestroySemaphore)                  \
   X(DestroyShaderModule)               \
   X(EndCommandBuffer)                  \
+  X(FlushMappedMemoryRanges)           \
   X(FreeCommandBuffers)                \
   X(FreeDescriptorSets)                \
   X(FreeMemory)                        \
@@ -68,11 +69,13 @@ namespace smartmem {
   X(GetImageMemoryRequirements)        \
   X(GetImageSubresourceLayout)         \
   X(GetSemaphoreCounterValue)          \
+  X(MapMemory)                         \
   X(QueueSubmit)                       \
   X(QueueSubmit2)                      \
   X(ResetCommandBuffer)                \
   X(ResetCommandPool)                  \
   X(ResetDescriptorPool)               \
+  X(UnmapMemory)                       \
   X(UpdateDescriptorSets)              \
   X(WaitSemaphores)
 

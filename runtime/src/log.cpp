@@ -95,7 +95,7 @@ void smartmem_vulkan_statistics(SmartMemVulkanStatistics* statistics, size_t siz
   const smartmem::Counters& now = smartmem::counters();
   const SmartMemVulkanStatistics all = {
       now.image_dispatches, now.texel_bindings, now.image_bindings, now.fallback_bindings,
-      now.views_made,       now.live_views,     now.live_images,
+      now.views_made,       now.live_views,     now.live_images,    now.filled_bytes,
   };
   if (statistics) std::memcpy(statistics, &all, std::min(size, sizeof(all)));
 }

@@ -20,7 +20,8 @@ void log(SmartMemVulkanLogLevel level, const char* format, ...)
 
 struct Counters {
   std::atomic<uint64_t> image_dispatches{0}, texel_bindings{0}, image_bindings{0},
-      fallback_bindings{0}, views_made{0}, live_views{0}, live_images{0};
+      fallback_bindings{0}, views_made{0}, live_views{0}, live_images{0},
+      filled_bytes{0};
 };
 
 Counters& counters();

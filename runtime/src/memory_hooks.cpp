@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fill.h"
 #include "hooks.h"
 #include "log.h"
 #include "structures.h"
@@ -163,6 +164,7 @@ VKAPI_ATTR VkResult VKAPI_CALL AllocateMemory(VkDevice handle,
     record->type = used.memoryTypeIndex;
     record->shareable = is_shareable(*allocate);
     device->memories.insert(*memory, record);
+    fill_new_memory(*device, used, *memory);
     return result;
   });
 }

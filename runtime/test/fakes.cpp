@@ -120,6 +120,12 @@ VkResult AllocateMemory(VkDevice device, const VkMemoryAllocateInfo* info,
   return BELOW(AllocateMemory)(device, info, a, memory);
 }
 
+VkResult FlushMappedMemoryRanges(VkDevice device, uint32_t count,
+                                 const VkMappedMemoryRange* ranges) {
+  if (const VkResult error = g_fakes->next("vkFlushMappedMemoryRanges")) return error;
+  return BELOW(FlushMappedMemoryRanges)(device, count, ranges);
+}
+
 // Functions that make one object, which may fail and are counted.
 #define MAKER(name, Info, Handle, live)                                                    \
   VkResult Create##name(VkDevice device, const Info* info, const VkAllocationCallbacks* a, \
@@ -218,6 +224,7 @@ PFN_vkVoidFunction find(const char* name) {
   ENTRY(GetImageMemoryRequirements)
   ENTRY(GetImageSubresourceLayout)
   ENTRY(AllocateMemory)
+  ENTRY(FlushMappedMemoryRanges)
   ENTRY(AllocateDescriptorSets)
   ENTRY(BindImageMemory)
   ENTRY(CreateBuffer)

@@ -1,7 +1,9 @@
 // Buffers in memory of their own, of others, with padding, and of the host.
 
+#include <algorithm>
 #include <cstdlib>
 
+#include "smartmem_vulkan.h"
 #include "workload.h"
 
 namespace smartmem::test {
@@ -69,6 +71,57 @@ TEST_F(Memory, IsPaddedWhereThatSucceeds) {
   EXPECT_EQ(gpu().AllocateMemory(gpu().device, &allocate, nullptr, &memory),
             VK_ERROR_OUT_OF_DEVICE_MEMORY);
   EXPECT_EQ(fakes.calls("vkAllocateMemory"), before + 2);  // padded, and as asked for
+}
+
+uint64_t filled_bytes() {
+  SmartMemVulkanStatistics statistics = {};
+  smartmem_vulkan_statistics(&statistics, sizeof(statistics));
+  return statistics.filled_bytes;
+}
+
+class Filling {
+ public:
+  explicit Filling(const char* with) { setenv("SMARTMEM_VULKAN_FILL", with, 1); }
+  ~Filling() { unsetenv("SMARTMEM_VULKAN_FILL"); }
+};
+
+// Whether 1600 bytes of new memory have 1 in all bits.
+bool is_full_of_nans(Gpu& gpu) {
+  auto allocate = make<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
+  allocate.allocationSize = 1600;
+  allocate.memoryTypeIndex = gpu.memory_type;
+  VkDeviceMemory memory = VK_NULL_HANDLE;
+  EXPECT_EQ(gpu.AllocateMemory(gpu.device, &allocate, nullptr, &memory), VK_SUCCESS);
+  void* mapped = nullptr;
+  EXPECT_EQ(gpu.MapMemory(gpu.device, memory, 0, VK_WHOLE_SIZE, 0, &mapped), VK_SUCCESS);
+  const auto* data = static_cast<const uint32_t*>(mapped);
+  const bool found = std::all_of(data, data + 400, [](uint32_t w) { return w == UINT32_MAX; });
+  gpu.FreeMemory(gpu.device, memory, nullptr);
+  return found;
+}
+
+TEST_F(Memory, IsFullOfNansIfAsked) {
+  const uint64_t before = filled_bytes();
+  {
+    const Filling filling("nan");
+    EXPECT_TRUE(is_full_of_nans(gpu()));
+    EXPECT_GE(filled_bytes(), before + 1600);
+  }
+  const uint64_t filled = filled_bytes();
+  for (const char* with : {"", "zero"}) {
+    const Filling filling(with);
+    is_full_of_nans(gpu());
+    EXPECT_EQ(filled_bytes(), filled);
+  }
+}
+
+TEST_F(Memory, StaysWhatItIsWhereItCannotBeMapped) {
+  const Filling filling("nan");
+  gpu();
+  const uint64_t before = filled_bytes();
+  fakes.fail("vkFlushMappedMemoryRanges", VK_ERROR_OUT_OF_HOST_MEMORY);
+  is_full_of_nans(gpu());
+  EXPECT_EQ(filled_bytes(), before);
 }
 
 // Whole pages of the host, imported by VK_EXT_external_memory_host as IREE does it.

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fresh_run import has_validation_layer, run_fresh, same_bits
 
 from smartmem.backend import image_library
+from smartmem.backend.fresh_run import has_validation_layer, run_fresh, same_bits
 from smartmem.backend.hal import LOADER_VARIABLE
 from smartmem.backend.image_library import (
     find_image_library,
@@ -333,5 +333,5 @@ def found_with_buffers(compiled, arrays):
 @pytest.mark.parametrize("writes", [False, True])
 @pytest.mark.parametrize("image", ["texel_buffer", "image2d"])
 def test_validation_finds_nothing_new(compiled, arrays, found_with_buffers, image, writes):
-    shown = run_fresh(compiled(image, writes=writes), arrays, runs=2, validate=True)
+    shown = run_fresh(compiled(image, writes=writes), arrays, arrays, validate=True)
     assert shown.messages <= found_with_buffers

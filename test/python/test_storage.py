@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fresh_run import same_bits
 
 import smartmem
 from smartmem.backend.devices import usable_devices
+from smartmem.backend.fresh_run import same_bits
 from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.metadata import decode_metadata, encode_metadata, with_images
 from smartmem.backend.module_file import ModuleFile

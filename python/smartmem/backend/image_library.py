@@ -21,6 +21,9 @@ NAMES = ("libsmartmem_vulkan.so", "libsmartmem_vulkan.dylib")
 # A library that lies elsewhere.
 PATH_VARIABLE = "SMARTMEM_VULKAN_LIBRARY"
 
+FILL_VARIABLE = "SMARTMEM_VULKAN_FILL"
+"""What the library fills new memory with: "nan", or nothing."""
+
 
 def find_image_library() -> Path | None:
     """The library's file, or None if it was not built."""
@@ -112,6 +115,7 @@ class ImageStatistics(ctypes.Structure):
             "views_made",
             "live_views",
             "live_images",
+            "filled_bytes",
         )
     ]
 

@@ -1,12 +1,13 @@
-"""Compiles each group of a module alone, to find those that IREE cannot compile.
+"""Takes the kernels of a module apart: of which group each is, and which fail alone.
 
 For failures that name no group: iree-compile crashed, or ran past its time limit
-because of one kernel.
+because of one kernel, or a kernel that it made cannot be right.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 import time
@@ -22,6 +23,8 @@ from smartmem.passes.base import group_of
 
 _SHARE = 0.25
 """Part of all the time that one kernel may take."""
+
+_EXPORT = re.compile(r"^ *hal\.executable\.export public @(\S+) ", re.MULTILINE)
 
 
 def groups_failing_alone(
@@ -49,6 +52,24 @@ def groups_failing_alone(
 
         found = zip(sources.values(), in_parallel(reason, sources, workers), strict=True)
         return {group: why for group, why in found if why is not None}
+
+
+def groups_of_kernels(bytecode: Path, target: Target, options: IreeOptions) -> dict[str, int]:
+    """The groups of a module's kernels by the names of the kernels' functions.
+
+    Kernels of no group are left out, and of equal kernels all but one.
+
+    Args:
+        bytecode: a module whose groups are placed (``regions.place_groups``).
+    """
+    flags = target_flags(target, options)
+    with tempfile.TemporaryDirectory(prefix="smartmem-") as folder:
+        sources = _write_kernels(bytecode, Path(folder), flags, options.timeout_s)
+        return {
+            name: group
+            for source, group in sources.items()
+            for name in _EXPORT.findall(source.read_text())
+        }
 
 
 def _write_kernels(

@@ -1,0 +1,129 @@
+"""Kernels whose results vary: found by running them, and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exchanging_kernel import COLUMNS, ROWS, kernel
+
+import smartmem
+from smartmem.backend.fresh_run import has_validation_layer, run_fresh, same_bits
+from smartmem.compare import CheckResult, OutputError
+from smartmem.errors import AccuracyError, TargetError
+from smartmem.kernel_check import check_kernels
+from smartmem.repeated_runs import run_repeatedly, shuffled
+
+X = np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
+INDEX = np.arange(9, dtype=np.float32)[:, None]
+
+
+@pytest.fixture
+def racing(tmp_path: Path) -> Path:
+    """A lowered model: exp(x)^2 + row, whose one kernel has a race."""
+    path = tmp_path / "07-lowered.mlir"
+    path.write_text(kernel(COLUMNS, reshape=True))
+    return path
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """A lowered model: exp(x) + row."""
+    path = tmp_path / "07-lowered.mlir"
+    path.write_text(kernel(ROWS))
+    return path
+
+
+def test_shuffled_floats_are_the_same_floats() -> None:
+    ids = np.arange(6)
+    floats, same = shuffled([X, ids], seed=1)
+    assert not np.array_equal(floats, X) and np.array_equal(
+        np.sort(floats, None), np.sort(X, None)
+    )
+    assert same is ids
+
+
+@pytest.mark.vulkan
+def test_runs_show_a_race(racing: Path) -> None:
+    compiled = smartmem.compile(racing, target="vulkan")
+    runs = run_repeatedly(compiled.module, compiled.path, ["y"], ([X], [X[::-1].copy()]))
+    # Either the numbers vary, or they are wrong in the same way each time.
+    wrong = not np.allclose(runs.results[0][0], np.exp(X) ** 2 + INDEX, rtol=1e-4)
+    assert runs.differing == ("y",) or wrong
+
+
+@pytest.mark.vulkan
+def test_sound_kernels_give_the_same_bits(sound: Path) -> None:
+    compiled = smartmem.compile(sound, target="vulkan")
+    other = X[::-1].copy()
+    runs = run_repeatedly(compiled.module, compiled.path, ["y"], ([X], [other]))
+    assert not runs.differing and "4 runs of 2 inputs in 2 new processes" in runs.how
+    for (got,), x in zip(runs.results, (X, other), strict=True):
+        assert np.allclose(got, np.exp(x) + INDEX, rtol=1e-5)
+
+
+@pytest.mark.vulkan
+def test_the_kernel_that_is_wrong_is_named(racing: Path, sound: Path) -> None:
+    racing.write_text(kernel(COLUMNS, reshape=True))
+    found = check_kernels(racing, target="vulkan")
+    (wrong,) = found.wrong
+    assert wrong.part.number == 0 and "workgroup memory" in wrong.race
+    assert str(wrong).startswith("kernel 0 (linalg.generic, linalg.generic, linalg.generic)")
+    with pytest.raises(AccuracyError, match="kernel 0"):
+        found.require()
+    sound.write_text(kernel(ROWS))
+    assert "1 kernels, each alone" in str(check_kernels(sound, target="vulkan"))
+
+
+@pytest.mark.image_library
+def test_memory_is_full_of_nans(sound: Path) -> None:
+    compiled = smartmem.compile(sound, target="vulkan")
+    filled = run_fresh(compiled.path, [X], [X], fill=True)
+    plain = run_fresh(compiled.path, [X], environment={"SMARTMEM_VULKAN_FILL": ""})
+    assert filled.is_filled and not plain.is_filled
+    assert len(filled.results) == 2 and same_bits(filled.outputs, plain.outputs)
+
+
+@pytest.mark.vulkan
+def test_a_module_that_does_not_run_is_told(sound: Path, tmp_path: Path) -> None:
+    compiled = smartmem.compile(sound, target="vulkan")
+    with pytest.raises(TargetError, match="nowhere"):
+        run_fresh(compiled.path, [X], device="vulkan:nowhere")
+    with pytest.raises(TargetError, match=r"more than 0\.01 s"):
+        run_fresh(compiled.path, [X], timeout_s=0.01)
+
+
+def test_what_varies_is_no_success() -> None:
+    good = OutputError("y", "float32", 1e-7, 1e-4)
+    result = CheckResult((good,), "ONNX", "GPU", "4 runs", ("y",))
+    assert not result.ok and "output y  varies" in str(result)
+    assert result.to_json()["differing"] == ["y"]
+    with pytest.raises(AccuracyError, match="output y varies from run to run"):
+        result.require()
+
+
+@pytest.mark.vulkan
+@pytest.mark.skipif(not has_validation_layer(), reason="no validation layer")
+def test_synchronization_validation_finds_nothing(tmp_path: Path) -> None:
+    """Three kernels that wait for each other, with the layer's synchronization validation."""
+    text = """
+    func.func @main(%x: tensor<64x64xf32>, %w: tensor<64x64xf32>) -> tensor<64x64xf32> {
+      %zero = arith.constant 0.0 : f32
+      %e = tensor.empty() : tensor<64x64xf32>
+      %f = linalg.fill ins(%zero : f32) outs(%e : tensor<64x64xf32>) -> tensor<64x64xf32>
+      %a = linalg.matmul ins(%x, %w : tensor<64x64xf32>, tensor<64x64xf32>)
+                         outs(%f : tensor<64x64xf32>) -> tensor<64x64xf32>
+      %b = linalg.matmul ins(%a, %w : tensor<64x64xf32>, tensor<64x64xf32>)
+                         outs(%f : tensor<64x64xf32>) -> tensor<64x64xf32>
+      %c = linalg.matmul ins(%b, %a : tensor<64x64xf32>, tensor<64x64xf32>)
+                         outs(%f : tensor<64x64xf32>) -> tensor<64x64xf32>
+      return %c : tensor<64x64xf32>
+    }
+    """
+    path = tmp_path / "model.mlir"
+    path.write_text(text)
+    compiled = smartmem.compile(path, target="vulkan")
+    x = np.random.default_rng(0).standard_normal((2, 64, 64)).astype(np.float32)
+    messages = run_fresh(compiled.path, [*x], [*x[::-1]], validate=True).messages
+    assert not [m for m in messages if m.startswith("SYNC")]
