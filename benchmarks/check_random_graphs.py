@@ -1,5 +1,9 @@
 """Compiles random ONNX graphs and compares them with onnx's reference evaluator.
 
+Each graph is compiled and run in a process of its own, whose device memory is full of NaNs:
+what another graph has left there hides nothing. It runs on its inputs, on other ones and on
+the first again, which must give the same bits.
+
 A graph fails if its results are wrong, if it does not compile or crashes, and if the
 safety net had to compile it as it was imported: then a pass failed, or made something
 that iree-compile does not take. Smaller steps back are counted; --strict makes them
@@ -8,14 +12,19 @@ printed and saved with its inputs and results.
 
     python benchmarks/check_random_graphs.py
     python benchmarks/check_random_graphs.py --examples 2000 --seed 7
-    python benchmarks/check_random_graphs.py --target vulkan --examples 100 --minutes 10
+    python benchmarks/check_random_graphs.py --target vulkan --count 1000 --log graphs.jsonl
+
+With --log, each 25 graphs are a line of the file; the same command goes on behind the last.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
+import json
 import logging
+import os
 import re
 import sys
 import tempfile
@@ -36,9 +45,11 @@ from rich.console import Console
 from stock import compile_stock
 
 import smartmem
+from smartmem.backend.fresh_run import same_bits
+from smartmem.backend.image_library import FILL_VARIABLE
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
-from smartmem.options import CompileOptions
+from smartmem.options import STORAGES, CompileOptions
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,9 @@ class Verdict:
 
 
 Check = Callable[[RandomGraph], Verdict]
+
+CHUNK = 25
+"""Graphs that are drawn from one seed."""
 
 
 class GraphFailed(Exception):
@@ -121,9 +135,11 @@ def _kind(fault: str) -> str:
     return re.sub(r"[\d.]+(e[-+]\d+)?", "", fault)
 
 
-def check_smartmem(graph: RandomGraph, target: Target, timeout_s: float) -> Verdict:
+def check_smartmem(
+    graph: RandomGraph, target: Target, timeout_s: float, storage: str = "buffer"
+) -> Verdict:
     """Compiles and runs a graph with SmartMem."""
-    options = CompileOptions(keep_ir=False, timeout_s=timeout_s)
+    options = CompileOptions(keep_ir=False, timeout_s=timeout_s, storage=storage)
     compiled = smartmem.compile(graph.model, target=target, options=options)
     fallbacks = compiled.report.fallbacks
     steps = tuple(f"{step.action}: {step.reason}" for step in fallbacks)
@@ -131,7 +147,17 @@ def check_smartmem(graph: RandomGraph, target: Target, timeout_s: float) -> Verd
     plain = [step.reason for step in fallbacks if step.action in faults]
     if plain:
         return Verdict(f"compiled as imported: {plain[0]}", steps)
-    return Verdict(graph.fault(compiled.module(*graph.inputs.values())), steps)
+    return Verdict(fault_of_runs(graph, compiled.module), steps)
+
+
+def fault_of_runs(graph: RandomGraph, module: LoadedModule) -> str:
+    """What is wrong in one of three runs: on the graph's inputs, others, and the first."""
+    other = graph.refreshed(1)
+    results = [module(*g.inputs.values()) for g in (graph, other, graph)]
+    wrong = graph.fault(results[0]) or other.fault(results[1])
+    if not wrong and not same_bits(results[0], results[2]):
+        return "another result of the same inputs"
+    return wrong
 
 
 def check_stock(graph: RandomGraph, target: Target, timeout_s: float) -> Verdict:
@@ -140,14 +166,16 @@ def check_stock(graph: RandomGraph, target: Target, timeout_s: float) -> Verdict
         path = Path(folder, "stock.vmfb")
         compile_stock(graph.model, target, path, timeout_s=timeout_s)
         module = LoadedModule(path, target.kind, unchecked=True)
-        return Verdict(graph.fault(module(*graph.inputs.values())))
+        return Verdict(fault_of_runs(graph, module))
 
 
-def isolated(check: Callable[..., Verdict], target: Target, timeout_s: float) -> Check:
+def isolated(
+    check: Callable[..., Verdict], target: Target, timeout_s: float, **options: str
+) -> Check:
     """The check in a child process, so that a crash or a hang is one failure."""
 
     def run(graph: RandomGraph) -> Verdict:
-        task = functools.partial(check, graph, target, timeout_s)
+        task = functools.partial(check, graph, target, timeout_s, **options)
         try:
             return run_isolated(task, timeout_s=2 * timeout_s + 10)
         except ChildError as error:
@@ -164,10 +192,42 @@ def save(graph: RandomGraph, path: Path) -> None:
     np.savez(path.with_suffix(".npz"), **graph.inputs, **expected)
 
 
+@dataclass
+class Log:
+    """A file with a line for each chunk of graphs, to go on from.
+
+    Attributes:
+        path: None for none.
+        chunks: done before.
+        checked: graphs of these.
+        failed: graphs of these that failed.
+    """
+
+    path: Path | None
+    chunks: int = 0
+    checked: int = 0
+    failed: int = 0
+
+    def __post_init__(self) -> None:
+        lines = self.path.read_text().splitlines() if self.path and self.path.exists() else []
+        for row in map(json.loads, lines):
+            self.chunks += 1
+            self.checked += row["checked"]
+            self.failed += bool(row["fault"])
+
+    def add(self, **row: object) -> None:
+        """Adds a line."""
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+
 def main() -> int:
     """Runs the check; 1 if a graph fails."""
     parser = script_parser(__doc__)
-    parser.add_argument("--examples", type=int, default=500, help="graphs to compile")
+    parser.add_argument(
+        "--examples", "--count", type=int, default=500, help="graphs to compile"
+    )
     parser.add_argument("--seed", type=int, default=0, help="other seeds, other graphs")
     parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one graph")
@@ -175,27 +235,38 @@ def main() -> int:
     parser.add_argument(
         "--save", type=Path, default=Path("build/failing-graphs"), help="folder for what fails"
     )
+    parser.add_argument("--storage", choices=STORAGES, default="buffer", help="on Vulkan")
+    parser.add_argument("--log", type=Path, help="file to add a line for 25 graphs to")
     parser.add_argument("--strict", action="store_true", help="no step back is allowed")
     arguments = parser.parse_args()
     logging.getLogger("smartmem").setLevel(logging.ERROR)  # steps back are counted below
+    os.environ[FILL_VARIABLE] = "nan"  # of the processes that open a device
     target = resolve_target(arguments.target)
-    check, stock = (
-        isolated(way, target, arguments.timeout) for way in (check_smartmem, check_stock)
-    )
+    limit = arguments.timeout
+    check = isolated(check_smartmem, target, limit, storage=arguments.storage)
+    stock = isolated(check_stock, target, limit)
     console = Console(width=160, markup=False, highlight=False)
     run = Run(check, arguments.strict, time.monotonic() + 60 * arguments.minutes)
-    failures = 0
-    while run.checked < arguments.examples and time.monotonic() < run.end:
-        number = arguments.seed * 1_000_003 + run.checked
-        run.search(number, arguments.examples - run.checked)
-        if run.failure is None:
+    log = Log(arguments.log)
+    run.checked, failures = log.checked, log.failed
+    for chunk in itertools.count(log.chunks):
+        before, left = run.checked, arguments.examples - run.checked
+        number = arguments.seed * 1_000_003 + chunk
+        if left <= 0 or time.monotonic() > run.end:
             break
-        graph, fault = run.failure
-        path = arguments.save / f"seed-{number}"
-        save(graph, path)
-        beside = stock(graph).fault or "right"
-        console.print(f"{fault}\nstock IREE: {beside}\n{graph}\nsaved as {path}.onnx, .npz\n")
-        failures += 1
+        run.search(number, min(CHUNK, left))
+        fault = "" if run.failure is None else run.failure[1]
+        if run.failure is not None:
+            graph, _ = run.failure
+            path = arguments.save / f"seed-{number}"
+            save(graph, path)
+            beside = stock(graph).fault or "right"
+            console.print(
+                f"{fault}\nstock IREE: {beside}\n{graph}\nsaved as {path}.onnx, .npz\n"
+            )
+            failures += 1
+        if time.monotonic() < run.end:
+            log.add(seed=number, checked=run.checked - before, fault=fault)
     for step, count in run.steps_back.most_common():
         console.print(f"{count} times {step}")
     console.print(f"{run.checked - failures} of {run.checked} graphs passed")

@@ -19,6 +19,7 @@ from onnx.reference import ReferenceEvaluator
 
 from smartmem.compare import compare
 from smartmem.parameters import Array
+from smartmem.repeated_runs import shuffled
 
 T = TypeVar("T")
 
@@ -91,6 +92,24 @@ class RandomGraph:
     model: ModelProto
     inputs: Mapping[str, Array]
     expected: Mapping[str, Array]
+
+    def refreshed(self, number: int) -> RandomGraph:
+        """The same model on other inputs: the same numbers in another order.
+
+        Args:
+            number: another order for each.
+
+        Returns:
+            This graph, if f32 does not determine the results of the other inputs.
+        """
+        inputs = dict(zip(self.inputs, shuffled([*self.inputs.values()], number), strict=True))
+        arrays = _evaluate_model(self.model, inputs, np.float32)
+        exact = _evaluate_model(self.model, inputs, np.float64)
+        made = [Tensor(name, arrays[name], exact[name]) for name in arrays]
+        if not all(map(_is_checkable, made)):
+            return self
+        expected = {name: exact[name] for name in self.expected}
+        return RandomGraph(self.model, inputs, expected)
 
     def fault(self, results: Sequence[Array]) -> str:
         """What is wrong with results; empty if they are within SmartMem's tolerances."""
@@ -205,6 +224,20 @@ class GraphBuilder:
 
 def _exact(name: str, array: Array) -> Tensor:
     return Tensor(name, array, array.astype(np.float64) if array.dtype.kind == "f" else array)
+
+
+def _evaluate_model(
+    model: ModelProto, feeds: Mapping[str, Array], dtype: type[np.floating[Any]]
+) -> dict[str, Array]:
+    """All that the nodes of a model make, by name, floats computed in ``dtype``."""
+    constants = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
+    given = {**feeds, **constants}
+    values = {n: a.astype(dtype) if a.dtype.kind == "f" else a for n, a in given.items()}
+    made: dict[str, Array] = {}
+    for node in model.graph.node:
+        results = _evaluate(node, {name: {**values, **made}[name] for name in node.input})
+        made |= dict(zip(node.output, results, strict=True))
+    return made
 
 
 def _evaluate(node: NodeProto, feeds: Mapping[str, Array]) -> list[Array]:

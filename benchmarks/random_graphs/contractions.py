@@ -124,14 +124,17 @@ def patchify(g: GraphBuilder, x: Tensor) -> None:
 
 
 def pool(g: GraphBuilder, x: Tensor) -> None:
-    """Maximum or average of windows, or of everything."""
+    """Maximum or average of windows, padded or not, or of everything."""
     require(x.is_float and x.rank in (3, 4))
     if g.choose([False, False, True]):
         g.apply("GlobalAveragePool", x)
         return
     kernel = [g.integer(2, min(3, n)) for n in x.shape[2:]]
+    pads = [g.integer(0, k // 2) for k in kernel]
     operator = g.choose(["MaxPool", "AveragePool"])
-    g.apply(operator, x, kernel_shape=kernel, strides=_strides(g, len(kernel)))
+    counted = {"count_include_pad": g.integer(0, 1)} if operator == "AveragePool" else {}
+    strides = _strides(g, len(kernel))
+    g.apply(operator, x, kernel_shape=kernel, strides=strides, pads=[*pads, *pads], **counted)
 
 
 STEPS = (reduce, linear, matmul, einsum, attention, convolution, patchify, pool)
