@@ -26,14 +26,18 @@ from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.finish import finish_module
 from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
+from smartmem.frontend.onnx_casts import cast_to_integers
 from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
 from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
 from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_indices import check_indices
+from smartmem.frontend.onnx_loops import slice_by_iteration
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
 from smartmem.frontend.onnx_pads import PAD_REWRITES
 from smartmem.frontend.onnx_pools import POOL_REWRITES
+from smartmem.frontend.onnx_quantized import QUANTIZED_REWRITES
+from smartmem.frontend.onnx_recurrent import RECURRENT_REWRITES
 from smartmem.frontend.onnx_reference import onnx_reference
 from smartmem.frontend.onnx_resize import RESIZE_REWRITES
 from smartmem.frontend.onnx_sequences import expand_reversals
@@ -55,6 +59,8 @@ REWRITES: Mapping[str, Rewrite] = {
     **CONVOLUTION_REWRITES,
     **PAD_REWRITES,
     **POOL_REWRITES,
+    **QUANTIZED_REWRITES,
+    **RECURRENT_REWRITES,
     **RESIZE_REWRITES,
     **TRANSPOSED_REWRITES,
 }
@@ -237,6 +243,8 @@ def _import(model: onnx.ModelProto) -> tuple[ir.Module, Parameters]:
             f"torch-mlir cannot import the model: {_first_line(error)}"
         ) from error
     _make_literals(module)
+    slice_by_iteration(module)
+    cast_to_integers(module)
     return module, parameters
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.onnx_fold import constant_tensors
@@ -56,7 +58,7 @@ class Graph:
 
     def add_constant(self, name: str, array: Array) -> None:
         """Adds a constant."""
-        tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        tensor = numpy_helper.from_array(np.array(array, order="C"), name)
         self._graph.initializer.append(tensor)
         self._learn(name, tensor)
 
@@ -84,11 +86,18 @@ class Expansion:
         self.nodes: list[onnx.NodeProto] = []
         self._graph = graph
         self._attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        self._count = 0
+        self._numbers = itertools.count(1)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """All attributes of the node, as ``attribute`` gives them."""
+        return {name: self.attribute(name) for name in self._attributes}
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """An attribute of the node, text as ``str``."""
         value = self._attributes.get(name, default)
+        if isinstance(value, list):
+            return [v.decode() if isinstance(v, bytes) else v for v in value]
         return value.decode() if isinstance(value, bytes) else value
 
     def operand(self, place: int) -> str | None:
@@ -109,6 +118,11 @@ class Expansion:
         if tensor is None:
             raise self.unsupported(f"its operand {name!r} is computed; make it a constant")
         return numpy_helper.to_array(tensor)
+
+    def array(self, name: str) -> Array | None:
+        """The value of a constant; None for a value that is computed."""
+        tensor = self._graph.tensor(name)
+        return None if tensor is None else numpy_helper.to_array(tensor)
 
     def is_known(self, name: str) -> bool:
         """Whether a value is a constant."""
@@ -137,6 +151,11 @@ class Expansion:
         name = self._new_name(kind.lower())
         node = helper.make_node(kind, operands, [name], name=self.node.name, **attributes)
         types = {name: self._graph.type(name) for name in operands if name}
+        integers = kind == "Conv" and self.element(operands[0]) == TensorProto.INT32
+        if integers:  # torch-mlir has these convolutions, too
+            types = {
+                name: _with_element(type, TensorProto.FLOAT) for name, type in types.items()
+            }
         tensors = {name: self._graph.tensor(name) for name in operands}
         data = {
             name: tensor
@@ -151,7 +170,10 @@ class Expansion:
             opset_imports=[helper.make_opsetid("", self.opset)],
         )
         self.nodes.append(node)
-        self._graph.add_value(name, inferred[name])
+        type = inferred[name]
+        self._graph.add_value(
+            name, _with_element(type, TensorProto.INT32) if integers else type
+        )
         return name
 
     def reduce(self, kind: str, value: str, axes: list[int], keepdims: int = 0) -> str:
@@ -159,6 +181,41 @@ class Expansion:
         if self.opset >= 18 or kind == "ReduceSum":
             return self.op(kind, value, self.constant(axes), keepdims=keepdims)
         return self.op(kind, value, axes=axes, keepdims=keepdims)
+
+    def loop(self, count: int, begin: Sequence[str], step: Step) -> list[str]:
+        """A Loop of ``count`` iterations; the last of its states.
+
+        Args:
+            count: how often ``step`` is done.
+            begin: the first states.
+            step: from what makes nodes of the body, the number of an iteration and the
+                states before it, to the states behind it, of the same types.
+        """
+        body = copy.copy(self)
+        body.nodes = []
+        number, going = self._new_name("iteration"), self._new_name("going")
+        self._graph.add_value(number, helper.make_tensor_type_proto(TensorProto.INT64, []))
+        self._graph.add_value(going, helper.make_tensor_type_proto(TensorProto.BOOL, []))
+        inside, results = ([self._new_name("state") for _ in begin] for _ in range(2))
+        for first, *names in zip(begin, inside, results, strict=True):
+            for name in names:
+                self._graph.add_value(name, self._graph.type(first))
+        behind = [body.op("Identity", state) for state in step(body, number, inside)]
+        still = body.op("Identity", going)
+        graph = helper.make_graph(
+            body.nodes,
+            "step",
+            self._typed([number, going, *inside]),
+            self._typed([still, *behind]),
+            value_info=self._typed([name for node in body.nodes for name in node.output]),
+        )
+        operands = [self.constant(count), self.constant(True, np.bool_), *begin]
+        node = helper.make_node("Loop", operands, results, name=self.node.name, body=graph)
+        self.nodes.append(node)
+        return results
+
+    def _typed(self, names: Sequence[str]) -> list[onnx.ValueInfoProto]:
+        return [helper.make_value_info(name, self._graph.type(name)) for name in names]
 
     def finish(self, *results: str) -> list[onnx.NodeProto]:
         """The new nodes, with these values as results of the node."""
@@ -180,9 +237,17 @@ class Expansion:
         return f"{self.node.op_type} (node {name!r})"
 
     def _new_name(self, what: str) -> str:
-        self._count += 1
-        return f"{next(filter(None, self.node.output))}/{self._count}/{what}"
+        return f"{next(filter(None, self.node.output))}/{next(self._numbers)}/{what}"
 
+
+def _with_element(type: onnx.TypeProto, element: int) -> onnx.TypeProto:
+    changed = onnx.TypeProto()
+    changed.CopyFrom(type)
+    changed.tensor_type.elem_type = element
+    return changed
+
+
+Step = Callable[[Expansion, str, list[str]], list[str]]
 
 Rewrite = Callable[[Expansion], "list[onnx.NodeProto] | None"]
 """What an operator becomes; None if it is to stay."""

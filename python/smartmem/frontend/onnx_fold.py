@@ -21,6 +21,17 @@ LARGEST = 1 << 20
 RANDOM_OPERATORS = ("Random", "Bernoulli", "Multinomial")
 """How the names of operators that draw random numbers start."""
 
+_NOT_FOLDED = (
+    "Constant",
+    "ConvInteger",
+    "DequantizeLinear",
+    "MatMulInteger",
+    "QLinearConv",
+    "QLinearMatMul",
+    "QuantizeLinear",
+)
+"""Constants are what folding makes. Quantized weights would take four times the room."""
+
 
 class ConstantFolder:
     """Folds a graph in sweeps: every sweep can use shapes that the last one made known."""
@@ -69,16 +80,18 @@ class ConstantFolder:
         inputs = [name for name in node.input if name]
         if (
             node.domain not in ("", "ai.onnx")
-            or node.op_type == "Constant"
+            or node.op_type in _NOT_FOLDED
             or any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute)
             or not all(name in self._known for name in inputs)
             or not all(node.output)
         ):
             return None
         results = self._run(node, inputs)
-        return results if all(result.size <= LARGEST for result in results) else None
+        if results is None or any(result.size > LARGEST for result in results):
+            return None
+        return results
 
-    def _run(self, node: onnx.NodeProto, inputs: list[str]) -> list[Array]:
+    def _run(self, node: onnx.NodeProto, inputs: list[str]) -> list[Array] | None:
         feeds = {name: self._known[name] for name in inputs}
         graph = helper.make_graph(
             [node],
@@ -92,7 +105,11 @@ class ConstantFolder:
             [onnx.ValueInfoProto(name=name) for name in node.output],
         )
         model = helper.make_model(graph, opset_imports=self._opsets)
-        return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]
+        try:
+            evaluator = ReferenceEvaluator(model)
+        except RuntimeError:  # it has not every operator in every version
+            return None
+        return [np.asarray(result) for result in evaluator.run(None, feeds)]
 
 
 def constant_tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
