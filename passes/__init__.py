@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from smartmem.passes.base import BindingRecord, Pass, PassContext, Remark
 from smartmem.passes.bind_images import BindImages
+from smartmem.passes.bound_fusion import BoundFusion
 from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
@@ -59,6 +60,7 @@ PASSES: tuple[type[Pass], ...] = (
     RewriteConvolutions,
     RaiseViews,
     FoldBroadcasts,
+    BoundFusion,
     RewriteAlgebra,
     FoldConstants,
     SelectLayouts,
@@ -99,7 +101,7 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
-    ("rewritten", (FoldBroadcasts, _FUSE, RewriteAlgebra, FoldConstants)),
+    ("rewritten", (FoldBroadcasts, BoundFusion, _FUSE, RewriteAlgebra, FoldConstants)),
     ("layouts", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
     (

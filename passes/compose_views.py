@@ -126,12 +126,16 @@ def _joined(op: ir.Operation, seen: Reading) -> list[tuple[ir.Operation, Pair]]:
     """The movements that ``op`` is composed with, each with its row of table 5."""
     ends = {piece.source for piece in seen.pieces}
     found: list[tuple[ir.Operation, Pair]] = []
-    for value in op.operands:
-        if isinstance(value.owner, ir.Block) or value in ends:
-            continue
-        if value.owner.name in MOVEMENTS:
-            source = value.owner.operation
-            found += [(source, pair_of(source, op)), *_joined(source, seen)]
+    pending = [op]
+    while pending:
+        reader = pending.pop()
+        for value in reader.operands:
+            if isinstance(value.owner, ir.Block) or value in ends:
+                continue
+            if value.owner.name in MOVEMENTS:
+                source = value.owner.operation
+                found.append((source, pair_of(source, reader)))
+                pending.append(source)
     return found
 
 

@@ -120,15 +120,19 @@ def reads_in_order(access: Access) -> bool:
     return digits == [digit for loop in loops for digit in access.form.digits_of(loop)]
 
 
-def ends_contraction(op: ir.Operation) -> bool:
+MAX_END = 16
+"""Elementwise operations in the end of a contraction: kernels take in no more."""
+
+
+def ends_contraction(op: ir.Operation, longest: int = MAX_END) -> bool:
     """Whether ``op`` is an elementwise end of a contraction or convolution."""
     nest = loop_nest(op)
-    if nest is None or nest.reductions:
+    if nest is None or nest.reductions or not longest:
         return False
-    return any(is_contracted(value) for value in list(op.operands)[:-1])
+    return any(is_contracted(value, longest - 1) for value in list(op.operands)[:-1])
 
 
-def is_contracted(value: ir.Value) -> bool:
+def is_contracted(value: ir.Value, longest: int = MAX_END) -> bool:
     """Whether a contraction or convolution, or its elementwise end, makes ``value``."""
     while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
         op = value.owner.operation
@@ -137,7 +141,7 @@ def is_contracted(value: ir.Value) -> bool:
             continue
         nest = loop_nest(op)
         contracts = "conv" in op.name or (nest is not None and nest.is_contraction)
-        return contracts or ends_contraction(op)
+        return contracts or ends_contraction(op, longest)
     return False
 
 

@@ -7,6 +7,7 @@ on constants alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
@@ -76,8 +77,8 @@ class Body:
 
     def loops(self, node: Node) -> frozenset[int]:
         """The loops that ``node`` varies along."""
-        if node not in self._loops:
-            self._loops[node] = self._own_loops(node).union(*map(self.loops, node.args))
+        for n in self._new(node, self._loops):
+            self._loops[n] = self._own_loops(n).union(*(self._loops[a] for a in n.args))
         return self._loops[node]
 
     def _own_loops(self, node: Node) -> frozenset[int]:
@@ -95,9 +96,13 @@ class Body:
 
     def is_known(self, node: Node) -> bool:
         """Whether ``node`` depends on constants alone."""
-        if node not in self._known:
-            self._known[node] = self._is_known(node)
+        for n in self._new(node, self._known):
+            self._known[n] = self._is_known(n)
         return self._known[node]
+
+    def _new(self, node: Node, done: Mapping[Node, object]) -> list[Node]:
+        """What is not in ``done`` of an expression, operands first."""
+        return [] if node in done else [n for n in reachable([node]) if n not in done]
 
     def _is_known(self, node: Node) -> bool:
         if node.kind == CONSTANT:
@@ -106,7 +111,11 @@ class Body:
             return (
                 constant_source(self.operands[node.number].value, self.parameters) is not None
             )
-        return is_function(node.kind) and bool(node.args) and all(map(self.is_known, node.args))
+        return (
+            is_function(node.kind)
+            and bool(node.args)
+            and all(self._known[a] for a in node.args)
+        )
 
 
 def _loops_of(access: IndexMap) -> frozenset[int]:
@@ -145,9 +154,21 @@ class _BodyReader:
         self._nodes: dict[ir.Value, Node | None] = {}
 
     def read(self, value: ir.Value) -> Node | None:
-        if value not in self._nodes:
-            self._nodes[value] = self._read(value)
+        pending = [value]
+        while pending:
+            operands = [v for v in self._operands(pending[-1]) if v not in self._nodes]
+            if operands:
+                pending += operands
+            else:
+                last = pending.pop()
+                self._nodes[last] = self._read(last)
         return self._nodes[value]
+
+    def _operands(self, value: ir.Value) -> list[ir.Value]:
+        inside = (
+            not isinstance(value.owner, ir.Block) and value.owner.operation.block == self.block
+        )
+        return list(value.owner.operation.operands) if inside else []
 
     def _read(self, value: ir.Value) -> Node | None:
         if isinstance(value.owner, ir.Block):
@@ -161,7 +182,7 @@ class _BodyReader:
                 return self.pool.node(CONSTANT, value.type, payload=int(attribute.value))
         if op.block != self.block:
             return self.pool.node(CAPTURED, value.type, payload=value)
-        args = [self.read(v) for v in op.operands]
+        args = [self._nodes[v] for v in op.operands]
         known = [a for a in args if a is not None]
         if op.regions or len(op.results) != 1 or len(known) < len(args):
             return None

@@ -16,7 +16,7 @@ from torch_mlir import ir
 from smartmem.index_map import IndexMap
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.bodies import Body, body_of
-from smartmem.passes.analysis.expressions import ARGUMENT, CONSTANT, Node, arguments
+from smartmem.passes.analysis.expressions import ARGUMENT, CONSTANT, Node, arguments, reachable
 from smartmem.passes.analysis.loops import LoopNest
 from smartmem.passes.analysis.movement import (
     Refusal,
@@ -157,8 +157,9 @@ def known_value(body: Body, node: Node) -> Array | None:
 
     None if it depends on more than constants and ``linalg.index``.
     """
-    if node not in body.values:
-        body.values[node] = _node_value(body, node)
+    for part in [] if node in body.values else reachable([node]):
+        if part not in body.values:
+            body.values[part] = _node_value(body, part)
     return body.values[node]
 
 

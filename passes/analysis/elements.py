@@ -69,6 +69,9 @@ class Choose:
     pieces: tuple[tuple[Domain, Element], ...]
 
 
+MAX_DEPTH = 32
+"""Operations that an element is followed through, one behind the other."""
+
 Element = Load | Scalar | Compute | Choose
 
 
@@ -120,6 +123,7 @@ class _Follower:
     def __init__(self, value: ir.Value) -> None:
         self._value = value
         self._inside = _only_for(value)
+        self._depth = 0
 
     def root(self, index_map: IndexMap) -> Element:
         value, owner = self._value, self._value.owner
@@ -131,8 +135,14 @@ class _Follower:
 
     def _element(self, value: ir.Value, index_map: IndexMap) -> Element:
         """The element of ``value`` at ``index_map`` of the root's index."""
-        if isinstance(value.owner, ir.Block):
+        if isinstance(value.owner, ir.Block) or self._depth == MAX_DEPTH:
             return Load(value, index_map)
+        self._depth += 1
+        found = self._followed(value, index_map)
+        self._depth -= 1
+        return found
+
+    def _followed(self, value: ir.Value, index_map: IndexMap) -> Element:
         op = value.owner.operation
         if op.name == ViewOp.OPERATION_NAME:
             return self._viewed(op, index_map)
@@ -187,7 +197,7 @@ def _only_for(value: ir.Value) -> set[ir.Operation]:
         return inside
     inside.add(value.owner.operation)
     stack = list(value.owner.operands)
-    while stack:
+    while stack and len(inside) < MAX_DEPTH:
         owner = stack.pop().owner
         if isinstance(owner, ir.Block) or owner.operation in inside:
             continue
@@ -205,8 +215,8 @@ def cheap_nest(op: ir.Operation) -> LoopNest | None:
     The end of a contraction or of a normalization costs nothing where it is.
     """
     nest = computing_nest(op)
-    if nest is None or ends_contraction(op) or is_row_wise(op):
+    if nest is None:
         return None
     body = [inner.operation.name for inner in op.regions[0].blocks[0].operations]
     cheap = all(name.startswith("arith.") or name == "linalg.yield" for name in body)
-    return nest if cheap else None
+    return nest if cheap and not ends_contraction(op) and not is_row_wise(op) else None

@@ -31,6 +31,10 @@ from smartmem.passes.analysis.rows import is_made_by, origin, readers, row_opera
 # on all devices of the last ten years; one is needed for constants, one for results).
 MAX_OPERANDS = 14
 
+MAX_BODY = 512
+"""Scalar operations in one kernel, but where one operation has more by itself: the time of
+code generation grows faster than they do."""
+
 
 @dataclass
 class Group:
@@ -247,6 +251,8 @@ class _Planner:
             return _Verdict(False, cell.reason)
         if len(_inputs([*producer.operations, *consumer.operations])) > MAX_OPERANDS:
             return _Verdict(False, f"the kernel would read more than {MAX_OPERANDS} tensors")
+        if _body_size(producer) + _body_size(consumer) > MAX_BODY:
+            return _Verdict(False, f"the kernel would have more than {MAX_BODY} operations")
         refusal = self._legality(producer, consumer)
         rule = _Verdict(refusal is None, cell.reason if refusal is None else refusal.reason)
         return self._measured(producer, consumer, rule) if cell.color == "yellow" else rule
@@ -266,6 +272,10 @@ class _Planner:
         if found is None or (found.fuse and not rule.fuse and not found.is_exact):
             return by_rule
         return _Verdict(found.fuse, found.reason)
+
+
+def _body_size(group: Group) -> int:
+    return sum(len(op.regions[0].blocks[0].operations) for op in group.operations if op.regions)
 
 
 def _mapping(op: ir.Operation) -> str:

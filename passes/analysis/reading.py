@@ -7,7 +7,7 @@ where a consumer reads the pieces itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,13 +103,35 @@ def constant_source(value: ir.Value, parameters: Parameters) -> ir.Operation | N
 
 def reading(value: ir.Value) -> Reading:
     """The pieces of computed values, arguments and constants that ``value`` is made of."""
-    owner = value.owner
+    found: dict[ir.Value, Reading] = {}
+    pending = [value]
+    while pending:  # no recursion: a chain can be longer than Python's stack
+        sources = [source for source in _sources(pending[-1]) if source not in found]
+        if sources:
+            pending += sources
+        else:
+            last = pending.pop()
+            found[last] = _reading(last, found)
+    return found[value]
+
+
+def _sources(value: ir.Value) -> list[ir.Value]:
+    if isinstance(value.owner, ir.Block):
+        return []
+    op = value.owner.opview
+    if isinstance(op, ViewOp):
+        return [op.source]
+    return list(op.sources) if isinstance(op, ConcatOp) else []
+
+
+def _reading(value: ir.Value, found: Mapping[ir.Value, Reading]) -> Reading:
+    """Args: found: the readings of all that ``value`` is made of."""
     shape = shape_of(value)
-    if not isinstance(owner, ir.Block):
-        if owner.name == ViewOp.OPERATION_NAME:
-            return _view_reading(owner.opview, shape)
-        if owner.name == ConcatOp.OPERATION_NAME:
-            return _concat_reading(owner.opview, shape)
+    op = None if isinstance(value.owner, ir.Block) else value.owner.opview
+    if isinstance(op, ViewOp):
+        return _view_reading(op, shape, found[op.source])
+    if isinstance(op, ConcatOp):
+        return _concat_reading(op, shape, found)
     return _leaf(value, shape)
 
 
@@ -117,10 +139,9 @@ def _leaf(value: ir.Value, shape: Shape) -> Reading:
     return Reading(shape, (Piece(value, identity(shape)),))
 
 
-def _view_reading(view: ViewOp, shape: Shape) -> Reading:
+def _view_reading(view: ViewOp, shape: Shape, inner: Reading) -> Reading:
     outer = from_affine(ir.AffineMapAttr(view.map).value, shape)
     domain = domain_of(view.domain, shape)
-    inner = reading(view.source)
     through = _through(outer, inner)
     if not _composes(view, inner) or _is_scattered(through):
         through = _through(outer, _leaf(view.source, shape_of(view.source)))
@@ -197,14 +218,16 @@ def _permutes_computed(piece: Piece) -> bool:
     return dims != sorted(dims)
 
 
-def _concat_reading(concat: ConcatOp, shape: Shape) -> Reading:
+def _concat_reading(
+    concat: ConcatOp, shape: Shape, found: Mapping[ir.Value, Reading]
+) -> Reading:
     if (joined := _joined(_direct_pieces(concat, shape), shape)) is not None:
-        return _through(joined.index_map, reading(joined.source))
+        return _through(joined.index_map, found[joined.source])
     unit = identity(shape)
     pieces: list[Piece] = []
     for source, attribute in zip(concat.sources, ir.ArrayAttr(concat.domains), strict=True):
         domain = domain_of(attribute, shape)
-        inner = reading(source)
+        inner = found[source]
         if inner.fill is not None:
             inner = _leaf(source, shape)
         pieces += (

@@ -20,7 +20,7 @@ from smartmem.backend.iree import CompileStatistics, compile_bytecode
 from smartmem.backend.isolation import groups_failing_alone
 from smartmem.backend.regions import Group, failed_groups, give_up, groups_in
 from smartmem.backend.targets import Target
-from smartmem.errors import SmartMemError, StrictError
+from smartmem.errors import SmartMemError, StrictError, TimeLimitError
 from smartmem.fallback import Attempt, Fallback, first_attempts, following, repaired, steps
 from smartmem.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
@@ -70,6 +70,7 @@ def compile_with_fallbacks(
     options: CompileOptions,
     output: Path,
     kernels: KernelStage | None = None,
+    left_s: float | None = None,
 ) -> Built:
     """Compiles a lowered module, or what is left of it after giving up what fails.
 
@@ -79,12 +80,20 @@ def compile_with_fallbacks(
         plain: writes the model as it was imported to a file.
         output: where the compiled module goes.
         kernels: rewrites the kernels that iree-compile makes.
+        left_s: what is left of the time limit; None: all of it.
 
     Raises:
+        TimeLimitError: nothing is left.
         CompileError: no attempt succeeded; tells of the last.
         StrictError: something was to be given up, and that is to be an error.
     """
-    return _Run(bytecode, plain, target, options, output, kernels).run()
+    seconds = options.timeout_s if left_s is None else left_s
+    if seconds <= 0:
+        raise TimeLimitError(
+            f"the import and the passes took the time limit of {options.timeout_s:g} s; "
+            "give more with --timeout"
+        )
+    return _Run(bytecode, plain, target, options, output, kernels, seconds).run()
 
 
 class _Run:
@@ -98,13 +107,14 @@ class _Run:
         options: CompileOptions,
         output: Path,
         kernels: KernelStage | None,
+        left_s: float,
     ) -> None:
         self._bytecode, self._plain, self._output = bytecode, plain, output
         self._kernels = kernels
         self._target, self._options = target, options
         self._levels = levels_of(options)
-        self._reserve_s = options.timeout_s * _RESERVE
-        self._left_s = options.timeout_s
+        self._reserve_s = left_s * _RESERVE
+        self._left_s = left_s
         self._fallbacks: list[Fallback] = []
 
     def run(self) -> Built:

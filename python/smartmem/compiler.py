@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def compile(
         InvalidInputError: the model cannot be read or is not a model.
         UnsupportedError: it holds something that SmartMem cannot compile.
         TargetError: the target is unknown.
-        BackendError: iree-compile failed or ran past its time limit.
+        BackendError: iree-compile failed, or the time limit was over.
         ToolMissingError: an optional package is needed; the message says which.
     """
     options = options or CompileOptions()
@@ -114,9 +115,10 @@ def compile(
         report = compile_kernels(Path(model), chosen, options, module_path(folder), recorder)
         return CompiledModel(folder, chosen, report, {})
     job = Job(model, inputs, chosen, options)
+    deadline = time.monotonic() + options.timeout_s
     # The imported model, with all parameters, is garbage once it is lowered.
-    lowered = lower(import_stage(model, inputs, options, recorder), job, recorder)
-    return build(lowered, recorder)
+    lowered = lower(import_stage(model, inputs, options, recorder), job, recorder, deadline)
+    return build(lowered, recorder, deadline)
 
 
 def module_at(
@@ -151,9 +153,11 @@ def module_at(
         raise InvalidInputError(f"{model} holds stage {after}, which comes after {stage}")
     options = options or CompileOptions()
     recorder = StageRecorder(IR_STAGES[: IR_STAGES.index(stage) + 1], options)
+    deadline = time.monotonic() + options.timeout_s
     imported = import_stage(model, inputs, options, recorder)
     context = pass_context(imported.parameters, as_target(target), options)
-    run_stages(imported.module, context, recorder, Net(options), after=after, until=stage)
+    net = Net(options, deadline)
+    run_stages(imported.module, context, recorder, net, after=after, until=stage)
     recorder.done()
     return imported.module
 
@@ -167,8 +171,14 @@ def as_target(target: str | Path | Target) -> Target:
     return target if isinstance(target, Target) else resolve_target(target)
 
 
-def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
+def build(
+    lowered: Lowered, recorder: StageRecorder, deadline: float | None = None
+) -> CompiledModel:
     """Runs iree-compile on a lowered model.
+
+    Args:
+        deadline: when the time limit is over, as ``time.monotonic`` tells it; None: it
+            begins now.
 
     Raises:
         BackendError: iree-compile failed or ran past its time limit.
@@ -176,9 +186,10 @@ def build(lowered: Lowered, recorder: StageRecorder) -> CompiledModel:
     target, options = lowered.job.target, lowered.job.options
     output = module_path(lowered.folder)
     kernels = kernel_stage(target, options, measured_storages(lowered))
+    left_s = options.timeout_s if deadline is None else deadline - time.monotonic()
     with recorder.stage(BUILD, "iree-compile"):
         built = compile_with_fallbacks(
-            lowered.bytecode, lowered.save_plain, target, options, output, kernels
+            lowered.bytecode, lowered.save_plain, target, options, output, kernels, left_s
         )
     if kernels is not None:
         recorder.split(IMAGES, "smartmem", kernels.seconds, kernels.text)

@@ -50,6 +50,10 @@ class BackendError(SmartMemError):
     """iree-compile failed, or ran past its time limit."""
 
 
+class TimeLimitError(BackendError):
+    """The import or a pass ran past the time limit."""
+
+
 class ToolMissingError(SmartMemError):
     """An optional package or program is missing; the message names the install command."""
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from torch_mlir import ir
 
+from smartmem.deep_stack import run_deep
 from smartmem.diagnostics import source_point
-from smartmem.errors import PassError, SmartMemError, StrictError
+from smartmem.errors import PassError, SmartMemError, StrictError, TimeLimitError
 from smartmem.fallback import Fallback
 from smartmem.files import make_folder
 from smartmem.options import CompileOptions
@@ -37,10 +38,12 @@ class Net:
 
     Attributes:
         options: say whether a fault is an error, and where to save what it needs to happen.
+        deadline: when the time limit is over, as ``time.monotonic`` tells it; None: never.
         fallbacks: what was given up, in order.
     """
 
     options: CompileOptions
+    deadline: float | None = None
     fallbacks: list[Fallback] = field(default_factory=list)
 
     def run(
@@ -50,11 +53,23 @@ class Net:
 
         Raises:
             StrictError: one failed, and faults are errors.
+            TimeLimitError: one did not end in time.
             PassError: one failed without whose work there is nothing to compile.
             SmartMemError: what a pass says about the model.
         """
         for element in elements:
-            self._run(module, element, context)
+            self._run_in_time(module, element, context)
+
+    def _run_in_time(
+        self, module: ir.Module, element: PipelineElement, context: PassContext
+    ) -> None:
+        try:
+            run_deep(lambda: self._run(module, element, context), self.deadline)
+        except TimeoutError as error:
+            raise TimeLimitError(
+                f"{format_element(element)} did not end within the time limit of "
+                f"{self.options.timeout_s:g} s; give more with --timeout"
+            ) from error
 
     @contextmanager
     def holding(self, what: str) -> Iterator[None]:

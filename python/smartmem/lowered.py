@@ -108,7 +108,12 @@ class Lowered:
         save_bytecode(imported.module, path)
 
 
-def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered:
+def lower(
+    imported: ImportedModel,
+    job: Job,
+    recorder: StageRecorder,
+    deadline: float | None = None,
+) -> Lowered:
     """Runs the stages of ``smartmem.passes.PIPELINE`` on ``imported.module``, in place.
 
     What fails of a pass is given up (see ``faults``). If that leaves nothing to compile, the
@@ -118,15 +123,17 @@ def lower(imported: ImportedModel, job: Job, recorder: StageRecorder) -> Lowered
     Args:
         imported: the imported ``job.model``. A file of a later stage skips the stages
             before.
+        deadline: when the time limit is over, as ``time.monotonic`` tells it.
 
     Raises:
+        TimeLimitError: it was over.
         StrictError: something failed, and that is to be an error.
         SmartMemError: what a pass says about the model.
     """
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
     context = pass_context(imported.parameters, job.target, job.options)
-    net, layouts = Net(job.options), Layouts()
+    net, layouts = Net(job.options, deadline), Layouts()
     weights = frozenset(imported.parameters)
     try:
         run_stages(imported.module, context, recorder, net, after=first_stage(job.model))

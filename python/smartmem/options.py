@@ -65,7 +65,8 @@ class CompileOptions:
 
     # Limits
     timeout_s: float = 600.0
-    """Seconds that iree-compile may take."""
+    """Seconds that a compilation may take: import, passes and iree-compile. Code of MLIR's
+    own is not interrupted within a process; the command ``smartmem`` runs it in another."""
 
     memory_limit: int | None = None
     """Bytes of memory that iree-compile may take; None: four fifths of the machine's, or
