@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from torch_mlir import ir
 
 import smartmem
-from smartmem import CompileOptions, stages
+from smartmem import CompileOptions, attempts, stages
+from smartmem.backend.compile_errors import CompileError
 from smartmem.compiler import CompiledModel, module_at
-from smartmem.errors import PassError, StrictError, UnsupportedError
+from smartmem.errors import PassError, StrictError, TimeLimitError, UnsupportedError
 from smartmem.passes import Pass, PassContext
 from smartmem.passes.base import operations
 
@@ -193,3 +196,54 @@ def test_a_variable_of_the_environment_makes_compilations_strict(
     assert CompileOptions().strict, "as in all tests"
     monkeypatch.delenv("SMARTMEM_STRICT")
     assert not CompileOptions().strict and CompileOptions(strict=True).strict
+
+
+class _Endless(Pass):
+    argument = "smartmem-endless"
+    summary = "Never ends"
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        while True:
+            pass
+
+
+def test_a_pass_without_end_is_stopped(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_run(monkeypatch, _Endless)
+    options = CompileOptions(timeout_s=0.5)
+    message = "smartmem-endless did not end within the time limit of 0.5 s; give more"
+    with pytest.raises(TimeLimitError, match=message):
+        smartmem.compile(source, target="cpu", options=options)
+
+
+def test_the_import_takes_of_the_time_limit(source: Path) -> None:
+    with pytest.raises(TimeLimitError, match="within the time limit of 1e-09 s"):
+        smartmem.compile(source, target="cpu", options=CompileOptions(timeout_s=1e-9))
+
+
+@pytest.mark.fallback
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is watched on Linux only")
+def test_too_little_memory_is_said_at_once(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    original = attempts.compile_bytecode
+
+    def counted(*arguments: Any, **others: Any) -> Any:
+        calls.append(arguments)
+        return original(*arguments, **others)
+
+    monkeypatch.setattr(attempts, "compile_bytecode", counted)
+    with pytest.raises(CompileError, match="raise the memory limit"):
+        smartmem.compile(source, target="cpu", options=CompileOptions(memory_limit=1))
+    assert len(calls) == 1
+
+
+def test_strict_makes_what_iree_compile_cannot_do_an_error(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise CompileError("iree-compile crashed", "its log", crashed=True)
+
+    monkeypatch.setattr(attempts, "compile_bytecode", fails)
+    with pytest.raises(StrictError, match=r"compiled as imported.*iree-compile crashed"):
+        smartmem.compile(source, target="cpu")
