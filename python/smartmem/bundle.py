@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 
 import smartmem
 from smartmem.backend.module_file import DType, ModuleFile
+from smartmem.bundle_folder import replace_files
 from smartmem.errors import InvalidInputError, ToolMissingError
-from smartmem.files import copy_file, make_folder, write_file
+from smartmem.files import printable
 from smartmem.inputs import random_inputs
 from smartmem.tensor_spec import TensorSpec
 
@@ -44,13 +44,15 @@ def write_bundle(module: Path, folder: Path) -> list[Path]:
 
     Args:
         module: the ``.vmfb``.
-        folder: the folder; made if it is not there. What a bundle has in it is replaced.
+        folder: the folder; made if it is not there. What a bundle has in it is replaced;
+            nothing that SmartMem did not write, or that was changed since.
 
     Returns:
         The files written, in order.
 
     Raises:
-        InvalidInputError: not a module of SmartMem, or the folder cannot be written.
+        InvalidInputError: not a module of SmartMem, or the folder cannot be written or holds
+            other files.
         ToolMissingError: the module needs SmartMem's Vulkan library, whose sources this
             installation does not have.
     """
@@ -60,7 +62,7 @@ def write_bundle(module: Path, folder: Path) -> list[Path]:
             f"{module} was not compiled by SmartMem: it does not say what it runs on"
         )
     library = library_sources() if file.metadata.images else None
-    texts = {
+    texts: dict[str, str] = {
         "app/model.h": _template("model.h"),
         "app/model.c": _template("model.c"),
         "app/main.c": _template("main.c"),
@@ -68,11 +70,12 @@ def write_bundle(module: Path, folder: Path) -> list[Path]:
         "CMakeLists.txt": _filled("CMakeLists.txt", DRIVER=_DRIVERS[file.metadata.kind][1]),
         "README.md": _readme(module, file, has_library=library is not None),
     }
-    written = [_write(folder / name, text.encode()) for name, text in texts.items()]
-    written += _write_inputs(file, folder)
-    copy_file(module, folder / "model.vmfb")
-    written.append(folder / "model.vmfb")
-    return written + (_copy_library(library, folder / "runtime") if library else [])
+    contents: dict[str, bytes | Path] = {name: text.encode() for name, text in texts.items()}
+    contents |= _inputs(file)
+    contents["model.vmfb"] = module
+    if library:
+        contents |= _library_files(library)
+    return replace_files(folder, contents)
 
 
 def library_sources() -> Path:
@@ -108,7 +111,8 @@ def signature_header(file: ModuleFile) -> str:
         "#include <stdint.h>",
         "",
         f'#define SMARTMEM_MODEL_DRIVER "{_DRIVERS[metadata.kind][0]}"',
-        f'#define SMARTMEM_MODEL_FUNCTION "{file.vm_module.name}.{file.function.name}"',
+        "#define SMARTMEM_MODEL_FUNCTION "
+        + _c_string(f"{file.vm_module.name}.{file.function.name}"),
         f"#define SMARTMEM_MODEL_NEEDS_LIBRARY {int(bool(metadata.images))}",
         f"#define SMARTMEM_MODEL_INPUTS {len(metadata.inputs)}",
         f"#define SMARTMEM_MODEL_OUTPUTS {len(metadata.outputs)}",
@@ -137,7 +141,7 @@ def _table(kind: str, specs: Sequence[TensorSpec], dtypes: Sequence[DType]) -> l
         size = int(np.prod(spec.shape, dtype=np.int64)) * dtype.itemsize
         shape = ", ".join(map(str, spec.shape)) or "0"
         rows.append(
-            f'    {{"{_quoted(spec.name)}", "{kind}/{number}.bin", {size}, '
+            f'    {{{_c_string(spec.name)}, "{kind}/{number}.bin", {size}, '
             f"{len(spec.shape)}, {{{shape}}}, {_element_code(dtype)}}},  // {dtype.name}"
         )
     # C has no empty arrays.
@@ -145,8 +149,11 @@ def _table(kind: str, specs: Sequence[TensorSpec], dtypes: Sequence[DType]) -> l
     return [f"static const smartmem_tensor smartmem_model_{kind}[] = {{", *rows, "};", ""]
 
 
-def _quoted(name: str) -> str:
-    return re.sub(r"[^ -!#-\[\]-~]", "_", name)
+def _c_string(text: str) -> str:
+    """A string literal of C, in UTF-8, whatever the text: a module of others can hold C."""
+    plain = "".join(map(chr, range(0x20, 0x7F))).translate({ord(c): None for c in '"\\?'})
+    content = text.encode(errors="backslashreplace")
+    return '"' + "".join(chr(b) if chr(b) in plain else f"\\{b:03o}" for b in content) + '"'
 
 
 def _element_code(dtype: DType) -> str:
@@ -165,8 +172,8 @@ def _element_code(dtype: DType) -> str:
 
 def _readme(module: Path, file: ModuleFile, *, has_library: bool) -> str:
     metadata = file.metadata
-    rows = [f"- input `{spec}`" for spec in metadata.inputs]
-    rows += [f"- output `{spec}`" for spec in metadata.outputs]
+    rows = [f"- input `{_in_one_line(spec)}`" for spec in metadata.inputs]
+    rows += [f"- output `{_in_one_line(spec)}`" for spec in metadata.outputs]
     counts = ", ".join(f"{n} through a {kind}" for kind, n in metadata.images.items())
     text = (
         "\nThe kernels access their buffers as images, "
@@ -176,8 +183,8 @@ def _readme(module: Path, file: ModuleFile, *, has_library: bool) -> str:
     )
     return _filled(
         "README.md",
-        NAME=module.stem,
-        TARGET=metadata.target_name or metadata.kind,
+        NAME=_in_one_line(printable(module.stem)),
+        TARGET=_in_one_line(metadata.target_name or metadata.kind),
         VERSION=smartmem.__version__,
         IREE=version("iree-base-runtime"),
         SIGNATURE="\n".join(rows),
@@ -194,6 +201,11 @@ def _readme(module: Path, file: ModuleFile, *, has_library: bool) -> str:
     )
 
 
+def _in_one_line(value: object) -> str:
+    """Text without control characters, and without what ends code in Markdown."""
+    return "".join(c if c.isprintable() and c != "`" else "_" for c in str(value))
+
+
 def _template(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
@@ -202,28 +214,21 @@ def _filled(name: str, **values: str) -> str:
     return re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], _template(name))
 
 
-def _write(path: Path, content: bytes) -> Path:
-    make_folder(path.parent)
-    write_file(path, lambda out: out.write(content))
-    return path
-
-
-def _write_inputs(file: ModuleFile, folder: Path) -> list[Path]:
+def _inputs(file: ModuleFile) -> dict[str, bytes]:
     arrays = random_inputs(file.metadata.inputs)
     pairs = zip(arrays, file.input_dtypes, strict=True)
-    return [
-        _write(folder / "inputs" / f"{number}.bin", array.astype(dtype).tobytes())
+    return {
+        f"inputs/{number}.bin": array.astype(dtype).tobytes()
         for number, (array, dtype) in enumerate(pairs)
-    ]
+    }
 
 
-def _copy_library(source: Path, target: Path) -> list[Path]:
-    """Copies what the library is built from, without its tests."""
-    try:
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("test", "build"))
-    except OSError as error:
-        raise InvalidInputError(
-            f"cannot write {target}: {error.strerror or error}; choose another place"
-        ) from error
-    return sorted(path for path in target.rglob("*") if path.is_file())
+def _library_files(source: Path) -> dict[str, Path]:
+    """What the library is built from, without its tests."""
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    names = {path: path.relative_to(source) for path in files}
+    return {
+        f"runtime/{name.as_posix()}": path
+        for path, name in names.items()
+        if name.parts[0] not in ("test", "build")
+    }

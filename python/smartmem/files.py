@@ -1,16 +1,22 @@
-"""Writing output files whole or not at all."""
+"""Writing output files whole or not at all, and which files can be read."""
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from smartmem.errors import InvalidInputError
+
+_NAME_BYTES = 200
+"""Of a file's name in that of the temporary file: names have at most 255."""
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -82,24 +88,43 @@ def _write_direct(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def _write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = _new_file(path)
     try:
         with os.fdopen(handle, "wb") as out:
             write(out)
-        Path(name).chmod(_mode(path))
+            if path.exists():
+                os.fchmod(out.fileno(), path.stat().st_mode & 0o7777)
         os.replace(name, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         raise
 
 
-def _mode(path: Path) -> int:
-    """The permissions a plain ``open(path, "w")`` would have left."""
-    if path.exists():
-        return path.stat().st_mode & 0o7777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+def _new_file(path: Path) -> tuple[int, Path]:
+    """A new file beside ``path``, with the permissions that ``open(path, "w")`` would give.
+
+    ``tempfile`` gives none to others, and the umask cannot be asked for without changing it
+    for all threads.
+    """
+    start = os.fsdecode(os.fsencode(path.name)[:_NAME_BYTES])
+    while True:
+        name = path.with_name(f".{start}.{secrets.token_hex(4)}.part")
+        with suppress(FileExistsError):
+            return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), name
+
+
+def printable(path: str | Path) -> str:
+    """The path as text that any encoding of Unicode can hold: names need not be text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def refuse_special(path: Path) -> None:
+    """Raises OSError for a device or a pipe: reading it could take for ever.
+
+    A path that is not there is left to who opens it.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is not a regular file; save its content in one")
 
 
 def discard_stdout() -> None:

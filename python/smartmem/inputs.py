@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smartmem.backend.arrays import checked_inputs
+from smartmem.backend.arrays import checked_inputs, refuse_huge
 from smartmem.errors import InvalidInputError
 from smartmem.parameters import Array
 from smartmem.tensor_spec import TensorSpec
@@ -22,7 +22,11 @@ def random_inputs(specs: Sequence[TensorSpec], seed: int = 0) -> list[Array]:
 
     Which integers make sense (token ids, masks) is not in a model, so pass real arrays
     where it matters.
+
+    Raises:
+        InvalidInputError: they do not fit this machine's memory.
     """
+    refuse_huge(specs, "inputs")
     generator = np.random.default_rng(seed)
     return [_random_array(spec, generator) for spec in specs]
 
@@ -52,9 +56,7 @@ def fit_arrays(specs: Sequence[TensorSpec], given: Any) -> list[Array]:
         given = named_inputs(specs, given)
     elif not isinstance(given, list | tuple):
         given = [given]
-    pairs = zip(given, specs, strict=False)
-    restored = [_with_bfloat16(value, spec) for value, spec in pairs]
-    return checked_inputs(specs, [*restored, *given[len(specs) :]])
+    return checked_inputs(specs, given)
 
 
 def named_inputs(specs: Sequence[TensorSpec], arrays: Mapping[str, Any]) -> list[Any]:
@@ -70,10 +72,3 @@ def named_inputs(specs: Sequence[TensorSpec], arrays: Mapping[str, Any]) -> list
         fault = f"input {missing[0]} is missing" if missing else f"no input {unknown[0]}"
         raise InvalidInputError(f"{fault}; the model's inputs are {', '.join(names) or 'none'}")
     return [arrays[name] for name in names]
-
-
-def _with_bfloat16(value: Any, spec: TensorSpec) -> Any:
-    """Gives bfloat16 its dtype back, which NumPy's files keep as bare bytes."""
-    if isinstance(value, np.ndarray) and value.dtype == "V2" and spec.dtype.itemsize == 2:
-        return value.view(spec.dtype)
-    return value

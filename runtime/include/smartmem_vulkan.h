@@ -31,15 +31,17 @@ typedef enum SmartMemVulkanLogLevel {
   SMARTMEM_VULKAN_LOG_INFO = 3,
 } SmartMemVulkanLogLevel;
 
-// Called from any thread, never from two at once. The text is valid during the call.
+// Called from any thread, never from two at once. The text is valid during the call. It may
+// call the functions of this header, and Vulkan.
 typedef void (*SmartMemVulkanLog)(SmartMemVulkanLogLevel level, const char* text,
                                   void* user_data);
 
 // Sends messages to `log` instead of stderr (logcat on Android); null goes back to that.
 SMARTMEM_VULKAN_EXPORT void smartmem_vulkan_set_log(SmartMemVulkanLog log, void* user_data);
 
-// Copies the last error message, cut to `size` bytes with its terminator, and forgets it.
-// Returns its length, 0 if there was none.
+// Copies the last error message of the calling thread, cut to `size` bytes with its terminator,
+// and forgets it. If it had none, that is the last of the threads that never called this
+// function, such as IREE's own. Returns its length, 0 if there was none.
 SMARTMEM_VULKAN_EXPORT size_t smartmem_vulkan_take_error(char* text, size_t size);
 
 // Counts since the process started, and of what lives now, over all devices.

@@ -15,12 +15,20 @@
 namespace smartmem {
 namespace {
 
+constexpr size_t kLength = 1024;
+
 struct Log {
-  std::mutex mutex;
+  // Held while the callback runs: it may log, and set another callback, itself.
+  std::recursive_mutex calling;
   SmartMemVulkanLog callback = nullptr;
   void* user_data = nullptr;
-  std::string last_error;
+  std::mutex mutex;
+  std::string unclaimed;  // the last error of a thread that asks for none, as IREE's own
 };
+
+// Characters alone, so that nothing is destroyed before a thread's last message.
+thread_local char last_error[kLength];
+thread_local bool asks_for_errors = false;
 
 // Never destroyed: threads of the application may outlive static objects.
 Log& state() {
@@ -49,14 +57,18 @@ void print(SmartMemVulkanLogLevel level, const char* text) {
 }  // namespace
 
 void log(SmartMemVulkanLogLevel level, const char* format, ...) {
-  char text[1024];
+  char text[kLength];
   va_list arguments;
   va_start(arguments, format);
   std::vsnprintf(text, sizeof(text), format, arguments);
   va_end(arguments);
   Log& log = state();
-  const std::lock_guard<std::mutex> lock(log.mutex);
-  if (level == SMARTMEM_VULKAN_LOG_ERROR) log.last_error = text;
+  if (level == SMARTMEM_VULKAN_LOG_ERROR) {
+    std::memcpy(last_error, text, sizeof(text));
+    const std::lock_guard<std::mutex> lock(log.mutex);
+    if (!asks_for_errors) log.unclaimed = text;
+  }
+  const std::lock_guard<std::recursive_mutex> lock(log.calling);
   if (log.callback) {
     log.callback(level, text, log.user_data);
   } else {
@@ -73,22 +85,25 @@ Counters& counters() {
 
 void smartmem_vulkan_set_log(SmartMemVulkanLog callback, void* user_data) {
   smartmem::Log& log = smartmem::state();
-  const std::lock_guard<std::mutex> lock(log.mutex);
+  const std::lock_guard<std::recursive_mutex> lock(log.calling);
   log.callback = callback;
   log.user_data = user_data;
 }
 
 size_t smartmem_vulkan_take_error(char* text, size_t size) {
+  using smartmem::last_error;
   smartmem::Log& log = smartmem::state();
   const std::lock_guard<std::mutex> lock(log.mutex);
-  const size_t length = log.last_error.size();
+  smartmem::asks_for_errors = true;
+  const std::string found = *last_error ? last_error : log.unclaimed;
+  if (!*last_error || found == log.unclaimed) log.unclaimed.clear();
+  *last_error = 0;
   if (text && size) {
-    const size_t copied = std::min(length, size - 1);
-    std::memcpy(text, log.last_error.data(), copied);
+    const size_t copied = std::min(found.size(), size - 1);
+    std::memcpy(text, found.data(), copied);
     text[copied] = 0;
   }
-  log.last_error.clear();
-  return length;
+  return found.size();
 }
 
 void smartmem_vulkan_statistics(SmartMemVulkanStatistics* statistics, size_t size) {

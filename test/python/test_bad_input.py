@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -390,3 +390,111 @@ def test_api_raises_what_the_tool_prints(tmp_path: Path) -> None:
         smartmem.load(tmp_path / "absent.vmfb")
     with pytest.raises(InvalidInputError, match="cannot write"):
         smartmem.compile(relu(), target="cpu").save(tmp_path / "absent" / "m.vmfb")
+
+
+# Names and streams.
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[int]:
+    """A stream whose disk is full."""
+    stream = os.open("/dev/full", os.O_WRONLY)
+    yield stream
+    os.close(stream)
+
+
+TOOLS = [
+    ["smartmem.tools.cli", "--help"],
+    ["smartmem.tools.cli", "compile", "--help"],
+    ["smartmem", "--version"],
+    ["smartmem.tools.cli", "targets"],
+]
+
+
+@pytest.mark.parametrize("arguments", TOOLS)
+def test_a_full_disk_behind_any_output(arguments: list[str], full: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        stdout=full,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    said = "error: cannot write to standard output: No space left on device; redirect it"
+    assert (done.returncode, done.stderr) == (1, f"{said} elsewhere\n")
+
+
+def test_closed_streams(mlir_file: Path) -> None:
+    shell = 'exec "$0" -m smartmem.tools.cli "$@" >&-'
+    for arguments in (["compile", mlir_file, "-t", "cpu", "-o", "-"], ["targets"]):
+        done = subprocess.run(
+            ["sh", "-c", shell, sys.executable, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: standard output is closed; ")
+        assert done.stderr.count("\n") == 1
+    quiet = subprocess.run(
+        ["sh", "-c", shell.replace(">&-", "2>&-"), sys.executable, "info", "absent.onnx"],
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert (quiet.returncode, quiet.stdout) == (1, b"")
+
+
+def test_names_that_are_no_text(cli: Cli, mlir_file: Path, onnx_file: Path) -> None:
+    odd = mlir_file.with_name(os.fsdecode(b"m\xff.mlir"))
+    mlir_file.rename(odd)
+    done = cli("compile", odd, "-t", "cpu", "--report", "report.json")
+    assert done.returncode == 0, done.stderr
+    module = odd.with_suffix(".vmfb")
+    done = cli("run", module)
+    assert done.returncode == 0 and done.stdout.startswith("output: float32[8, 4]")
+    assert cli("bundle", module, "-o", "bundle").returncode == 0
+    assert "# m\\xff for cpu" in (odd.parent / "bundle/README.md").read_text()
+    onnx_odd = odd.with_suffix(".onnx")
+    onnx_file.rename(onnx_odd)
+    fails(cli("compile", onnx_odd), "m\\xff.onnx is not UTF-8", "rename the file")
+
+
+def test_accents_where_the_locale_knows_none(cli: Cli, mlir_file: Path) -> None:
+    accented = mlir_file.with_name("modèle.mlir")
+    mlir_file.rename(accented)
+    done = cli("compile", accented, "-t", "cpu", env={"LC_ALL": "C", "LANG": "C"})
+    assert done.returncode == 0, done.stderr
+    assert accented.with_suffix(".vmfb").is_file()
+
+
+def test_foreign_files_are_kept(cli: Cli, mlir_file: Path, tmp_path: Path) -> None:
+    library, settings = tmp_path / "lib.so", tmp_path / "package.json"
+    library.write_bytes(b"\x7fELF" + bytes(100))
+    settings.write_text('{"name": "app"}')
+    fails(
+        cli("compile", mlir_file, "-o", library), "lib.so exists and is not a compiled module"
+    )
+    fails(
+        cli("compile", mlir_file, "-t", "cpu", "--report", settings),
+        "package.json exists and is not JSON of SmartMem's",
+    )
+    fails(cli("run", mlir_file, "-o", library), "lib.so exists and is not NumPy arrays")
+    assert library.read_bytes() == b"\x7fELF" + bytes(100)
+    assert settings.read_text() == '{"name": "app"}'
+    for _ in range(2):  # what a tool wrote, it replaces
+        done = cli("compile", mlir_file, "-t", "cpu", "-o", "model.bin", "--report", "r.json")
+        assert done.returncode == 0, done.stderr
+
+
+def test_huge_tensors_are_refused(cli: Cli, tmp_path: Path) -> None:
+    text = """func.func @main(%x: tensor<1000000x1000000xf32>) -> tensor<1000000x1000000xf32> {
+      %r = arith.addf %x, %x : tensor<1000000x1000000xf32>
+      return %r : tensor<1000000x1000000xf32>
+    }"""
+    (tmp_path / "huge.mlir").write_text(text)
+    done = cli("compile", "huge.mlir", "-t", "cpu", "-o", "huge.vmfb")
+    assert done.returncode == 0, done.stderr
+    for command in ("run", "benchmark", "bundle"):
+        fails(cli(command, "huge.vmfb"), "4e+03 GB", "use smaller shapes")
+    fails(cli("check", "huge.mlir", "-t", "cpu"), "4e+03 GB", "use smaller shapes")
+    assert not (tmp_path / "huge-bundle").exists()

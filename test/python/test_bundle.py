@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
 import subprocess
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import smartmem
+from smartmem.backend.module_file import ModuleFile
 from smartmem.bundle import library_sources, write_bundle
 from smartmem.errors import InvalidInputError, ToolMissingError
 from smartmem.options import CompileOptions
@@ -80,12 +83,110 @@ def test_the_program_fits_irees_headers(module, tmp_path):
     subprocess.run([*command, tmp_path / "bundle/app/model.c"], check=True)
 
 
-def test_a_second_bundle_replaces_the_first(module, tmp_path):
+def listed(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_second_bundle_replaces_the_first(module, mlir_file, tmp_path):
     folder = tmp_path / "bundle"
     write_bundle(module, folder)
-    (folder / "README.md").write_text("old")
+    (folder / "build").mkdir()
+    (folder / "build/run_model").write_bytes(b"built")
+    other = tmp_path / "thrice.vmfb"
+    text = mlir_file.read_text().replace("main(%a: tensor<4x8xf32>)", "main()")
+    mlir_file.write_text(
+        text.replace("{", "{ %a = arith.constant dense<1.0> : tensor<4x8xf32>", 1)
+    )
+    smartmem.compile(mlir_file, target="cpu").save(other)
+    write_bundle(other, folder)
+    assert "thrice" in (folder / "README.md").read_text()
+    assert (folder / "build/run_model").read_bytes() == b"built"
+    assert not (folder / "inputs").exists()  # it takes none
+
+
+def test_a_folder_with_other_files_is_left_alone(module, tmp_path, cli):
+    project = tmp_path / "project"
+    for name in ("runtime/engine.c", "README.md", "CMakeLists.txt", "app/main.c"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("mine")
+    before = listed(project)
+    done = cli("bundle", module, "-o", project)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {project} holds files that SmartMem did not write")
+    assert done.stderr.count("\n") == 1 and listed(project) == before
+    (tmp_path / "empty").mkdir()
+    write_bundle(module, tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "app/main.c").write_text("mine"), r"main\.c was changed since"),
+        (
+            lambda f: (f / "README.md").unlink() or (f / "README.md").mkdir(),
+            "was changed since",
+        ),
+        (lambda f: (f / ".smartmem-bundle.json").write_text("{"), "is damaged"),
+        (lambda f: (f / ".smartmem-bundle.json").write_text("[]"), "is damaged"),
+        (lambda f: (f / ".smartmem-bundle.json").unlink(), "did not write"),
+        (
+            lambda f: (f / "app").rename(f.parent / "out") and (f / "app").symlink_to("../out"),
+            "app is a link out of the bundle",
+        ),
+    ],
+)
+def test_what_was_changed_since_is_kept(module, tmp_path, spoil, message):
+    folder = tmp_path / "bundle"
     write_bundle(module, folder)
-    assert "twice" in (folder / "README.md").read_text()
+    spoil(folder)
+    before = listed(tmp_path)
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        write_bundle(module, folder)
+    assert "another folder" in str(caught.value)
+    assert listed(tmp_path) == before
+
+
+def test_a_bundle_that_was_not_finished_can_be_written_again(module, tmp_path, monkeypatch):
+    folder = tmp_path / "bundle"
+    write_bundle(module, folder)
+
+    def fail(source: Path, path: Path) -> None:
+        raise InvalidInputError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("smartmem.bundle_folder.copy_file", fail)
+        patch.setattr("smartmem.bundle._readme", lambda *_, **__: "another")
+        with pytest.raises(InvalidInputError, match="the disk is full"):
+            write_bundle(module, folder)
+    assert (folder / "README.md").read_text() == "another"
+    write_bundle(module, folder)
+    assert "twice for cpu" in (folder / "README.md").read_text()
+
+
+EVIL = 'x"; int evil = system("rm -rf /"); //\\\n#include "/etc/passwd" ??/'
+
+
+def test_foreign_names_are_strings_in_c(module, tmp_path, monkeypatch):
+    """A module of others can be called anything."""
+    file = ModuleFile(module)
+    evil = dataclasses.replace(file.metadata.inputs[0], name=EVIL)
+    file.metadata = dataclasses.replace(file.metadata, inputs=(evil,), target_name=f"`{EVIL}")
+    file.function = types.SimpleNamespace(name=EVIL)
+    monkeypatch.setattr("smartmem.bundle.ModuleFile", lambda _: file)
+    write_bundle(module, tmp_path / "bundle")
+    app = tmp_path / "bundle/app"
+    assert len((tmp_path / "bundle/README.md").read_text().splitlines()[0]) > 20
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    (app / "names.c").write_text(
+        '#include <stdio.h>\n#include "signature.h"\nint main(void) {\n'
+        '  printf("%s|%s", SMARTMEM_MODEL_FUNCTION, smartmem_model_inputs[0].name);\n}\n'
+    )
+    subprocess.run([compiler, "-trigraphs", app / "names.c", "-o", app / "names"], check=True)
+    said = subprocess.run([app / "names"], check=True, capture_output=True).stdout.decode()
+    assert said == f"module.{EVIL}|{EVIL}"
 
 
 def test_a_module_with_images_brings_the_library(mlir_file, tmp_path):

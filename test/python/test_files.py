@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,8 +12,16 @@ import numpy as np
 import pytest
 
 from smartmem.array_files import read_arrays, write_arrays
-from smartmem.errors import InvalidInputError
+from smartmem.backend.arrays import checked_inputs
+from smartmem.backend.device_file import read_device
+from smartmem.backend.module_file import ModuleFile
+from smartmem.errors import InvalidInputError, TargetError
 from smartmem.files import copy_file, make_folder, write_file
+from smartmem.frontend import import_model
+from smartmem.inputs import fit_arrays, random_inputs
+from smartmem.tensor_spec import TensorSpec
+from smartmem.tools.opt_source import read_source
+from smartmem.tuning.table import read_table
 
 
 def half(error: BaseException) -> object:
@@ -105,3 +114,101 @@ def test_several_files_give_a_list(tmp_path: Path) -> None:
     ):
         arrays = read_arrays([tmp_path / file for file in files])
         assert isinstance(arrays, list) and [array.size for array in arrays] == sizes
+
+
+def spoiled(path: Path, header: bytes, version: int = 1) -> Path:
+    """A .npy of this header, and no elements."""
+    size = len(header).to_bytes(2 if version == 1 else 4, "little")
+    path.write_bytes(b"\x93NUMPY" + bytes([version, 0]) + size + header)
+    return path
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }",  # no elements
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+        b"{'descr': 7, 'fortran_order': False, 'shape': (1,), }",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': 3}",
+        b"{'descr': '<f4', 'shape': (3,)}",
+        b"{'descr': '''",  # an unfinished token
+        b"(" * 5000,
+        b"[]",
+        b"",
+        b"\xff\xfe",
+    ],
+)
+def test_broken_arrays_are_refused(tmp_path: Path, header: bytes) -> None:
+    path = spoiled(tmp_path / "x.npy", header)
+    spec = TensorSpec("x", (1_000_000_000_000,), np.dtype(np.float32))
+    with pytest.raises(InvalidInputError, match=r"x\.npy is not a NumPy file \(") as caught:
+        fit_arrays([spec], read_arrays([path]))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_larger_than_numpys_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY\2\0\xff\xff\xff\xff{")
+    with pytest.raises(InvalidInputError, match="its header has 4294967295 bytes"):
+        read_arrays([path])
+
+
+def test_an_archive_is_not_inflated_before_its_shape_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x.npy", "w", force_zip64=True) as member,
+    ):
+        np.lib.format.write_array_header_1_0(member, header)
+        member.write(bytes(1 << 20))
+    spec = TensorSpec("x", (4, 8), np.dtype(np.float32))
+    with pytest.raises(InvalidInputError, match=r"has shape \[1099511627776\], the module"):
+        fit_arrays([spec], read_arrays([path]))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero")
+    if kind == "pipe":
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+    for read, error in (
+        (lambda: read_arrays([path]), InvalidInputError),
+        (lambda: ModuleFile(path), InvalidInputError),
+        (lambda: import_model(path), InvalidInputError),
+        (lambda: read_table(path), InvalidInputError),
+        (lambda: read_device(path), TargetError),
+    ):
+        with pytest.raises(error, match="it is not a regular file; save its content in one"):
+            read()
+    with pytest.raises(InvalidInputError, match="cannot read /dev/zero: it is not a regular"):
+        read_source("/dev/zero")
+
+
+def test_arrays_without_plain_elements_are_refused() -> None:
+    torch = pytest.importorskip("torch")
+    spec = TensorSpec("x", (2, 2), np.dtype(np.float32))
+    masked = np.ma.masked_equal(np.float32([[1, 2], [3, 4]]), 3)
+    with pytest.raises(InvalidInputError, match=r"input x has masked elements.*\.filled"):
+        checked_inputs([spec], [masked])
+    (kept,) = checked_inputs([spec], [np.ma.masked_equal(np.float32([[1, 2], [3, 4]]), 9)])
+    np.testing.assert_array_equal(kept, [[1, 2], [3, 4]])
+    for tensor in (torch.eye(2).to_sparse(), torch.empty(2, 2, device="meta")):
+        with pytest.raises(InvalidInputError, match="input x is a tensor without plain elem"):
+            checked_inputs([spec], [tensor])
+
+
+def test_tensors_larger_than_the_memory_are_refused() -> None:
+    spec = TensorSpec("x", (1 << 40, 1 << 40), np.dtype(np.float32))
+    with pytest.raises(InvalidInputError, match=r"the inputs x: .* take 4\.84e\+15 GB"):
+        random_inputs([spec])
+
+
+def test_the_umask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the process's: a file that another thread makes meanwhile would be open to all."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+    write_file(tmp_path / "out", lambda out: out.write(b"x"))
+    write_file(tmp_path / ("n" * 250), lambda out: out.write(b"x"))
+    assert len(os.listdir(tmp_path)) == 2

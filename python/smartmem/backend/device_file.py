@@ -15,7 +15,7 @@ from typing import Any
 from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.backend.vulkan_profile import device_of_profile, is_profile
 from smartmem.errors import TargetError
-from smartmem.files import write_file
+from smartmem.files import refuse_special, write_file
 
 SCHEMA_VERSION = 1
 
@@ -38,16 +38,17 @@ def read_device(path: Path) -> VulkanDevice:
         TargetError: the file cannot be read or is not a target file.
     """
     try:
+        refuse_special(path)
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TargetError(f"cannot read target file {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TargetError(f"{path} is not a target file: {error}; {_HOW_TO_WRITE}") from error
     try:
         if isinstance(content, dict) and is_profile(content):
             return device_of_profile(content)
         return VulkanDevice.from_json(_device_values(content))
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise TargetError(f"{path} is not a target file: {error}; {_HOW_TO_WRITE}") from error
 
 

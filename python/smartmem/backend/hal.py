@@ -27,7 +27,7 @@ LOADER_VARIABLE = "IREE_HAL_VULKAN_LIBVULKAN_PATH"
 _MOST_BOUND = 64
 """Cores that IREE binds workers to by default (--task_topology_max_group_count)."""
 
-_FLAGS_LOCK = threading.Lock()
+_OPENING = threading.Lock()
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -41,6 +41,8 @@ def vm_instance() -> Any:
 def open_device(uri: str, threads: int | None = None, image_library: Path | None = None) -> Any:
     """An IREE device, opened once per process, number of threads and library.
 
+    ``open_device.cache_clear()`` forgets them: a device that was lost is lost for ever.
+
     Args:
         uri: ``CPU_URI`` or a ``VulkanDevice.runtime_uri``.
         threads: worker threads of a CPU device; None for one per physical core.
@@ -50,9 +52,13 @@ def open_device(uri: str, threads: int | None = None, image_library: Path | None
         TargetError: the device does not open.
     """
     try:
-        if uri == CPU_URI:
-            return _open_cpu(threads)
-        return _open_with_images(uri, image_library) if image_library else rt.get_device(uri)
+        # One at a time: flags and variables that one driver is made with are the process's.
+        with _OPENING:
+            if uri == CPU_URI:
+                return _open_cpu(threads)
+            if image_library:
+                return _open_with_images(uri, image_library)
+            return rt.get_device(uri, cache=False)
     except (RuntimeError, ValueError) as error:
         raise TargetError(f"device {uri} does not open: {short_status(error)}") from error
 
@@ -64,12 +70,11 @@ def _open_cpu(threads: int | None) -> Any:
     # on one core wait for each other's time slice; where they are as many as the cores,
     # nothing is lost by binding them. Fewer are not bound: other processes bind theirs, too.
     count = 0 if threads is None or threads == _free_cores() else threads
-    with _FLAGS_LOCK:
-        rt.flags.parse_flags(f"--task_topology_group_count={count}")
-        try:
-            return _binding.create_hal_driver(CPU_URI).create_default_device()
-        finally:
-            rt.flags.parse_flags("--task_topology_group_count=0")
+    rt.flags.parse_flags(f"--task_topology_group_count={count}")
+    try:
+        return _binding.create_hal_driver(CPU_URI).create_default_device()
+    finally:
+        rt.flags.parse_flags("--task_topology_group_count=0")
 
 
 def _free_cores() -> int | None:
@@ -91,7 +96,7 @@ def _free_cores() -> int | None:
 def _open_with_images(uri: str, library: Path) -> Any:
     # The driver behind rt.get_device is shared: this makes one of its own, so that modules
     # without images go on without the library.
-    with _FLAGS_LOCK, _environment(LOADER_VARIABLE, str(library)):
+    with _environment(LOADER_VARIABLE, str(library)):
         return _binding.create_hal_driver("vulkan").create_device_by_uri(uri)
 
 
@@ -192,6 +197,11 @@ def _staged(device: Any, source: Any) -> Any:
     device.queue_copy(source, staging, rt.HalFence.create_at(semaphore, 0), done)
     done.wait()
     return staging
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the device behind an IREE status computes nothing any more."""
+    return "DEVICE_LOST" in str(error)
 
 
 def short_status(error: Exception) -> str:

@@ -115,7 +115,7 @@ def decode_metadata(text: str) -> ModuleMetadata:
             outputs=tuple(_spec_from_json(spec) for spec in values["outputs"]),
             images={str(kind): int(n) for kind, n in values.get("images", {}).items()},
         )
-    except (KeyError, TypeError) as error:
+    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"a part is missing or misplaced: {error}") from error
 
 
@@ -151,7 +151,10 @@ def _spec_to_json(spec: TensorSpec) -> dict[str, Any]:
 
 def _spec_from_json(values: Mapping[str, Any]) -> TensorSpec:
     name, shape, dtype = values["name"], values["shape"], values["dtype"]
-    return TensorSpec(str(name), tuple(int(size) for size in shape), _dtype(dtype))
+    sizes = tuple(int(size) for size in shape)
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"{name} has the shape {shape}")
+    return TensorSpec(str(name), sizes, _dtype(dtype))
 
 
 def _dtype(name: str) -> np.dtype[np.generic]:

@@ -20,6 +20,7 @@ from smartmem.backend.metadata import (
 )
 from smartmem.backend.spirv import ShaderUse, shader_use
 from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.files import refuse_special
 
 DType = np.dtype[np.generic]
 
@@ -53,7 +54,7 @@ class ModuleFile:
         self.name = "the module" if path is None else str(path)
         self._data = source if isinstance(source, bytes) else _map(Path(source))
         _check_whole(self.name, self._data)
-        self.vm_module = self._vm_module(path)
+        self.vm_module = self._vm_module()
         self.function = self._entry()
         self.metadata = self._read_metadata()
         self.input_dtypes, self.output_dtypes = self._compiled_dtypes()
@@ -63,11 +64,12 @@ class ModuleFile:
         """What its shaders use of a Vulkan device."""
         return shader_use(memoryview(self._data))
 
-    def _vm_module(self, path: Path | None) -> Any:
+    def _vm_module(self) -> Any:
         try:
-            if path is not None:
-                return rt.VmModule.mmap(hal.vm_instance(), str(path))
-            return rt.VmModule.copy_buffer(hal.vm_instance(), self._data)
+            if isinstance(self._data, bytes):
+                return rt.VmModule.copy_buffer(hal.vm_instance(), self._data)
+            # What was verified, whatever takes the place of the file meanwhile.
+            return rt.VmModule.wrap_buffer(hal.vm_instance(), self._data)
         except (RuntimeError, ValueError) as error:
             raise InvalidInputError(
                 f"{self.name} is not a compiled module (.vmfb) of this version of IREE, "
@@ -131,6 +133,7 @@ class ModuleFile:
 
 def _map(path: Path) -> bytes | mmap.mmap:
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:  # an empty file cannot be mapped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import threading
 import time
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ import numpy as np
 from iree import runtime as rt
 
 from smartmem.backend import hal
-from smartmem.backend.arrays import checked_inputs
+from smartmem.backend.arrays import checked_inputs, refuse_huge
 from smartmem.backend.image_library import library_for, take_error
 from smartmem.backend.module_file import ModuleFile
 from smartmem.backend.placement import place
@@ -45,6 +46,10 @@ class BenchmarkResult:
         """The run in the middle."""
         return statistics.median(self.seconds)
 
+    def percentile(self, part: float) -> float:
+        """The time below which are so many percent of the runs; between two, in proportion."""
+        return float(np.percentile(self.seconds, part))
+
     @property
     def max(self) -> float:
         """The slowest run."""
@@ -64,6 +69,9 @@ class Inputs:
 
 class LoadedModule:
     """A compiled module on its device, ready to run.
+
+    Several threads may use one: its runs come one after the other. Runs of other modules go
+    on beside them.
 
     Attributes:
         metadata: what the module was compiled for, and its signature.
@@ -98,6 +106,7 @@ class LoadedModule:
             raise InvalidInputError(f"the number of threads is {threads}; give 1 or more")
         file = ModuleFile(source)
         self.metadata = file.metadata
+        refuse_huge((*self.inputs, *self.outputs), "inputs and outputs")
         uri, self.device_name, is_software = place(file, device, unchecked=unchecked)
         # A GPU's driver has no workers that a waiting thread could preempt.
         self._waiting = hal.without_preempting if uri == hal.CPU_URI else nullcontext
@@ -108,6 +117,7 @@ class LoadedModule:
             uri, threads if uri == hal.CPU_URI else None, self._library
         )
         self._function = file.function
+        self._running = threading.Lock()  # IREE's contexts are not for several threads
         self._dtypes = (file.input_dtypes, file.output_dtypes)
         self._context = self._load(file)
 
@@ -211,9 +221,11 @@ class LoadedModule:
         for view in views:
             arguments.push_ref(view)
         try:
-            with self._waiting():
+            with self._running, self._waiting():
                 self._context.invoke(self._function, arguments, results)
         except (RuntimeError, ValueError) as error:
+            if hal.is_lost(error):  # who loads a module next gets the device anew
+                hal.open_device.cache_clear()
             raise TargetError(
                 f"the module failed on {self.device_name}: {self._reason(error)}"
             ) from error

@@ -76,7 +76,8 @@ class ShaderUse:
 
 def shader_use(data: bytes | memoryview) -> ShaderUse:
     """Finds the SPIR-V shaders in a ``.vmfb`` and sums up what they use."""
-    uses = [_use(list(_declarations(shader))) for shader in shaders(data)]
+    found = [_use_of(shader) for shader in shaders(data)]
+    uses = [use for use in found if use is not None]
     return ShaderUse(
         shaders=len(uses),
         features=frozenset(name for use in uses for name in use.features),
@@ -135,6 +136,13 @@ def _declarations(shader: Words) -> Iterator[Words]:
     """The instructions before the first function, where all that counts here stands."""
     instructions = instructions_of(shader)
     return itertools.takewhile(lambda i: int(i[0]) & 0xFFFF != _OP_FUNCTION, instructions)
+
+
+def _use_of(shader: Words) -> ShaderUse | None:
+    try:
+        return _use(list(_declarations(shader)))
+    except IndexError:  # an instruction lacks operands: these words are other data
+        return None
 
 
 def _use(instructions: list[Words]) -> ShaderUse:

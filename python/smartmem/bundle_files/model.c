@@ -161,12 +161,29 @@ static iree_status_t push_input(iree_runtime_session_t* session, iree_runtime_ca
   return status;
 }
 
+// What is copied has as many bytes as signature.h says: the view must be of that shape and type.
+static iree_status_t check_output(iree_hal_buffer_view_t* view, const smartmem_tensor* tensor) {
+  int fits = iree_hal_buffer_view_shape_rank(view) == tensor->rank &&
+             iree_hal_buffer_view_element_type(view) == tensor->element_type &&
+             iree_hal_buffer_view_byte_length(view) == tensor->bytes;
+  for (size_t i = 0; fits && i < tensor->rank; ++i) {
+    fits = iree_hal_buffer_view_shape_dim(view, i) == (iree_hal_dim_t)tensor->shape[i];
+  }
+  if (fits) return iree_ok_status();
+  return iree_make_status(IREE_STATUS_FAILED_PRECONDITION,
+                          "the module's output %s is not of the shape and type in signature.h: "
+                          "both must be of one bundle",
+                          tensor->name);
+}
+
 static iree_status_t pop_output(iree_runtime_session_t* session, iree_runtime_call_t* call,
                                 const smartmem_tensor* tensor, void* data) {
   iree_hal_buffer_view_t* view = NULL;
   IREE_RETURN_IF_ERROR(iree_runtime_call_outputs_pop_front_buffer_view(call, &view));
-  iree_status_t status =
-      download(session, iree_hal_buffer_view_buffer(view), data, tensor->bytes);
+  iree_status_t status = check_output(view, tensor);
+  if (iree_status_is_ok(status)) {
+    status = download(session, iree_hal_buffer_view_buffer(view), data, tensor->bytes);
+  }
   iree_hal_buffer_view_release(view);
   return status;
 }

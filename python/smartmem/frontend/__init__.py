@@ -10,6 +10,7 @@ from typing import Any
 from torch_mlir import ir
 
 from smartmem.errors import InvalidInputError, ToolMissingError
+from smartmem.files import printable, refuse_special
 from smartmem.frontend.imported_model import ImportedModel, Reference
 from smartmem.parameters import Array
 from smartmem.tensor_spec import TensorSpec
@@ -73,6 +74,11 @@ def import_model(
     if isinstance(model, Path):
         _check_readable(model)
     kind = input_format or _kind_of(model)
+    if isinstance(model, Path) and kind != "mlir" and printable(model) != str(model):
+        raise InvalidInputError(
+            f"the name of {printable(model)} is not UTF-8, and readers of {kind} models take "
+            "no other; rename the file"
+        )
     if kind == "onnx":
         return _import_onnx(model, inputs, input_shapes or {})
     imported = _import_torch(model, inputs) if kind == "torch" else _import_mlir(model)
@@ -123,6 +129,7 @@ def _kind_of_bytes(start: bytes) -> str:
 
 def _check_readable(path: Path) -> None:
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:

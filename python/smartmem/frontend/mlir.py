@@ -12,6 +12,7 @@ from torch_mlir.passmanager import PassManager
 
 from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.files import printable
 from smartmem.frontend.finish import check_static, finish_module, function_specs
 from smartmem.frontend.imported_model import ImportedModel
 from smartmem.frontend.lowering import new_context, run_passes, walk
@@ -99,13 +100,20 @@ def _reason(name: str, errors: list[Diagnostic], error: Exception) -> str:
 
 
 def _parse(model: Path | bytes, context: ir.Context) -> ir.Module:
-    start = model[:64] if isinstance(model, bytes) else model.open("rb").read(64)
+    start = model[:64] if isinstance(model, bytes) else _start_of(model)
     if _PORTABLE_ARTIFACT in start:
         data = model if isinstance(model, bytes) else model.read_bytes()
         return _stablehlo.deserialize_portable_artifact(context, data)
+    if isinstance(model, Path) and printable(model) != str(model):  # MLIR takes text alone
+        model = model.read_bytes()
     if isinstance(model, Path):
         return ir.Module.parseFile(str(model), context)
     return ir.Module.parse(model, context)
+
+
+def _start_of(model: Path) -> bytes:
+    with model.open("rb") as file:
+        return file.read(64)
 
 
 def _load_stablehlo(context: ir.Context) -> None:

@@ -18,7 +18,7 @@ from smartmem.tools import (
     cli_targets,
     cli_tune,
 )
-from smartmem.tools.signals import exit_status, handle_signals
+from smartmem.tools.process import run_tool
 
 app = typer.Typer(
     name="smartmem",
@@ -62,11 +62,7 @@ def _options(
 def main() -> None:
     """Runs the tool; exits with 0, 1 for a fault, 2 for a wrong command line, 130 for Ctrl-C,
     143 for SIGTERM."""
-    handle_signals()
-    try:
-        app()
-    except KeyboardInterrupt as end:
-        sys.exit(exit_status(end))
+    sys.exit(run_tool(app))
 
 
 if __name__ == "__main__":

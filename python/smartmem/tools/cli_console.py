@@ -17,6 +17,7 @@ from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import discard_stdout
 from smartmem.options import Progress as ProgressCallback
 from smartmem.tools.cli_settings import MessageSettings, expand_settings
+from smartmem.tools.process import say
 from smartmem.tools.signals import exit_status
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ def result(text: str) -> None:
     Raises:
         InvalidInputError: stdout cannot be written, e.g. because its disk is full.
     """
+    if sys.stdout is None:
+        raise InvalidInputError("standard output is closed; redirect it somewhere")
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -47,7 +50,7 @@ def plain(value: object) -> str:
 def note(text: str, messages: MessageSettings) -> None:
     """Prints a message for people on stderr unless they asked for quiet."""
     if not messages.quiet:
-        print(text, file=sys.stderr)
+        say(text)
 
 
 @contextmanager
@@ -95,11 +98,11 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
         except SmartMemError as error:
             if messages.verbose:
                 traceback.print_exc()
-                print(getattr(error, "log", ""), file=sys.stderr)  # what iree-compile said
-            print(f"error: {error}", file=sys.stderr)
+                say(getattr(error, "log", ""))  # what iree-compile said
+            say(f"error: {error}")
             raise SystemExit(1) from None
         except KeyboardInterrupt as end:
-            print(str(end) or "interrupted", file=sys.stderr)
+            say(str(end) or "interrupted")
             raise SystemExit(exit_status(end)) from None
         except BrokenPipeError:
             discard_stdout()

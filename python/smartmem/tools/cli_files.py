@@ -22,22 +22,34 @@ _FILE_TYPES = {
 }
 
 
+# What is in the beginning of each, and hardly in that of other files.
+_MARKS = {
+    ".json": (b"{", b'"schema_version"'),
+    ".mlir": (b"func.func",),
+    ".mlirbc": (b"ML\xefR",),
+    ".npz": (b"PK\x03\x04",),
+    ".vmfb": (b"IREE",),
+}
+_SNIFFED = 1 << 16
+
+
 def is_module(path: Path) -> bool:
     """Whether the file is a compiled module, by its suffix."""
     return path.suffix == ".vmfb"
 
 
-def check_output(path: Path, suffix: str, model: Path) -> None:
+def check_output(path: Path, suffix: str, model: Path, *, goes_on: bool = False) -> None:
     """Reports an output that would destroy something else, before the work begins.
 
     Args:
         path: where the output is to go; ``STDOUT`` is always fine.
         suffix: type of the output, e.g. ``.vmfb``.
         model: the input.
+        goes_on: the output continues what is there, whose reader looks at its content.
 
     Raises:
         InvalidInputError: ``path`` is the model itself, a folder, in no folder, or an
-            existing file of another type than ``suffix``.
+            existing file of another type than ``suffix``, by its own suffix or content.
     """
     if path == STDOUT:
         return
@@ -56,9 +68,28 @@ def check_output(path: Path, suffix: str, model: Path) -> None:
             f"{path} exists and is {_FILE_TYPES[path.suffix]}, the output would be "
             f"{_FILE_TYPES[suffix]}; remove it or name another file with -o"
         )
+    if path.is_file() and not goes_on and not _is_of_type(path, suffix):
+        raise InvalidInputError(
+            f"{path} exists and is not {_FILE_TYPES[suffix]} of SmartMem's, which the output "
+            "would be; remove it or name another file with -o"
+        )
+
+
+def _is_of_type(path: Path, suffix: str) -> bool:
+    """Whether a file is what the tools write to files of that suffix, or empty."""
+    if path.suffix == suffix and suffix != ".json":
+        return True
+    try:
+        with path.open("rb") as file:
+            start = file.read(_SNIFFED)
+    except OSError:  # who cannot read it may be able to replace it
+        return path.suffix == suffix
+    return not start or all(mark in start for mark in _MARKS[suffix])
 
 
 def refuse_terminal(path: Path) -> None:
-    """Raises InvalidInputError if binary output would go to a terminal."""
+    """Raises InvalidInputError if binary output would go to a terminal, or nowhere."""
+    if path == STDOUT and sys.stdout is None:
+        raise InvalidInputError("standard output is closed; name a file with -o FILE")
     if path == STDOUT and sys.stdout.isatty():
         raise InvalidInputError("a module is not for a terminal; name a file with -o FILE")

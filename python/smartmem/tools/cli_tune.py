@@ -47,7 +47,7 @@ def tune_command(
     from smartmem.tuning.tune import tune
 
     path = output or model.with_suffix(".tuning.json")
-    check_output(path, ".json", model)
+    check_output(path, ".json", model, goes_on=True)
     # The names of this machine's devices are names of targets too.
     target = device if build.target == "auto" else build.target
     with stage_progress(messages, model.name) as progress:

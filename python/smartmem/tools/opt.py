@@ -17,7 +17,7 @@ from torch_mlir import ir
 
 from smartmem.diagnostics import collect_diagnostics
 from smartmem.errors import InvalidInputError, SmartMemError
-from smartmem.files import discard_stdout, write_file
+from smartmem.files import write_file
 from smartmem.parameters import Parameters
 from smartmem.passes import Pass, PassContext
 from smartmem.pipelines import (
@@ -39,31 +39,26 @@ from smartmem.tools.opt_source import (
     read_source,
     verify_roundtrip,
 )
-from smartmem.tools.signals import exit_status, handle_signals
+from smartmem.tools.process import run_tool, say
 
 _LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the tool; returns its exit status: 0, 1 for any fault, 130 for Ctrl-C."""
-    if argv is None:
-        handle_signals()
+    return run_tool(lambda: _main(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: Sequence[str]) -> int:
     try:
-        arguments, passes = parse_arguments(sys.argv[1:] if argv is None else argv)
+        arguments, passes = parse_arguments(argv)
         level = _LOG_LEVELS[min(arguments.verbose, len(_LOG_LEVELS) - 1)]
         logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s")
-        status = _run(arguments, passes)
-        sys.stdout.flush()
+        return _run(arguments, passes)
     except SmartMemError as error:
         _log_traceback(error)
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 1
-    except BrokenPipeError:
-        discard_stdout()
-        return 1
-    except KeyboardInterrupt as end:
-        return exit_status(end)
-    return status
 
 
 def _run(arguments: argparse.Namespace, passes: PassArguments) -> int:
@@ -71,7 +66,8 @@ def _run(arguments: argparse.Namespace, passes: PassArguments) -> int:
     if information:
         print(information)
         return 0
-    if arguments.emit_bytecode and arguments.output == "-" and sys.stdout.isatty():
+    to_terminal = arguments.output == "-" and sys.stdout is not None and sys.stdout.isatty()
+    if arguments.emit_bytecode and to_terminal:
         raise InvalidInputError("bytecode is not for a terminal; give a file with -o FILE")
     # Faults of the command line are found before the input is read.
     elements = passes.elements(MODULE)
@@ -241,6 +237,8 @@ def _write(outputs: Sequence[str | bytes], arguments: argparse.Namespace) -> Non
     if arguments.output != "-":
         write_file(Path(arguments.output), lambda out: out.write(data))
         return
+    if sys.stdout is None:
+        raise InvalidInputError("standard output is closed; give a file with -o FILE")
     # Under PYTHONUNBUFFERED this is a raw stream, and a pipe takes only what fits.
     rest = memoryview(data)
     while rest:

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from smartmem.errors import InvalidInputError
 from smartmem.passes import PASSES
@@ -82,6 +82,9 @@ class PassArguments:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InvalidInputError(f"{message}; see smartmem-opt --help")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print(message, end="", file=file)  # argparse keeps silent about a full disk
 
 
 def parse_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, PassArguments]:

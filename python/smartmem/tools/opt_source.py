@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from torch_mlir import ir
 from smartmem import dialect
 from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import InvalidInputError, VerificationError
+from smartmem.files import printable, refuse_special
 from smartmem.mlir_builds import build_of, kernel_build, model_build
 from smartmem.torch_dialects import load_torch_dialects
 from smartmem.upstream_passes import register_torch_passes
@@ -64,9 +66,9 @@ def read_source(path: str) -> Source:
     Raises:
         InvalidInputError: unreadable, or neither UTF-8 text nor MLIR bytecode.
     """
-    name = "<stdin>" if path == "-" else path
+    name = "<stdin>" if path == "-" else printable(path)
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        data = sys.stdin.buffer.read() if path == "-" else _content(Path(path))
     except OSError as error:
         raise InvalidInputError(
             f"cannot read {name}: {error.strerror or error}; give an MLIR file or - for stdin"
@@ -79,6 +81,13 @@ def read_source(path: str) -> Source:
         raise InvalidInputError(
             f"{name} is neither MLIR text nor MLIR bytecode: byte {error.start} is not UTF-8"
         ) from error
+
+
+def _content(path: Path) -> bytes:
+    # A pipe has an end, as that of a shell's <(command).
+    if not path.is_fifo() and os.path.realpath(path) != os.devnull:
+        refuse_special(path)
+    return path.read_bytes()
 
 
 def make_context(

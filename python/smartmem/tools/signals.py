@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -52,13 +55,20 @@ class _Handler:
             os.kill(os.getpid(), number)
 
 
-def handle_signals() -> None:
-    """Makes the signals raise ``Terminated`` in this process, but for those it ignores.
+@contextmanager
+def handled_signals() -> Iterator[None]:
+    """Makes the signals raise ``Terminated`` meanwhile, but for those this process ignores.
 
     ``nohup`` has SIGHUP ignored, and shells SIGINT for jobs in the background.
     """
-    handler = _Handler()
-    for name in _SIGNALS:
+    handler, before = _Handler(), {}
+    is_main = threading.current_thread() is threading.main_thread()
+    for name in _SIGNALS if is_main else ():
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
+            before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smartmem.errors import InvalidInputError
-from smartmem.files import write_file
+from smartmem.files import refuse_special, write_file
 from smartmem.passes.analysis.fusion_profile import PairTimes
 from smartmem.passes.analysis.gpu_tiles import GpuTiles
 from smartmem.passes.analysis.image_choices import STORAGES, Storage
@@ -138,10 +138,18 @@ def read_table(path: Path, machine: Machine | None = None) -> Table:
         InvalidInputError: unreadable, no such table, or one of another machine.
     """
     try:
+        refuse_special(path)
         table = _parsed(json.loads(path.read_bytes()))
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise InvalidInputError(
             f"{path} is no tuning file: {_reason(error)}; make one with `smartmem tune`"
         ) from error
