@@ -195,3 +195,20 @@ def test_constant_without_elements(check: Callable[..., None]) -> None:
     node = helper.make_node("Concat", ["x", "none"], ["y"], axis=1)
     proto = model([node], [value("x", 2, 3)], [value("y", 2, 3)], none)
     check(import_model(proto), floats(2, 3))
+
+
+def test_scatter_that_reduces(check: Callable[..., None]) -> None:
+    places = np.array([[0, -3, 1, 0], [2, 0, 1, -1], [0, 0, 0, 0]], np.int64)
+    nodes, outputs = [], []
+    for reduction in ("add", "mul", "max", "min"):
+        for axis in (0, -1):
+            name = f"{reduction}{axis}"
+            nodes.append(
+                helper.make_node(
+                    "ScatterElements", ["x", "i", "u"], [name], axis=axis, reduction=reduction
+                )
+            )
+            outputs.append(value(name, 4, 5))
+    inputs = [value("x", 4, 5), value("u", 3, 4)]
+    proto = model(nodes, inputs, outputs, {"i": places}, opset=18)
+    check(import_model(proto), floats(4, 5), floats(3, 4))

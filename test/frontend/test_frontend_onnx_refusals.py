@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,3 +92,27 @@ def test_reference_without_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None
     assert imported.reference is not None
     x = floats(2, 3)
     np.testing.assert_array_equal(imported.reference([x])[0], np.maximum(x, 0))
+
+
+@pytest.mark.parametrize(
+    ("operator", "shapes", "attributes", "message"),
+    [
+        ("Conv", [(1, 4, 5, 5), (4, 4, 3, 3)], {"group": 0}, "group is 0"),
+        ("Conv", [(1, 4, 5, 5), (4, 2, 3, 3)], {"group": 3}, "group is 3"),
+        ("Conv", [(1, 4, 5, 5), (3, 2, 3, 3)], {"group": 2}, "group is 2"),
+        ("Conv", [(1, 4, 5, 5), (4, 4, 3, 3)], {"strides": [0, 1]}, r"strides is \[0, 1\]"),
+        ("Conv", [(1, 4, 5, 5), (4, 4, 3, 3)], {"dilations": [1, 0]}, r"dilations is \[1, 0\]"),
+        ("MaxPool", [(1, 4, 5, 5)], {"kernel_shape": [0, 2]}, r"kernel_shape is \[0, 2\]"),
+        ("Transpose", [(2, 3)], {"perm": [0, 0]}, r"perm is \[0, 0\]"),
+        ("DepthToSpace", [(1, 4, 5, 5)], {"blocksize": 0}, "blocksize is 0"),
+    ],
+)
+def test_attribute_that_cannot_be(
+    operator: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any], message: str
+) -> None:
+    names = [f"x{number}" for number in range(len(shapes))]
+    node = helper.make_node(operator, names, ["y"], "wrong", **attributes)
+    inputs = [value(name, *shape) for name, shape in zip(names, shapes, strict=True)]
+    outputs = [value("y", *[None] * len(shapes[0]))]
+    with pytest.raises(InvalidInputError, match=f"{operator} .node 'wrong'.: {message}"):
+        import_model(model([node], inputs, outputs))

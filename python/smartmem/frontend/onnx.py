@@ -26,6 +26,7 @@ from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.finish import finish_module
 from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
+from smartmem.frontend.onnx_attributes import check_shapes, check_values
 from smartmem.frontend.onnx_casts import cast_to_integers
 from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
 from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
@@ -40,6 +41,7 @@ from smartmem.frontend.onnx_quantized import QUANTIZED_REWRITES
 from smartmem.frontend.onnx_recurrent import RECURRENT_REWRITES
 from smartmem.frontend.onnx_reference import onnx_reference
 from smartmem.frontend.onnx_resize import RESIZE_REWRITES
+from smartmem.frontend.onnx_scatters import SCATTER_REWRITES
 from smartmem.frontend.onnx_sequences import expand_reversals
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
 from smartmem.frontend.onnx_transposed import TRANSPOSED_REWRITES
@@ -62,6 +64,7 @@ REWRITES: Mapping[str, Rewrite] = {
     **QUANTIZED_REWRITES,
     **RECURRENT_REWRITES,
     **RESIZE_REWRITES,
+    **SCATTER_REWRITES,
     **TRANSPOSED_REWRITES,
 }
 """Operators that are written in simpler ones."""
@@ -86,11 +89,14 @@ def import_onnx(
         InvalidInputError: not a valid ONNX model, or a size is missing in ``shapes``.
         UnsupportedError: an operator or dtype has no lowering.
     """
-    proto = _modernize(_load(model))
+    loaded = _load(model)
+    check_values(loaded)
+    proto = _modernize(loaded)
     values = _graph_inputs(proto)
     names = [value.name for value in values]
     fix_shapes(proto, {**_example_shapes(inputs, names), **shapes})
     specs = _specs(values), _specs(proto.graph.output)
+    check_shapes(proto)
     check_indices(proto)
     expand_operators(proto, REWRITES)
     flatten_matmuls(proto)
