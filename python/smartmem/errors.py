@@ -8,8 +8,25 @@ tools print the message alone and exit with 1; anything that is not a
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """``text`` on one line, with control characters as escapes (``\\n``, ``\\x1b``).
+
+    Names come from models, and must neither forge lines nor reach a terminal as commands.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )
+
+
 class SmartMemError(Exception):
-    """Base of every error that a user, not a maintainer, can mend."""
+    """Base of every error that a user, not a maintainer, can mend.
+
+    Its text is printable, whatever names of a model the message holds.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UnsupportedError(SmartMemError):

@@ -28,15 +28,16 @@ from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
 from smartmem.frontend.onnx_attributes import check_shapes, check_values
 from smartmem.frontend.onnx_casts import cast_to_integers
+from smartmem.frontend.onnx_checks import check_model
 from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
 from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
-from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 from smartmem.frontend.onnx_indices import check_indices
 from smartmem.frontend.onnx_loops import slice_by_iteration
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
 from smartmem.frontend.onnx_pads import PAD_REWRITES
 from smartmem.frontend.onnx_pools import POOL_REWRITES
+from smartmem.frontend.onnx_products import PRODUCT_REWRITES
 from smartmem.frontend.onnx_quantized import QUANTIZED_REWRITES
 from smartmem.frontend.onnx_recurrent import RECURRENT_REWRITES
 from smartmem.frontend.onnx_reference import onnx_reference
@@ -63,6 +64,7 @@ REWRITES: Mapping[str, Rewrite] = {
     **POOL_REWRITES,
     **QUANTIZED_REWRITES,
     **RECURRENT_REWRITES,
+    **PRODUCT_REWRITES,
     **RESIZE_REWRITES,
     **SCATTER_REWRITES,
     **TRANSPOSED_REWRITES,
@@ -123,14 +125,14 @@ def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
     name = str(model) if isinstance(model, Path) else "the ONNX model"
     try:
         proto = _decode(model)
-        _check_operators(proto)
+        check_model(proto)
         # By path, onnx finds the external data; a proto has it loaded.
         onnx.checker.check_model(str(model) if isinstance(model, Path) else proto)
     except onnx.checker.ValidationError as error:
         raise InvalidInputError(
             f"{name} is not a valid ONNX model: {_first_line(error)}"
         ) from error
-    except (DecodeError, OSError, ValueError) as error:
+    except (DecodeError, OSError, ValueError, SystemError) as error:
         raise InvalidInputError(
             f"{name} is not a complete ONNX model: {_first_line(error)}"
         ) from error
@@ -145,21 +147,6 @@ def _decode(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     return copy
-
-
-def _check_operators(model: onnx.ModelProto) -> None:
-    """Names an operator that cannot work, before the checker does at length."""
-    for node in model.graph.node:
-        if node.domain not in ("", "ai.onnx"):
-            continue
-        what = f"operator {node.op_type} (node {node.name!r})"
-        if not onnx.defs.has(node.op_type):
-            raise UnsupportedError(
-                f"{what} is not in ONNX {onnx.__version__}; replace it, or try a newer onnx "
-                "package"
-            )
-        if node.op_type.startswith(RANDOM_OPERATORS):
-            raise UnsupportedError(f"{what} draws random numbers; give the numbers as an input")
 
 
 def _modernize(model: onnx.ModelProto) -> onnx.ModelProto:

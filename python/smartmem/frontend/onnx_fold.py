@@ -8,15 +8,46 @@ passes' work.
 
 from __future__ import annotations
 
+import math
+import warnings
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from smartmem.errors import InvalidInputError
 from smartmem.parameters import Array
 
 LARGEST = 1 << 20
 """Elements; larger tables cost less to compute than to store."""
+
+_FLOATS = 64
+"""Elements; scales and sizes computed as floats have fewer, weights more."""
+
+_GROWING = frozenset(
+    [
+        "ConstantOfShape",
+        "DFT",
+        "Expand",
+        "EyeLike",
+        "OneHot",
+        "Pad",
+        "Range",
+        "Resize",
+        "HannWindow",
+        "HammingWindow",
+        "BlackmanWindow",
+        "MelWeightMatrix",
+        "Tile",
+        "Upsample",
+    ]
+)
+"""Operators whose results can be of any size, whatever the size of their operands."""
+
+_NO_NUMBERS = ("Sequence", "SplitToSequence", "ConcatFromSequence", "Optional", "String")
+"""How the names of operators start whose results are lists or text."""
 
 RANDOM_OPERATORS = ("Random", "Bernoulli", "Multinomial")
 """How the names of operators that draw random numbers start."""
@@ -60,7 +91,7 @@ class ConstantFolder:
         count = int(np.prod(tensor.dims, dtype=np.int64))
         floating = "FLOAT" in onnx.TensorProto.DataType.Name(tensor.data_type)
         external = tensor.data_location == onnx.TensorProto.EXTERNAL
-        if count <= (1 if floating else LARGEST) and not external:
+        if count <= (_FLOATS if floating else LARGEST) and not external:
             self._known[name] = numpy_helper.to_array(tensor)
 
     def _fold(self, node: onnx.NodeProto, values: dict[str, onnx.ValueInfoProto]) -> bool:
@@ -81,17 +112,47 @@ class ConstantFolder:
         if (
             node.domain not in ("", "ai.onnx")
             or node.op_type in _NOT_FOLDED
+            or node.op_type.startswith(_NO_NUMBERS)
             or any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute)
             or not all(name in self._known for name in inputs)
             or not all(node.output)
+            or not all(self._may_store(node, values.get(name)) for name in node.output)
         ):
             return None
         results = self._run(node, inputs)
-        if results is None or any(result.size > LARGEST for result in results):
-            return None
-        return results
+        small = results is not None and all(result.size <= LARGEST for result in results)
+        return results if small else None
+
+    def _may_store(self, node: onnx.NodeProto, value: onnx.ValueInfoProto | None) -> bool:
+        """Whether a result is small enough, as far as is known before it is computed."""
+        shape = None if value is None else _static_shape(value)
+        if shape is None:
+            return node.op_type not in _GROWING
+        most = _FLOATS if node.op_type == "DequantizeLinear" else LARGEST
+        return math.prod(int(size) for size in shape) <= most
 
     def _run(self, node: onnx.NodeProto, inputs: list[str]) -> list[Array] | None:
+        """What ``node`` gives; None if onnx's evaluator does not say.
+
+        Raises:
+            InvalidInputError: the operands do not fit the operator.
+        """
+        _check_operands(node, [self._known[name] for name in inputs])
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                results = self._evaluated(node, inputs)
+        except (NotImplementedError, RuntimeError, TypeError, KeyError):
+            return None  # not every operator is in the evaluator, in every version
+        except (ValueError, IndexError, AssertionError) as error:
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InvalidInputError(
+                f"operator {node.op_type} (node {node.name!r}) cannot be evaluated: {line[:200]}"
+            ) from error
+        plain = all(isinstance(r, np.ndarray | np.generic) for r in results)
+        return [np.asarray(result) for result in results] if plain else None
+
+    def _evaluated(self, node: onnx.NodeProto, inputs: list[str]) -> list[Any]:
         feeds = {name: self._known[name] for name in inputs}
         graph = helper.make_graph(
             [node],
@@ -105,11 +166,15 @@ class ConstantFolder:
             [onnx.ValueInfoProto(name=name) for name in node.output],
         )
         model = helper.make_model(graph, opset_imports=self._opsets)
-        try:
-            evaluator = ReferenceEvaluator(model)
-        except RuntimeError:  # it has not every operator in every version
-            return None
-        return [np.asarray(result) for result in evaluator.run(None, feeds)]
+        return list(ReferenceEvaluator(model).run(None, feeds))
+
+
+def _check_operands(node: onnx.NodeProto, operands: list[Array]) -> None:
+    """What the evaluator never comes back from, or answers with an error of NumPy's."""
+    if node.op_type == "Range" and len(operands) == 3 and not operands[2].all():
+        raise InvalidInputError(
+            f"operator Range (node {node.name!r}) has the step 0; mend the model"
+        )
 
 
 def constant_tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
@@ -134,12 +199,18 @@ def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     return None if dtype is None else numpy_helper.from_array(np.array(value, dtype))
 
 
-def _shape_of(node: onnx.NodeProto, value: onnx.ValueInfoProto) -> list[Array] | None:
+def _static_shape(value: onnx.ValueInfoProto) -> Array | None:
     tensor = value.type.tensor_type
     sizes = tensor.shape.dim
     if not tensor.HasField("shape") or not all(size.HasField("dim_value") for size in sizes):
         return None
-    shape = np.array([size.dim_value for size in sizes], dtype=np.int64)
+    return np.array([size.dim_value for size in sizes], dtype=np.int64)
+
+
+def _shape_of(node: onnx.NodeProto, value: onnx.ValueInfoProto) -> list[Array] | None:
+    shape = _static_shape(value)
+    if shape is None:
+        return None
     if node.op_type == "Size":
         return [np.array(shape.prod(), dtype=np.int64)]
     ends = {attribute.name: attribute.i for attribute in node.attribute}

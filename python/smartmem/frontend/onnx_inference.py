@@ -25,7 +25,7 @@ def infer_types(model: onnx.ModelProto) -> onnx.GraphProto:
     """
     originals = _stand_in(model)
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True)
+        inferred = _inferred(model)
     except onnx.shape_inference.InferenceError as error:
         line = (str(error).strip().splitlines() or [""])[-1]
         raise InvalidInputError(
@@ -34,6 +34,14 @@ def infer_types(model: onnx.ModelProto) -> onnx.GraphProto:
     for place, node in originals.items():
         inferred.graph.node[place].CopyFrom(node)
     return inferred.graph
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        return onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True)
+    except onnx.shape_inference.InferenceError:
+        # It stumbles over values that two subgraphs, or runs of one, have under one name.
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True)
 
 
 def _stand_in(model: onnx.ModelProto) -> dict[int, onnx.NodeProto]:

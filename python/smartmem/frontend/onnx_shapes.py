@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 import onnx
 
 from smartmem.errors import InvalidInputError, UnsupportedError
+from smartmem.frontend.onnx_checks import refuse_open_sizes
+from smartmem.frontend.onnx_control_flow import expand_control_flow
 from smartmem.frontend.onnx_fold import ConstantFolder
 from smartmem.frontend.onnx_functions import complete_functions, inline_functions
 from smartmem.frontend.onnx_inference import infer_types
+from smartmem.frontend.onnx_lists import expand_lists
 
 _DATA_KEPT = 1024
 """Bytes; inference looks into shapes and axes, which are smaller constants."""
@@ -42,14 +45,23 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
             value.type.tensor_type.ClearField("shape")
     complete_functions(model)
     inferred = _folded(model)
-    while inline_functions(model, inferred):
+    while _expand(model, inferred):
         inferred = _folded(model)
+    refuse_open_sizes(inferred)
     for field in ("value_info", "output"):
         del getattr(graph, field)[:]
         getattr(graph, field).extend(getattr(inferred, field))
     for node, typed in zip(graph.node, inferred.node, strict=True):
         node.CopyFrom(typed)  # the values of subgraphs are typed inside their node
     _check_typed(graph)
+
+
+def _expand(model: onnx.ModelProto, typed: onnx.GraphProto) -> bool:
+    return (
+        inline_functions(model, typed)
+        or expand_control_flow(model, typed)
+        or expand_lists(model, typed)
+    )
 
 
 def _folded(model: onnx.ModelProto) -> onnx.GraphProto:
