@@ -73,7 +73,7 @@ def test_operator_without_a_lowering_is_named() -> None:
 def test_size_that_depends_on_values() -> None:
     node = helper.make_node("NonZero", ["x"], ["y"])
     proto = model([node], [value("x", 2, 2)], [value("y", 2, None, element=TensorProto.INT64)])
-    with pytest.raises(UnsupportedError, match="shape of y depends on the values"):
+    with pytest.raises(UnsupportedError, match=r"how much operator NonZero .* depends on"):
         import_model(proto)
 
 

@@ -18,6 +18,9 @@ from smartmem.frontend.onnx_fold import RANDOM_OPERATORS
 MOST_NODES = 1 << 17
 """Nodes of a model when its functions are inlined."""
 
+MOST_ELEMENTS = 1 << 36
+"""Elements of a tensor; devices hold less."""
+
 _OF_VALUES = {
     "Compress": "a mask",
     "NonMaxSuppression": "scores",
@@ -48,12 +51,13 @@ def check_model(model: onnx.ModelProto) -> None:
     """Looks at the nodes, tensors and types of ``model``, subgraphs and functions included.
 
     Raises:
-        InvalidInputError: a size is negative, an element type unknown, the data of a tensor
+        InvalidInputError: a name is not UTF-8, a size is negative, an element type unknown, the data of a tensor
             not as long as its shape says, or functions call each other in a circle.
         UnsupportedError: an operator is unknown, random, of text, or its result has a size
             that depends on values; or functions become too many nodes.
     """
     for graph in _graphs(model.graph):
+        _check_text(graph)
         for value in (*graph.input, *graph.output, *graph.value_info):
             _check_type(value.name, value.type)
         for tensor in graph.initializer:
@@ -62,6 +66,19 @@ def check_model(model: onnx.ModelProto) -> None:
     for function in model.functions:
         _check_nodes(function.node)
     _check_functions(model)
+
+
+def _check_text(graph: onnx.GraphProto) -> None:
+    """Protobuf hands names that are no text out as bytes, with which nothing else works."""
+    names: list[str | bytes] = [tensor.name for tensor in graph.initializer]
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        names += [value.name, *(d.dim_param for d in value.type.tensor_type.shape.dim)]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise InvalidInputError(f"the model holds the name {wrong!r}, which is not UTF-8")
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -104,12 +121,23 @@ def _check_operator(node: onnx.NodeProto) -> None:
         raise UnsupportedError(f"{what} is of text; SmartMem compiles numbers only")
 
 
-def refuse_open_sizes(graph: onnx.GraphProto) -> None:
-    """Names what is left, when all that is constant is folded, of operators with open sizes.
+def check_results(graph: onnx.GraphProto) -> None:
+    """Looks at the values of a graph whose types are inferred, and at what is left of it.
 
     Raises:
-        UnsupportedError: there is one.
+        UnsupportedError: a value has too many elements, or a size that depends on values.
     """
+    for value in graph.value_info:
+        count = math.prod(size.dim_value for size in value.type.tensor_type.shape.dim)
+        if count > MOST_ELEMENTS:
+            raise UnsupportedError(
+                f"{value.name} has {count} elements; SmartMem compiles tensors of up to "
+                f"{MOST_ELEMENTS}"
+            )
+    _refuse_open_sizes(graph)
+
+
+def _refuse_open_sizes(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if node.op_type in _OF_VALUES and node.domain in ("", "ai.onnx"):
             raise UnsupportedError(

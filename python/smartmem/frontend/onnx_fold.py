@@ -128,8 +128,7 @@ class ConstantFolder:
         shape = None if value is None else _static_shape(value)
         if shape is None:
             return node.op_type not in _GROWING
-        most = _FLOATS if node.op_type == "DequantizeLinear" else LARGEST
-        return math.prod(int(size) for size in shape) <= most
+        return math.prod(int(size) for size in shape) <= LARGEST
 
     def _run(self, node: onnx.NodeProto, inputs: list[str]) -> list[Array] | None:
         """What ``node`` gives; None if onnx's evaluator does not say.

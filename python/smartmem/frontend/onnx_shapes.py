@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import onnx
 
 from smartmem.errors import InvalidInputError, UnsupportedError
-from smartmem.frontend.onnx_checks import refuse_open_sizes
+from smartmem.frontend.onnx_checks import check_results
 from smartmem.frontend.onnx_control_flow import expand_control_flow
 from smartmem.frontend.onnx_fold import ConstantFolder
 from smartmem.frontend.onnx_functions import complete_functions, inline_functions
@@ -47,7 +47,7 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
     inferred = _folded(model)
     while _expand(model, inferred):
         inferred = _folded(model)
-    refuse_open_sizes(inferred)
+    check_results(inferred)
     for field in ("value_info", "output"):
         del getattr(graph, field)[:]
         getattr(graph, field).extend(getattr(inferred, field))
