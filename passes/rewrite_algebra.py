@@ -80,8 +80,8 @@ class RewriteAlgebra(Pass):
         """Moves each function by one operation; if there is none, the reasons."""
         refusals: list[tuple[ir.Operation, Refusal]] = []
         found = _linalg(module)
-        # By address: what an operation compares and hashes with changes with its operands.
-        places = {id(op): place for place, op in enumerate(found)}
+        # By result: what an operation hashes with changes with its operands.
+        places = {op.results[0]: place for place, op in enumerate(found)}
         erased: set[int] = set()  # places: an erased operation compares with nothing
         left = (item for item in enumerate(found) if item[0] not in erased)
         for _, op in context.each(left, itemgetter(1)):
@@ -89,7 +89,7 @@ class RewriteAlgebra(Pass):
             if isinstance(plan, Refusal):
                 refusals.append((op, plan))
             elif plan is not None:
-                changed = (id(new.body.op) for new in plan.roots)
+                changed = (new.body.op.results[0] for new in plan.roots)
                 erased |= {places[old] for old in changed if old in places}
                 context.remark(self.argument, op, True, plan.text)
                 apply_plan(plan, context.parameters)
@@ -97,7 +97,8 @@ class RewriteAlgebra(Pass):
 
 
 def _linalg(module: ir.Operation) -> list[ir.Operation]:
-    return [op for op in operations(module) if op.name.startswith("linalg.") and op.regions]
+    found = (op for op in operations(module) if op.name.startswith("linalg.") and op.regions)
+    return [op for op in found if op.results]
 
 
 def _move(op: ir.Operation, context: PassContext) -> Plan | Refusal | None:

@@ -42,7 +42,7 @@ def pad_layers(
         erase_unused(module)
 
     for _ in range(MAX_SWEEPS):
-        decided: dict[int, tuple[ir.Operation, Found]] = {}
+        decided: dict[ir.Value, tuple[ir.Operation, Found]] = {}
         while _pad_next(module, context, decide, decided, pad):
             pass
         if not any(isinstance(found, RowPadding) for _, found in decided.values()):
@@ -58,17 +58,17 @@ def _pad_next(
     module: ir.Operation,
     context: PassContext,
     decide: Decision,
-    decided: dict[int, tuple[ir.Operation, Found]],
+    decided: dict[ir.Value, tuple[ir.Operation, Found]],
     pad: Callable[[ir.Operation, RowPadding], None],
 ) -> bool:
     """Pads the next layer that can be; whether there was one. What is behind it has changed.
 
     Args:
-        decided: the operations of this sweep, with what came of them, by address.
+        decided: the operations of this sweep, with what came of them, by result.
     """
-    left = [op for op in tensor_operations(module) if id(op) not in decided]
+    left = [op for op in tensor_operations(module) if op.results[0] not in decided]
     for op in context.each(left):
-        decided[id(op)] = op, (found := decide(op))
+        decided[op.results[0]] = op, (found := decide(op))
         if isinstance(found, RowPadding):
             pad(op, found)
             return True
