@@ -7,6 +7,8 @@ same context does nothing.
 
 from __future__ import annotations
 
+import threading
+
 from torch_mlir import _mlir_libs, ir
 
 from smartmem.dialect.attributes import (
@@ -63,8 +65,20 @@ __all__ = [
 _mlir_libs._mlir.globals.append_dialect_search_prefix(f"{__name__}.namespaces")
 
 
+# The dialect's class holds what is being loaded.
+_LOADING = threading.Lock()
+
+
 def load(context: ir.Context) -> None:
-    """Loads the dialect into ``context`` unless it is loaded already."""
+    """Loads the dialect into ``context`` unless it is loaded already.
+
+    Threads may load it into contexts of their own at the same time.
+    """
+    with _LOADING:
+        _load(context)
+
+
+def _load(context: ir.Context) -> None:
     if context.is_dialect_loaded(SmartMem.DIALECT_NAMESPACE):
         return
     with context, ir.Location.unknown():

@@ -16,8 +16,8 @@ of attention into the rows of W that compute Q.
     ->
   %1 = linalg.matmul ins(%x, %Wk) outs(%zero)
 
-Keeps, with a remark: results of more than twice the elements that they replace (of more
-than 4096 in any case), weights of more than 4096 elements that others read too, values
+Keeps, with a remark: results of more than twice the bytes that they replace, or of more
+at all where their elements are wider (of more than 4096 elements in any case), weights of more than 4096 elements that others read too, values
 that others read without the factor, computations of more than 2^24 iterations, what is
 sorted, and operations that cannot be evaluated. f32 is computed in f32: results differ by rounding.
 Runs after ``smartmem-rewrite-algebra``, which brings normalizations into the form
@@ -26,7 +26,7 @@ x * k1 + k2.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,15 +36,17 @@ from smartmem.index_map import from_affine
 from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.bodies import Body, Operand, body_of
 from smartmem.passes.analysis.constant_values import (
+    Stored,
     constant_value,
     is_free,
     known_value,
     may_replace,
+    stored,
 )
 from smartmem.passes.analysis.expressions import ARGUMENT, Node
 from smartmem.passes.analysis.factor_planner import Plan
 from smartmem.passes.analysis.factor_plans import first_plan
-from smartmem.passes.analysis.movement import Refusal, is_static, shape_of
+from smartmem.passes.analysis.movement import Refusal, is_static
 from smartmem.passes.analysis.reading import MOVEMENTS
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.apply_plans import apply_plan
@@ -149,20 +151,26 @@ def _folded(op: ir.Operation, context: PassContext) -> ir.Value | Refusal:
     result = op.results[0]
     if any(use.owner.name == _SORT for use in result.uses):
         return Refusal("iree-compile sorts in place, and fails on constants")
-    size = math.prod(shape_of(result))
     held = (v for v in set(op.operands) if is_static(v) and v.owner.name not in _NOT_STORED)
-    replaced = sum(math.prod(shape_of(v)) for v in held)
-    if not may_replace(size, replaced):
-        return Refusal(f"a constant of {size} elements would replace {replaced}")
+    new, replaced = stored(result), [stored(v) for v in held]
+    if not may_replace(new, replaced):
+        return Refusal(_too_large(new, replaced))
     array = constant_value(result, context.parameters)
     if array is None:
         return Refusal("it depends on constants, but cannot be evaluated")
     with ir.InsertionPoint(op), op.location:
-        new = constant_tensor("folded", array, result.type, context.parameters)
+        constant = constant_tensor("folded", array, result.type, context.parameters)
     context.remark(FoldConstants.argument, op, True, "it depends on constants only")
-    result.replace_all_uses_with(new)
+    result.replace_all_uses_with(constant)
     op.erase()
-    return new
+    return constant
+
+
+def _too_large(new: Stored, replaced: Sequence[Stored]) -> str:
+    elements = sum(constant.elements for constant in replaced)
+    widest = max((constant.bits for constant in replaced), default=new.bits)
+    wider = f" of {new.bits} bits" if new.bits > widest else ""
+    return f"a constant of {new.elements} elements{wider} would replace {elements}"
 
 
 def _known_parts(body: Body) -> list[Node]:

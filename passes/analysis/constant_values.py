@@ -7,7 +7,8 @@ Sees through movements and any linalg operation whose body consists of operation
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ from smartmem.passes.analysis.scalar_functions import apply, dtype_of
 # Iterations; the compiler is no place for larger computations.
 EVALUATION_LIMIT = 1 << 24
 
-# A computed constant holds at most this many times the elements that it replaces, or
-# SMALL: parameters must not swell.
+# A computed constant takes at most this many times the bytes that it replaces, or has
+# SMALL elements: parameters must not swell.
 GROWTH_LIMIT = 2
 SMALL = 1 << 12
 
@@ -49,25 +50,82 @@ _REDUCERS: Mapping[str, Any] = {
     "arith.minsi": np.minimum,
 }
 
+
+@dataclass(frozen=True)
+class Stored:
+    """How many elements a constant has, and the bits of each."""
+
+    elements: int
+    bits: int
+
+    @property
+    def size(self) -> int:
+        """Bits of all."""
+        return self.elements * self.bits
+
+
 _RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape", "tensor.cast")
 
 
-def may_replace(elements: int, replaced: int) -> bool:
-    """Whether a constant may be computed that takes the place of ``replaced`` elements."""
-    return elements <= max(GROWTH_LIMIT * replaced, SMALL)
+def may_replace(result: Stored, replaced: Sequence[Stored]) -> bool:
+    """Whether a constant may be computed that takes the place of ``replaced``.
+
+    Where its elements are wider than those that it is mostly made of, it has to be no
+    larger than they are: f16, bf16 and quantized weights stay as the model stores them.
+    """
+    if result.elements <= SMALL:
+        return True
+    largest = max(replaced, key=lambda stored: stored.elements, default=result)
+    limit = 1 if result.bits > largest.bits else GROWTH_LIMIT
+    return result.size <= limit * sum(stored.size for stored in replaced)
+
+
+def stored(value: ir.Value, elements: int | None = None) -> Stored:
+    """What a tensor takes, or ``elements`` numbers like ``value``."""
+    type_ = value.type
+    if isinstance(type_, ir.ShapedType):
+        elements = math.prod(shape_of(value)) if elements is None else elements
+        type_ = type_.element_type
+    return Stored(elements or 1, _bits(type_))
+
+
+def _bits(type_: ir.Type) -> int:
+    return type_.width if isinstance(type_, ir.IntegerType | ir.FloatType) else 64
 
 
 def is_free(body: Body, node: Node) -> bool:
     """Whether ``node`` can be computed when compiling, without larger constants."""
     if not body.is_known(node):
         return False
-    return may_replace(body.extent(node), sum(body.operands[n].size for n in arguments(node)))
+    replaced = [stored(body.operands[n].value) for n in arguments(node)]
+    return may_replace(Stored(body.extent(node), _bits(node.type)), replaced)
 
 
 def constant_value(value: ir.Value, parameters: Parameters) -> Array | None:
     """The elements of ``value`` if it depends on constants alone, else None."""
-    if isinstance(value.owner, ir.Block):
-        return None
+    # Asked first: to compute and then to find an argument would go again and again, by
+    # each path, through all that is between.
+    return _computed(value, parameters) if _depends_on_constants(value) else None
+
+
+def _depends_on_constants(value: ir.Value) -> bool:
+    """Whether neither an argument nor an operation with several results reaches ``value``."""
+    seen: set[ir.Value] = set()
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value.owner, ir.Block):
+            return False
+        op = value.owner.operation
+        if len(op.results) != 1:
+            return False
+        new = [operand for operand in op.operands if operand not in seen]
+        seen.update(new)
+        stack.extend(new)
+    return True
+
+
+def _computed(value: ir.Value, parameters: Parameters) -> Array | None:
     op = value.owner.operation
     if op.name == "arith.constant":
         return _attribute_value(op.attributes["value"].maybe_downcast(), parameters)
@@ -76,7 +134,7 @@ def constant_value(value: ir.Value, parameters: Parameters) -> Array | None:
     if op.name.startswith("linalg.") and op.name != "linalg.fill":
         return _linalg_value(op, parameters)
     inputs = list(op.operands)[:1] if op.name == "linalg.fill" else list(op.operands)
-    operands = [constant_value(v, parameters) for v in inputs]
+    operands = [_computed(v, parameters) for v in inputs]
     known = [o for o in operands if o is not None]
     if not known or len(known) < len(operands):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import namedtuple
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +327,47 @@ def test_fault_is_blamed_on_the_operator_and_its_module() -> None:
     model = nn.Sequential(nn.ReLU(), nn.Sequential(nn.ReLU(), Blamed()))
     with pytest.raises(UnsupportedError, match=r"operation torch\.aten\.lgamma \(node '1\.1\."):
         import_model(model, inputs=torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: x[x > 0], "nonzero|index"),
+        (lambda x: torch.masked_select(x, x > 0) * 2, "masked_select"),
+        (lambda x: torch.unique(x), "unique"),
+        (lambda x: torch.nonzero(x).sum(), "nonzero"),
+        (lambda x: x.new_zeros(int(x.sum().item())) + 1, "item|_local_scalar|zeros"),
+    ],
+)
+def test_sizes_that_depend_on_data_are_refused(function: Any, name: str) -> None:
+    with pytest.raises(
+        (UnsupportedError, InvalidInputError), match=rf"({name})|data-dependent"
+    ):
+        import_model(Function(function), inputs=torch.ones(4, 4))
+
+
+def test_loops_and_branches_on_data_are_refused() -> None:
+    from torch._higher_order_ops.while_loop import while_loop
+
+    def loop(x: Any) -> Any:
+        start = (torch.tensor(0), x)
+        return while_loop(lambda i, y: i < 5, lambda i, y: (i + 1, y * 1.5), start)[1]
+
+    def branch(x: Any) -> Any:
+        return torch.cond(x.sum() > 0, lambda x: x.sin(), lambda x: x.cos(), (x,))
+
+    for function, name in ((loop, "while_loop"), (branch, "cond")):
+        with pytest.raises(UnsupportedError, match=rf"operator {name} .*torch\.where"):
+            import_model(Function(function), inputs=torch.ones(4, 4))
+
+
+def test_threads_import_at_the_same_time() -> None:
+    layers = [nn.Sequential(nn.Linear(3, 4 + k), nn.ReLU()) for k in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(
+            pool.map(lambda layer: import_model(layer, inputs=torch.ones(1, 3)), layers)
+        )
+    assert [model.outputs[0].shape for model in found] == [(1, 4 + k) for k in range(4)]
 
 
 def test_random_numbers_are_refused() -> None:

@@ -8,6 +8,7 @@ the state dict; tied weights are recorded once.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ from smartmem.frontend.torch_constants import fold_constants
 from smartmem.frontend.torch_decompositions import decompositions
 from smartmem.frontend.torch_program import (
     check_program,
+    check_sizes,
     input_specs,
     node_path,
     output_specs,
@@ -44,6 +46,9 @@ from smartmem.frontend.torch_program import (
 from smartmem.frontend.torch_simplify import simplify
 from smartmem.frontend.torch_tensors import check_dense, to_array
 from smartmem.parameters import Parameters
+
+# torch.export keeps what it traces in globals; its backend can import within an import.
+_TORCH = threading.RLock()
 
 
 def import_torch(
@@ -62,7 +67,16 @@ def import_torch(
         InvalidInputError: inputs are missing or the model does not run on them.
         UnsupportedError: the model has dynamic shapes, changes its own state, or uses
             an operator that cannot be lowered.
+
+    Threads may call it at the same time; they wait for each other.
     """
+    with _TORCH:
+        return _import_torch(model, inputs)
+
+
+def _import_torch(
+    model: torch.nn.Module | ExportedProgram | Path, inputs: Inputs | None
+) -> ImportedModel:
     if isinstance(model, Path):
         model = load_program(model)
     original = model.module() if isinstance(model, ExportedProgram) else model
@@ -75,6 +89,7 @@ def import_torch(
 
 def import_program(program: ExportedProgram, reference: Reference | None) -> ImportedModel:
     """Imports an exported program; ``program`` itself stays as it is."""
+    check_sizes(program)
     with quiet_torch():
         program = program.run_decompositions(decompositions())
     check_program(program)

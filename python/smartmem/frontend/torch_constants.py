@@ -5,7 +5,9 @@ computed by the model's code but are constants. PyTorch evaluates them here, so 
 passes see index tables they can turn into index maps, and operators that only ever run
 on constants need no lowering.
 
-Whatever a parameter reaches stays as it is: rearranging weights is the passes' work.
+Whatever a parameter reaches stays as it is: rearranging weights is the passes' work. So
+does what would be stored larger than the buffer that it is computed from, as quantized
+weights would be that are dequantized here.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from torch.utils import _pytree as pytree
 LARGEST = 1 << 20
 """Elements; larger tables cost less to compute than to store."""
 
+WEIGHTS = 1 << 12
+"""Elements from which on a buffer is stored as it is, and not what is larger: weights."""
+
 
 def fold_constants(program: ExportedProgram) -> None:
     """Turns constant nodes of ``program`` into entries of ``program.constants``."""
@@ -32,9 +37,10 @@ def fold_constants(program: ExportedProgram) -> None:
         for node in program.graph.nodes:
             if _is_constant(node, values):
                 values[node] = _evaluate(node, values)
+    grown = _grown(values)
     for node, value in values.items():
-        if node.op == "call_function" and isinstance(value, torch.Tensor):
-            _replace(program, node, value, constant=values.keys())
+        if node.op == "call_function" and isinstance(value, torch.Tensor) and node not in grown:
+            _replace(program, node, value, constant=values.keys() - grown)
     program.graph.eliminate_dead_code()
 
 
@@ -52,6 +58,26 @@ def _given_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
         for node in program.graph.nodes
         if node.op == "placeholder" and node.name in targets
     }
+
+
+def _grown(values: dict[fx.Node, Any]) -> set[fx.Node]:
+    """The nodes that depend on buffers of which more would be stored than their bytes."""
+    roots: dict[fx.Node, frozenset[fx.Node]] = {}
+    stored: dict[fx.Node, int] = {}
+    for node, value in values.items():
+        roots[node] = frozenset().union(*(roots[n] for n in node.all_input_nodes))
+        if node.op == "placeholder" and _is_weight(value):
+            roots[node] = frozenset((node,))
+        elif any(user not in values for user in node.users):
+            for root in roots[node]:
+                stored[root] = stored.get(root, 0) + sum(t.nbytes for t in _tensors(value))
+    grown = {root for root, size in stored.items() if size > values[root].nbytes}
+    return {n for n in values if n.op == "call_function" and roots[n] & grown}
+
+
+def _is_weight(value: torch.Tensor) -> bool:
+    # Masks are for the passes to read, which need them as numbers.
+    return value.numel() > WEIGHTS and value.dtype != torch.bool
 
 
 def _is_constant(node: fx.Node, values: dict[fx.Node, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,12 +19,54 @@ from smartmem.frontend.torch_tensors import to_array, to_tensor
 from smartmem.parameters import Array
 from smartmem.tensor_spec import TensorSpec
 
+_INLINED = ("wrap_with_set_grad_enabled", "wrap_with_autocast", "inference_mode_wrapper")
+
+
+def check_sizes(program: ExportedProgram) -> None:
+    """Checks that all sizes are known and all operators run a known number of times.
+
+    Raises:
+        UnsupportedError: names the input, or the operator whose result has a size that
+            depends on data, or that holds a graph of its own.
+    """
+    _check_inputs(program)
+    for node in program.graph.nodes:
+        if isinstance(node.target, torch._ops.HigherOrderOperator):
+            _check_inner_graph(node)
+        for value in pytree.tree_leaves(node.meta.get("val")):
+            if isinstance(value, torch.Tensor) and not _is_static(value):
+                raise UnsupportedError(
+                    f"{_operator(node)} gives a result whose size depends on data "
+                    f"({', '.join(map(str, value.shape))}); SmartMem compiles static shapes: "
+                    "compute with masks (torch.where) instead, or leave it out of the model"
+                )
+
+
+def _is_static(value: torch.Tensor) -> bool:
+    return all(isinstance(size, int) for size in value.shape)
+
+
+def _check_inner_graph(node: fx.Node) -> None:
+    # Decompositions inline what these hold.
+    if str(node.target) in _INLINED:
+        return
+    raise UnsupportedError(
+        f"{_operator(node)} decides while the model runs what is computed, which SmartMem "
+        "cannot compile; compute both sides and select by torch.where, or write the loop out"
+    )
+
+
+def _operator(node: fx.Node) -> str:
+    trace = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
+    place = f" at {trace[-1][0]}:{trace[-1][1]}" if trace else ""
+    return f"operator {node.target} (node {node_path(node)!r}){place}"
+
 
 def check_program(program: ExportedProgram) -> None:
     """Checks what has to hold before the program can be lowered.
 
     Raises:
-        UnsupportedError: it has dynamic sizes, writes to an input or is random.
+        UnsupportedError: it writes to an input or is random.
     """
     _check_signature(program)
     _check_deterministic(program)
@@ -36,6 +79,9 @@ def _check_signature(program: ExportedProgram) -> None:
         raise UnsupportedError(
             f"the model writes to its input {names}; make it return a new tensor instead"
         )
+
+
+def _check_inputs(program: ExportedProgram) -> None:
     for name, value in _user_inputs(program):
         dynamic = [str(size) for size in value.shape if not isinstance(size, int)]
         if dynamic:
