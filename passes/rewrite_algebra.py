@@ -13,8 +13,9 @@ In each body the rule that lowers the cost most is applied until none does. Cost
 and bytes as ``analysis/costs.py`` counts them. No rewrite adds a kernel: functions
 of a result go into the bodies of the operations that read it.
 
-What the rules assume stands beside their table. Keeps, with a remark: square roots of
-what may be negative, functions of results whose readers cannot take them in or would
+What the rules assume stands beside their table. Keeps, with a remark: arithmetic whose
+result is rounded to an integer or compared, as indices are; square roots of what may be
+negative, functions of results whose readers cannot take them in or would
 compute more, bodies too large to look for rules in. Scales that weights can take are
 left to ``smartmem-fold-constants``. Runs behind the fusion of elementwise operations,
 which brings expressions together, and before ``smartmem-eliminate-views``, while
@@ -34,6 +35,7 @@ from smartmem.passes.analysis.factor_planner import Plan, is_multiply_add
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.moves import reduction_move, scale_move
 from smartmem.passes.analysis.reading import Reader
+from smartmem.passes.analysis.rounding import rounded_values
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.apply_plans import apply_plan
 from smartmem.passes.lowering.rebuild_bodies import rebuild
@@ -48,9 +50,8 @@ class RewriteAlgebra(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Simplifies bodies, then moves functions behind reductions and contractions."""
-        for op in context.each(_linalg(module)):
-            if op.name == "linalg.generic":
-                self._simplify(op, context)
+        for op, is_rounded in context.each(_generics(module, context), at=itemgetter(0)):
+            self._simplify(op, is_rounded, context)
         refusals = None
         while refusals is None:  # ends: every move lowers the cost
             refusals = self._sweep(module, context)
@@ -58,19 +59,19 @@ class RewriteAlgebra(Pass):
             context.remark(self.argument, op, False, refusal.reason)
         erase_unused(module)
 
-    def _simplify(self, op: ir.Operation, context: PassContext) -> None:
+    def _simplify(self, op: ir.Operation, is_rounded: bool, context: PassContext) -> None:
         body = body_of(op, context.parameters)
         if isinstance(body, Refusal):
             return
-        found = simplify(body)
+        found = simplify(body, is_rounded)
         if isinstance(found, Refusal):
             context.remark(self.argument, op, False, found.reason)
             return
         for rule in found.rules:
             context.remark(self.argument, op, True, f"{rule.property}: {rule.text}")
-        for rule in found.refused:
-            needs = f"{' and '.join(rule.nonnegative)} may be negative"
-            context.remark(self.argument, op, False, f"{rule.property}: {rule.text}: {needs}")
+        for rule, refusal in found.refused.items():
+            reason = f"{rule.property}: {rule.text}: {refusal}"
+            context.remark(self.argument, op, False, reason)
         if found.root is not body.root:
             rebuild(body, found.root)
 
@@ -94,6 +95,13 @@ class RewriteAlgebra(Pass):
                 context.remark(self.argument, op, True, plan.text)
                 apply_plan(plan, context.parameters)
         return None if erased else refusals
+
+
+def _generics(module: ir.Operation, context: PassContext) -> list[tuple[ir.Operation, bool]]:
+    """The operations with a body, and whether what reads their results rounds it."""
+    rounded = rounded_values(operations(module), context.parameters)
+    generics = [op for op in _linalg(module) if op.name == "linalg.generic"]
+    return [(op, op.results[0] in rounded) for op in generics]
 
 
 def _linalg(module: ir.Operation) -> list[ir.Operation]:

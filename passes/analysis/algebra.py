@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,14 @@ from smartmem.passes.analysis.patterns import (
     match_root,
     operands_of,
 )
+from smartmem.passes.analysis.rounding import rounded_nodes
 
 # Larger expressions are left: the time that matching takes grows with the square of the
 # operations, and with the third power of the operands of a sum.
 NODE_LIMIT = 200
 OPERAND_LIMIT = 8
+
+_ROUNDED = "its result is rounded to an integer"
 
 _NONNEGATIVE_FUNCTIONS = frozenset(
     ("math.absf", "math.exp", "math.exp2", "math.sqrt", "math.rsqrt")
@@ -42,12 +45,12 @@ class Simplified:
     Attributes:
         root: the expression.
         rules: the rules that led to it, in order.
-        refused: the rules that would lower the cost, were their requirement met.
+        refused: the rules that would lower the cost, and why they do not apply.
     """
 
     root: Node
     rules: tuple[Rule, ...]
-    refused: tuple[Rule, ...]
+    refused: Mapping[Rule, str]
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,15 @@ class _Candidate:
     rule: Rule
     root: Node
     cost: Cost
-    is_allowed: bool
+    refusal: str
 
 
-def simplify(body: Body) -> Simplified | Refusal:
+def simplify(body: Body, is_rounded: bool = False) -> Simplified | Refusal:
     """Applies the rule that lowers the cost most, until none does.
+
+    Args:
+        body: of a linalg operation.
+        is_rounded: whether operations that read its result round it to an integer.
 
     Returns:
         The result, with ``root`` as it was if no rule applies; a refusal for bodies that
@@ -71,19 +78,20 @@ def simplify(body: Body) -> Simplified | Refusal:
         return Refusal("its body is too large to look for rules in it")
     root, cost = body.root, body_cost(body, body.root)
     applied: list[Rule] = []
-    refused: dict[Rule, None] = {}
+    refused: dict[Rule, str] = {}
+    rounded = rounded_nodes(body, is_rounded)
     while True:
-        better = [c for c in _candidates(body, root) if c.cost.is_worth(cost)]
-        refused |= {c.rule: None for c in better if not c.is_allowed}
-        allowed = [c for c in better if c.is_allowed]
+        better = [c for c in _candidates(body, root, rounded) if c.cost.is_worth(cost)]
+        refused |= {c.rule: c.refusal for c in better if c.refusal}
+        allowed = [c for c in better if not c.refusal]
         if not allowed:
-            return Simplified(root, tuple(applied), tuple(refused))
+            return Simplified(root, tuple(applied), refused)
         best = min(allowed, key=lambda c: c.cost.work)
         root, cost = best.root, best.cost
         applied.append(best.rule)
 
 
-def _candidates(body: Body, root: Node) -> Iterator[_Candidate]:
+def _candidates(body: Body, root: Node, rounded: frozenset[Node]) -> Iterator[_Candidate]:
     for node in reachable([root]):
         if not isinstance(node.type, ir.FloatType) or body.is_known(node):
             continue
@@ -95,12 +103,15 @@ def _candidates(body: Body, root: Node) -> Iterator[_Candidate]:
                     continue
                 new = join(node.kind, [new, *rest], body)
                 rewritten = body.pool.replaced(root, {node: new})
-                allowed = _is_allowed(rule, binding, body)
-                yield _Candidate(rule, rewritten, body_cost(body, rewritten), allowed)
+                refusal = _ROUNDED if node in rounded else _refusal(rule, binding, body)
+                yield _Candidate(rule, rewritten, body_cost(body, rewritten), refusal)
 
 
-def _is_allowed(rule: Rule, binding: Binding, body: Body) -> bool:
-    return all(_is_nonnegative(binding[letter], body) for letter in rule.nonnegative)
+def _refusal(rule: Rule, binding: Binding, body: Body) -> str:
+    """What a rule needs and does not have; empty if it applies."""
+    if all(_is_nonnegative(binding[letter], body) for letter in rule.nonnegative):
+        return ""
+    return f"{' and '.join(rule.nonnegative)} may be negative"
 
 
 def _is_nonnegative(node: Node, body: Body) -> bool:
