@@ -31,6 +31,7 @@ from smartmem.frontend.onnx_casts import cast_to_integers
 from smartmem.frontend.onnx_checks import check_model
 from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
 from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
+from smartmem.frontend.onnx_grid_sample import GRID_REWRITES
 from smartmem.frontend.onnx_indices import check_indices
 from smartmem.frontend.onnx_loops import slice_by_iteration
 from smartmem.frontend.onnx_matmul import flatten_matmuls
@@ -60,6 +61,7 @@ _OLDEST_OPSET, _CONVERTED_OPSET = 13, 17
 """torch-mlir reads many operators only in the form that opset 13 gave them."""
 REWRITES: Mapping[str, Rewrite] = {
     **CONVOLUTION_REWRITES,
+    **GRID_REWRITES,
     **PAD_REWRITES,
     **POOL_REWRITES,
     **QUANTIZED_REWRITES,
