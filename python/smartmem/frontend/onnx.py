@@ -42,11 +42,13 @@ from smartmem.frontend.onnx_products import PRODUCT_REWRITES
 from smartmem.frontend.onnx_quantized import QUANTIZED_REWRITES
 from smartmem.frontend.onnx_recurrent import RECURRENT_REWRITES
 from smartmem.frontend.onnx_reference import onnx_reference
+from smartmem.frontend.onnx_regions import REGION_REWRITES
 from smartmem.frontend.onnx_resize import RESIZE_REWRITES
 from smartmem.frontend.onnx_scatters import SCATTER_REWRITES
 from smartmem.frontend.onnx_sequences import expand_reversals
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
 from smartmem.frontend.onnx_transposed import TRANSPOSED_REWRITES
+from smartmem.frontend.onnx_unpool import UNPOOL_REWRITES
 from smartmem.frontend.propagate_nans import propagate_nans
 from smartmem.parameters import Array, Parameters, resource_key
 from smartmem.tensor_spec import TensorSpec
@@ -67,9 +69,11 @@ REWRITES: Mapping[str, Rewrite] = {
     **QUANTIZED_REWRITES,
     **RECURRENT_REWRITES,
     **PRODUCT_REWRITES,
+    **REGION_REWRITES,
     **RESIZE_REWRITES,
     **SCATTER_REWRITES,
     **TRANSPOSED_REWRITES,
+    **UNPOOL_REWRITES,
 }
 """Operators that are written in simpler ones."""
 _INLINE_ELEMENTS = 64

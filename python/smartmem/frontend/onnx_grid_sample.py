@@ -98,8 +98,8 @@ class _Sampler:
             value = self._do("Div", self._do("Sub", self._do("Mul", value, size), 1.0), 2.0)
         if self._mode == "nearest":
             value = self._expansion.op("Round", value)
-        if self._padding == "border":
-            return self._do.clip(value, 0, size - 1)
+        if self._padding == "border" and self._mode != "cubic":
+            return self._do.clip(value, 0, size - 1)  # cubic: each element is clipped instead
         return self._reflected(value, axis) if self._padding == "reflection" else value
 
     def _reflected(self, value: str, axis: int) -> str:
