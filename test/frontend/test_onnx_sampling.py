@@ -147,6 +147,18 @@ def test_samples_of_a_volume(check: Check) -> None:
     check(import_model(proto), floats(1, 2, 3, 4, 5), floats(1, 2, 2, 3, 3))
 
 
+@pytest.mark.parametrize("size", [[2, 1, 3, 4], [2, 1, 2, 3, 4]])
+def test_grid_of_an_affine_map(check: Check, size: list[int]) -> None:
+    rank = len(size) - 2
+    nodes = [
+        helper.make_node("AffineGrid", ["theta", "size"], [f"y{n}"], align_corners=n)
+        for n in (0, 1)
+    ]
+    theta, given = value("theta", 2, rank, rank + 1), {"size": size}
+    proto = model(nodes, [theta], unsized(nodes, rank + 2), given, opset=20)
+    check(import_model(proto), floats(2, rank, rank + 1))
+
+
 def test_regions(check: Check) -> None:
     nodes = [
         helper.make_node(

@@ -13,7 +13,6 @@ import onnx.inliner
 
 _FUNCTIONS = frozenset(
     (
-        "AffineGrid",
         "Attention",
         "CausalConvWithState",
         "CenterCropPad",

@@ -1,6 +1,7 @@
-"""Write GridSample as gathers.
+"""Write GridSample as gathers, and AffineGrid as a product.
 
-    GridSample(x, grid)  ->  sum of Gather(x, places) * weights
+    GridSample(x, grid)      ->  sum of Gather(x, places) * weights
+    AffineGrid(theta, size)  ->  Transpose(MatMul(theta, places)), places being constants
 
 Over the elements around each point: one in mode nearest, 2 along each axis in mode linear, 4
 in mode cubic. torch-mlir has nearest and linear, with padding of zeros alone.
@@ -11,10 +12,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx
 
 from smartmem.frontend.onnx_expansion import Expansion, Rewrite
 from smartmem.frontend.onnx_gathers import Arithmetic, Image
+from smartmem.parameters import Array
 
 Nodes = list[onnx.NodeProto]
 
@@ -139,4 +142,28 @@ class _Sampler:
         return self._do("Add", value, coefficients[-1])
 
 
-GRID_REWRITES: Mapping[str, Rewrite] = {"GridSample": _grid_sample}
+def _affine_grid(expansion: Expansion) -> Nodes:
+    size, theta = expansion.known(1), expansion.node.input[0]
+    assert size is not None  # not optional
+    sizes = size.tolist()[2:]
+    lines = [_from_minus_one(n, bool(expansion.attribute("align_corners", 0))) for n in sizes]
+    # The last axis of an image is the first coordinate.
+    places = [*reversed(np.meshgrid(*lines, indexing="ij")), np.ones(sizes)]
+    rows = np.stack([place.ravel() for place in places])
+    value = expansion.op("MatMul", theta, expansion.constant(rows, expansion.dtype(theta)))
+    value = expansion.op("Transpose", value, perm=[0, 2, 1])
+    shape = expansion.constant([size.tolist()[0], *sizes, len(sizes)])
+    return expansion.finish(expansion.op("Reshape", value, shape))
+
+
+def _from_minus_one(size: int, aligned: bool) -> Array:
+    """Coordinates of elements along an axis, from -1 to 1."""
+    if not aligned:
+        return (2 * np.arange(size) + 1) / size - 1
+    return np.linspace(-1, 1, size) if size > 1 else np.zeros(1)
+
+
+GRID_REWRITES: Mapping[str, Rewrite] = {
+    "AffineGrid": _affine_grid,
+    "GridSample": _grid_sample,
+}
