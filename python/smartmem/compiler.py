@@ -63,6 +63,9 @@ class CompiledModel(Executable):
         self.report = report
         self.ir = ir
 
+    def _described(self) -> tuple[str, str]:
+        return self.report.model, self.target.name
+
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """What the model takes, in order."""

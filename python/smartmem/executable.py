@@ -41,6 +41,18 @@ class Executable:
         """
         return LoadedModule(self.path, device=self.device)
 
+    def __repr__(self) -> str:
+        name, target = self._described()
+        if not {"report", "module"} & self.__dict__.keys():  # nothing is opened to print it
+            return f"<{type(self).__name__} {name}>"
+        inputs, outputs = (", ".join(map(str, s)) for s in (self.inputs, self.outputs))
+        return f"<{type(self).__name__} {name} for {target}: ({inputs}) -> ({outputs})>"
+
+    def _described(self) -> tuple[str, str]:
+        """The names of the model and of its target."""
+        metadata = self.module.metadata if "module" in self.__dict__ else None
+        return str(self.path), str(metadata and (metadata.target_name or metadata.kind))
+
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """What the model takes, in order."""

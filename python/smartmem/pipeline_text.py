@@ -58,6 +58,9 @@ def parse_pipeline(
     return [_element(element, anchor, known) for element in elements]
 
 
+_SHORT_NAME = 4
+
+
 def parse_flag(
     name: str,
     options: str = "",
@@ -136,7 +139,7 @@ def _text_error(
     unknown = _UNKNOWN.search(fault)
     if unknown:
         names = [*other_flags, *(cls.argument for cls in passes), *upstream_passes()]
-        return _unknown_pass(unknown.group(1), names)
+        return _unknown_pass(unknown.group(1), names, other_flags)
     restricted = _RESTRICTED.search(fault)
     if restricted:
         anchor = restricted.group(1)
@@ -148,10 +151,16 @@ def _text_error(
     return PassError(text, what + (_known_options(failing.group(1)) if failing else ""))
 
 
-def _unknown_pass(name: str, names: Sequence[str]) -> PassError:
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.7)
-    hint = f"did you mean {' or '.join(close)}?" if close else "see smartmem-opt --list-passes"
-    return PassError(name, f"no such pass; {hint}")
+def _unknown_pass(name: str, names: Sequence[str], options: Sequence[str]) -> PassError:
+    """Args: options: which of the names are no passes."""
+    # Of a short name, one letter is a large part.
+    cutoff = 0.6 if len(name) <= _SHORT_NAME else 0.7
+    close = difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
+    if not close:
+        what = "pass or option" if options else "pass"
+        return PassError(name, f"no such {what}; see smartmem-opt --list-passes")
+    what = "option" if close[0] in options else "pass"
+    return PassError(name, f"no such {what}; did you mean {' or '.join(close)}?")
 
 
 def _known_options(name: str) -> str:

@@ -172,6 +172,19 @@ def test_benchmark(cli: Cli, mlir_file: Path) -> None:
     assert cli("benchmark", mlir_file, "-t", "cpu").stdout.startswith("median ")
 
 
+def test_json_of_a_run_and_what_a_model_is_called(cli: Cli, mlir_file: Path) -> None:
+    compiled = smartmem.compile(mlir_file, target="cpu")
+    assert repr(compiled).startswith("<CompiledModel model.mlir for cpu: (")
+    assert repr(compiled).endswith("float32[4, 8]) -> (output: float32[8, 4])>")
+    compiled.save(mlir_file.with_suffix(".vmfb"))
+    values = json.loads(cli("run", "model.vmfb", "--json").stdout)
+    (output,) = values["outputs"]
+    assert (output["shape"], output["dtype"], len(output["first"])) == ([8, 4], "float32", 4)
+    times = json.loads(cli("benchmark", "model.vmfb", "--json").stdout)
+    assert times["min"] <= times["median"] <= times["p90"] <= times["p99"] <= times["max"]
+    assert times["p99"] == np.percentile(times["seconds"], 99)
+
+
 def test_targets_lists_and_shows(cli: Cli) -> None:
     listed = cli("targets").stdout
     assert all(f" {name} " in listed for name in ("cpu", "adreno", "valhall4"))

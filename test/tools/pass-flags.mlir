@@ -22,10 +22,10 @@
 // OURS: error: pass smartmem-clasify-ops: no such pass; did you mean smartmem-classify-ops
 
 // RUN: not smartmem-opt %s --verify-diagnostic 2>&1 | FileCheck --check-prefix=FLAG %s
-// FLAG: error: pass verify-diagnostic: no such pass; did you mean verify-diagnostics
+// FLAG: error: pass verify-diagnostic: no such option; did you mean verify-diagnostics
 
 // RUN: not smartmem-opt %s --zzzzzz 2>&1 | FileCheck --check-prefix=NOTHING-LIKE-IT %s
-// NOTHING-LIKE-IT: error: pass zzzzzz: no such pass; see smartmem-opt --list-passes
+// NOTHING-LIKE-IT: error: pass zzzzzz: no such pass or option; see smartmem-opt --list-passes
 
 // RUN: not smartmem-opt %s --canonicalize=max-iteration=3 2>&1 | FileCheck --check-prefix=OPTION %s
 // OPTION: error: pass canonicalize{max-iteration=3}: no such option max-iteration; options: {{.*}}max-iterations
@@ -49,3 +49,8 @@
 func.func @f() {
   return
 }
+
+// RUN: smartmem-opt %s --mlir-disable-threading --cse | FileCheck %s --check-prefix=THREADS
+// THREADS: func.func
+// RUN: not smartmem-opt %s --cze 2>&1 | FileCheck %s --check-prefix=SHORT
+// SHORT: error: pass cze: no such pass; did you mean cse

@@ -14,6 +14,7 @@ from smartmem.tools.cli_files import check_output, is_module
 from smartmem.tools.cli_settings import CompileSettings, DataSettings, MessageSettings
 
 if TYPE_CHECKING:
+    from smartmem.backend.runtime import BenchmarkResult
     from smartmem.executable import Executable
     from smartmem.parameters import Array
     from smartmem.tensor_spec import TensorSpec
@@ -42,6 +43,7 @@ def run_command(
         typer.Option("--output", "-o", metavar="FILE.npz", help="Write the outputs there."),
     ] = None,
     device: DeviceOption = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a compiled module, or compile a model and run it, once."""
     from smartmem.array_files import write_arrays
@@ -50,8 +52,14 @@ def run_command(
         check_output(output, ".npz", model)
     executable = open_executable(model, build, messages, device)
     outputs = executable.module(*input_arrays(executable.inputs, data))
-    for spec, array in zip(executable.outputs, outputs, strict=True):
-        result(describe_output(spec, array))
+    pairs = list(zip(executable.outputs, outputs, strict=True))
+    if as_json:
+        described = [output_values(spec, array) for spec, array in pairs]
+        where = executable.module.device_name
+        result(json.dumps({"device": where, "outputs": described}, indent=2))
+    else:
+        for spec, array in pairs:
+            result(describe_output(spec, array))
     if output is not None:
         names = [spec.name for spec in executable.outputs]
         write_arrays(output, dict(zip(names, outputs, strict=True)))
@@ -126,13 +134,22 @@ def benchmark_command(
     note_random_inputs(data, messages)
     where = executable.module.device_name
     if as_json:
-        result(json.dumps({"device": where, "seconds": [*times.seconds]}, indent=2))
+        values = {"device": where, **_statistics(times), "seconds": [*times.seconds]}
+        result(json.dumps(values, indent=2))
         return
-    parts = [f"{name} {format_seconds(getattr(times, name))}" for name in _STATISTICS]
+    parts = [f"{name} {format_seconds(value)}" for name, value in _statistics(times).items()]
     result(f"{', '.join(parts)} ({repetitions} runs on {where})")
 
 
-_STATISTICS = ("median", "min", "max")
+def _statistics(times: BenchmarkResult) -> dict[str, float]:
+    """What is said of the times, in seconds."""
+    return {
+        "median": times.median,
+        "min": times.min,
+        "p90": times.percentile(90),
+        "p99": times.percentile(99),
+        "max": times.max,
+    }
 
 
 def open_executable(
@@ -177,6 +194,24 @@ def note_random_inputs(data: DataSettings, messages: MessageSettings) -> None:
             "give real ones with --input",
             messages,
         )
+
+
+def output_values(spec: TensorSpec, array: Array) -> dict[str, object]:
+    """The same as ``describe_output`` for programs; what is no number is null."""
+    import numpy as np
+
+    values = array.astype(np.float64)
+    numbers = [*([values.min(), values.max()] if array.size else []), *values.ravel()[:4]]
+    plain = [float(n) if np.isfinite(n) else None for n in numbers]
+    least, most = plain[:2] if array.size else (None, None)
+    return {
+        "name": spec.name,
+        "shape": [*spec.shape],
+        "dtype": str(spec.dtype),
+        "min": least,
+        "max": most,
+        "first": plain[2:],
+    }
 
 
 def describe_output(spec: TensorSpec, array: Array) -> str:

@@ -20,6 +20,7 @@ _SWITCHES = {
         "no-verify-each": "do not verify the IR after each pass",
         "dump-pass-pipeline": "print the pipeline with all its options to stderr",
         "run-reproducer": "run the pipeline that the input, a reproducer, holds",
+        "mlir-disable-threading": "changes nothing: all passes run in one thread",
         "smartmem-remarks": "print the decisions of SmartMem's passes as remarks",
     },
     "input and output": {
