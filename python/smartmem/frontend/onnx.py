@@ -305,7 +305,12 @@ def _make_literals(module: ir.Module) -> None:
 
 def _to_array(tensor: onnx.TensorProto) -> Array:
     dtype = _numpy_dtype(tensor.data_type, tensor.name)
-    return numpy_helper.to_array(tensor).astype(dtype, copy=False)
+    try:
+        return numpy_helper.to_array(tensor).astype(dtype, copy=False)
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(
+            f"the data of the tensor {tensor.name!r} does not fit its shape: {_first_line(error)}"
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:
