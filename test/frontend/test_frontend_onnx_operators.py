@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx_models import floats, model, value
 
+import smartmem
 from smartmem.frontend import import_model
 
 
@@ -212,3 +213,15 @@ def test_scatter_that_reduces(check: Callable[..., None]) -> None:
     inputs = [value("x", 4, 5), value("u", 3, 4)]
     proto = model(nodes, inputs, outputs, {"i": places}, opset=18)
     check(import_model(proto), floats(4, 5), floats(3, 4))
+
+
+def test_weights_of_64_bits() -> None:
+    x, w = floats(1, 3, 6, 6).astype(np.float64), floats(4, 3, 3, 3).astype(np.float64)
+    node = helper.make_node("Conv", ["x", "w"], ["y"])
+    inputs = [value("x", *x.shape, element=TensorProto.DOUBLE)]
+    outputs = [value("y", 1, 4, 4, 4, element=TensorProto.DOUBLE)]
+    proto = model([node], inputs, outputs, {"w": w})
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))
+    expected = np.einsum("bchwij,ocij->bohw", windows, w)
+    result = smartmem.compile(proto, target="cpu")(x)
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)

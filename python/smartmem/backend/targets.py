@@ -158,6 +158,8 @@ def _cpu_flags(triple: str, cpu: str) -> tuple[str, ...]:
     flags = [
         "--iree-hal-target-device=local",
         "--iree-hal-local-target-device-backends=llvm-cpu",
+        # CPUs compute in f64, and IREE 3.13 makes f32 of types but not of stored constants.
+        "--iree-input-demote-f64-to-f32=false",
     ]
     if triple:
         flags.append(f"--iree-llvmcpu-target-triple={triple}")
