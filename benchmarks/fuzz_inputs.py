@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def run_case(case: Case, folder: Path, limits: Limits) -> Outcome:
         place.mkdir(parents=True)
     for name, content in case.files.items():
         (work / name).write_bytes(content)
+    (folder / "stderr").touch()
     child = os.fork()
     if child == 0:
         _become(case, work, temporary, limits)
@@ -99,7 +101,9 @@ def _wait(child: int, seconds: float) -> int | None:
         if found:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
-    os.killpg(child, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has no group of its own yet
+        os.killpg(child, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return None
 
