@@ -65,6 +65,11 @@ class Workgroups:
     sums: bool = True
 
 
+EVERY_DEVICE = Workgroups(subgroup=4, threads=128, sizes=(128, 128, 64))
+"""What every Vulkan device can do (specification, "Required Limits"); subgroups of 4 are the
+smallest known."""
+
+
 @dataclass(frozen=True)
 class BindingRecord:
     """How a kernel accesses one of its buffers, for the report.

@@ -10,13 +10,6 @@ A contraction of two operands becomes multiplications of vectors in SPIR-V; a su
 products stays scalar code there: on a software device, a convolution of 32 groups of 16
 channels and 14 x 14 points takes a tenth of the time. For CPUs it is the other way round.
 
-  %r[h, w, c] = %x00[h, w, c] * %k00[c] + ...;  %s = end(%r)
-    ->
-  %s[h, w, c] = end(%x00[h, w, c] * %k00[c] + ...)
-
-A window of each channel alone, of a depthwise convolution, is one operation with the elementwise
-ones behind it: iree-compile fuses them too, and loses the tile sizes by that.
-
 Keeps, with a remark, sums whose contractions no tiles suit: as many of them would be long
 code of scalars.
 """
@@ -29,14 +22,10 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.gpu_tiles import gpu_tiles
-from smartmem.passes.analysis.loops import reduces
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.products import Product, contraction_of, products_of
-from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
-from smartmem.passes.configure_shaders import shader_operations
 from smartmem.passes.lowering.chain_products import chain_products
-from smartmem.passes.lowering.fuse_end import fuse_end
 
 
 @dataclass(frozen=True)
@@ -55,21 +44,6 @@ class ChainWindows(Pass):
                 found = products_of(op)
                 if len(found) > 1:
                     self._chain(op, found, context, context.workgroups)
-            self._fuse_end(region, context)
-
-    def _fuse_end(self, region: ir.Operation, context: PassContext) -> None:
-        """Makes one operation of a window of each channel and what is behind it."""
-        loops = shader_operations(region)
-        if len(loops) < 2 or any(op.name != "linalg.generic" for op in loops):
-            return
-        if not is_window_sum(loops[0]) or any(map(reduces, loops)):
-            return
-        fused: ir.Operation | None = loops[0]
-        for op in loops[1:]:
-            if fused is not None:
-                fused = fuse_end(fused, op)
-        if fused is not None:
-            context.remark(self.argument, fused, True, "one operation with what is behind it")
 
     def _chain(
         self,

@@ -36,13 +36,18 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.gpu_columns import gpu_columns
-from smartmem.passes.analysis.gpu_rows import SUBGROUP, gpu_rows
+from smartmem.passes.analysis.gpu_rows import SUBGROUP
 from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, joint_gpu_tiles
-from smartmem.passes.analysis.gpu_windows import gpu_windows
 from smartmem.passes.analysis.kernel_keys import kernel_key
-from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest, reduces
+from smartmem.passes.analysis.loops import (
+    LoopNest,
+    contracts,
+    indexing_maps,
+    loop_nest,
+    reduces,
+)
 from smartmem.passes.analysis.movement import Refusal
+from smartmem.passes.analysis.thread_tiles import row_tiles
 from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
 from smartmem.passes.configure_kernels import ATTRIBUTE, BESIDE
 
@@ -95,23 +100,16 @@ class ConfigureShaders(Pass):
     def _configure_rows(
         self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
     ) -> None:
-        windows = gpu_windows(computing, bounds)
-        columns = gpu_columns(computing, bounds) if windows is None else None
-        found = windows or columns or gpu_rows(computing, bounds)
+        found = row_tiles(computing, bounds)
         if found is None:
             return
         *beside, root = computing
         if isinstance(found, Refusal):
             context.remark(self.argument, root, False, found.reason)
             return
-        if windows is not None:
-            who = "a thread for some points of a window's channels"
-        elif columns is not None:
-            root, who = next(filter(reduces, computing)), "a thread for each vector of columns"
-        else:
-            one = "a subgroup" if found.pipeline == SUBGROUP else "a thread"
-            who = f"{one} for each row"
-        context.remark(self.argument, root, True, f"{who}: {found.tiles[-1]}")
+        if len(found.tiles[-1]) > indexing_maps(root)[0].n_dims:
+            root = next(filter(reduces, computing))  # its end has fewer loops
+        context.remark(self.argument, root, True, f"{found.shares}: {found.tiles[-1]}")
         info = _compilation_info(found.pipeline, found.tiles, found.threads)
         root.attributes[ATTRIBUTE] = ir.Attribute.parse(info, root.context)
         for op in beside if found.pipeline == SUBGROUP else ():

@@ -8,6 +8,13 @@ Rewrites:
     ->  linalg.fill; region { %r; tensor.insert_slice %r into the filled tensor }, in which
         other readers of %r read a slice
 
+For SPIR-V, a group is one tile space, or it is parted, with a remark: no thread may read what
+another one wrote (``analysis/tile_space``). Elementwise operations of a group that one other
+reads become one operation with it, and loops are split where only a reshape lies between:
+
+  region { linalg.generic {exp}; tensor.expand_shape; linalg.transpose; linalg.generic {mul} }
+    ->  region { linalg.generic {exp, mul} }
+
 A slice beside a contraction would be a copy in the code generator; in the region it is
 an offset. Where a reshape merges dims between which the slice leaves gaps it is a copy
 anyway, for which a region has no place, and stays outside. Each operation of a region looks elements of a table up itself; the same lookup
@@ -42,16 +49,19 @@ from smartmem.passes.analysis.kernel_limits import (
     sums_several_dims,
 )
 from smartmem.passes.analysis.loop_order import loop_orders, result_order
-from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.analysis.movement import Refusal, long_dims, shape_of
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
-from smartmem.passes.analysis.rows import RESHAPES
+from smartmem.passes.analysis.rows import RESHAPES, closed_parts
 from smartmem.passes.analysis.strides import SLICE, has_strides, merged_slice
+from smartmem.passes.analysis.tile_space import connected_parts, refuse_tile_space
 from smartmem.passes.base import REGION, Pass, PassContext
 from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.lowering.align_loops import align_loops
 from smartmem.passes.lowering.clone_bodies import Values, clone_op
 from smartmem.passes.lowering.copy_lookups import copy_lookups
 from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
 from smartmem.passes.lowering.interchange_loops import interchange_loops
+from smartmem.passes.lowering.merge_elementwise import generalized, merge_elementwise
 from smartmem.passes.lowering.write_padded import write_padded
 
 REGION_OPERATIONS = (REGION, "flow.return", BITCAST)
@@ -86,7 +96,7 @@ class FormRegions(Pass):
                 continue
             form = _single_reductions if self.reductions_alone else self._kernels
             for kernel, end in form(function.operation, context):
-                _wrap(kernel, end, number)
+                _wrap(kernel, end, number, self._for_spirv(context))
                 number += 1
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
@@ -106,7 +116,7 @@ class FormRegions(Pass):
     def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
         """Makes regions of the groups, in program order, of which one can be made."""
         for number, (kernel, end) in enumerate(self._kernels_of(groups, context)):
-            _wrap(kernel, end, number)
+            _wrap(kernel, end, number, self._for_spirv(context))
 
     def _for_spirv(self, context: PassContext) -> bool:
         return self.spirv or context.shared_memory is not None
@@ -114,14 +124,30 @@ class FormRegions(Pass):
     def _kernels_of(self, groups: Sequence[Group], context: PassContext) -> Iterator[Kernel]:
         spirv = self._for_spirv(context)
         for group in groups:
+            _order_loops(group, spirv)
             refusal = refuse_region(group, spirv, context.workgroups)
             if refusal is not None:
                 context.remark(self.argument, group.operations[-1], False, refusal.reason)
                 yield from _around_sums(group) if spirv else ()
                 continue
-            _order_loops(group.operations, spirv)
             group.operations = inline_lookups(group.operations, spirv)
-            yield group.operations, self._end(group, context, spirv)
+            for part in self._tile_spaces(group, context) if spirv else (group,):
+                yield part.operations, self._end(part, context, spirv)
+
+    def _tile_spaces(self, group: Group, context: PassContext) -> Iterator[Group]:
+        """The group for SPIR-V, or parts of it, each of which is one tile space."""
+        group.operations = merge_elementwise(group.operations)
+        _order_loops(group, spirv=True)
+        refusal = refuse_tile_space(group.operations, context.workgroups)
+        if refusal is None:
+            yield group
+            return
+        context.remark(self.argument, group.operations[-1], False, refusal.reason)
+        for connected in connected_parts(group.operations, context.workgroups):
+            for operations in closed_parts(connected):
+                part = Group(operations, group.mapping)
+                if refuse_region(part, True, context.workgroups) is None:
+                    yield part
 
     def _end(self, group: Group, context: PassContext, spirv: bool) -> ir.Operation:
         """The operation whose result the kernel writes: the last one, or its insertion."""
@@ -151,14 +177,16 @@ def _exception(spirv: bool, context: PassContext) -> RedException | None:
     return functools.partial(share_threads, bounds=context.workgroups)
 
 
-def _order_loops(kernel: list[ir.Operation], spirv: bool) -> None:
-    """Gives the kernel's loops one order; an operation in the list can become another."""
-    for op in kernel if spirv else ():
+def _order_loops(group: Group, spirv: bool) -> None:
+    """Gives the group's loops one order; an operation of it can become another."""
+    if spirv and len(group.operations) > 1:
+        group.operations = align_loops(generalized(group.operations))
+    for op in group.operations if spirv else ():
         if (order := result_order(op)) is not None:
             interchange_loops(op, order)
-    for op, order in loop_orders(kernel).items():
-        place = kernel.index(op)
-        kernel[place] = interchange_loops(op, order)
+    for op, order in loop_orders(group.operations).items():
+        place = group.operations.index(op)
+        group.operations[place] = interchange_loops(op, order)
 
 
 def _around_sums(group: Group) -> Iterator[Kernel]:
@@ -168,9 +196,10 @@ def _around_sums(group: Group) -> Iterator[Kernel]:
         if is_sum or not any(map(must_stand_alone, run)):
             continue
         if all(use.owner.operation in run for op in run[:-1] for use in op.results[0].uses):
-            _order_loops(run, spirv=True)
-            run = inline_lookups(run, spirv=True)
-            yield run, run[-1]
+            part = Group(run, group.mapping)
+            _order_loops(part, spirv=True)
+            part.operations = inline_lookups(part.operations, spirv=True)
+            yield part.operations, part.result.owner.operation
         else:
             yield from (([op], op) for op in run if must_stand_alone(op))
 
@@ -182,9 +211,9 @@ def _single_reductions(function: ir.Operation, _: PassContext) -> Iterator[Kerne
             yield [op], op
 
 
-def _wrap(kernel: Sequence[ir.Operation], root: ir.Operation, number: int) -> None:
+def _wrap(kernel: Sequence[ir.Operation], root: ir.Operation, number: int, spirv: bool) -> None:
     """Moves the kernel's operations, up to ``root``, into a region in place of ``root``."""
-    inside = _with_addresses(kernel)
+    inside = _with_addresses(kernel, spirv)
     if root not in inside:
         inside.append(root)
     name = f"smartmem.group.{number}"
@@ -205,25 +234,28 @@ def _wrap(kernel: Sequence[ir.Operation], root: ir.Operation, number: int) -> No
         op.move_before(end)
 
 
-def _with_addresses(kernel: Sequence[ir.Operation]) -> list[ir.Operation]:
+def _with_addresses(kernel: Sequence[ir.Operation], spirv: bool) -> list[ir.Operation]:
     """The kernel's operations with what only names or initializes memory for them."""
     inside: list[ir.Operation] = []
     for op in kernel:
         for value in op.operands:
-            _bring(value, op, inside)
+            _bring(value, op, inside, spirv)
         inside.append(op)
     return inside
 
 
-def _bring(value: ir.Value, reader: ir.Operation, inside: list[ir.Operation]) -> None:
+def _bring(
+    value: ir.Value, reader: ir.Operation, inside: list[ir.Operation], spirv: bool
+) -> None:
     """Puts the initial values, slices and inner reshapes behind ``value`` into the group.
 
     Those that others use, too, are cloned: they cost nothing.
     """
     chain = _chain(value, inside)
+    if chain and _changes_slice(chain) and chain[0].operands[0].owner not in inside:
+        chain = _merged(chain, reader) or ([] if spirv else chain)
     if not chain:
         return
-    chain = _merged(chain, reader, inside)
     value = chain[-1].results[0]
     clones: Values = {}
     with ir.InsertionPoint(reader):
@@ -236,18 +268,15 @@ def _bring(value: ir.Value, reader: ir.Operation, inside: list[ir.Operation]) ->
             op.erase()
 
 
-def _merged(
-    chain: list[ir.Operation], reader: ir.Operation, inside: Sequence[ir.Operation]
-) -> list[ir.Operation]:
-    """The chain as one slice, whose source is reshaped before the region.
+def _merged(chain: list[ir.Operation], reader: ir.Operation) -> list[ir.Operation]:
+    """The chain as one slice, whose source is reshaped before the region; none if it is none.
 
-    Of a slice that is split or sliced again iree-compile 3.13 makes scalar code.
+    Of a slice that is reshaped or sliced again iree-compile 3.13 makes scalar code for CPUs. In
+    SPIR-V all threads copy it to workgroup memory, without a barrier before it is read.
     """
-    if not _changes_slice(chain) or chain[0].operands[0].owner in inside:
-        return chain
     found = merged_slice(chain)
     if found is None:
-        return chain
+        return []
     old, source = chain[-1].results[0], chain[0].operands[0]
     with ir.InsertionPoint(reader), reader.location:
         seen = build.reshape(source, found.shape)
@@ -264,13 +293,15 @@ def _merged(
 
 
 def _changes_slice(chain: Sequence[ir.Operation]) -> bool:
-    """Whether a slice is sliced again, or its dims are split."""
+    """Whether a slice is sliced again, or its dims are split or merged."""
     if any(op.name in _INITIAL for op in chain):
         return False
     places = [k for k, op in enumerate(chain) if op.name == SLICE]
     if len(places) != 1:
         return len(places) > 1
-    return any(op.name == "tensor.expand_shape" for op in chain[places[0] + 1 :])
+    behind = chain[places[0] + 1 :]
+    shapes = [shape_of(v) for op in behind for v in (op.operands[0], op.results[0])]
+    return len({long_dims(shape) for shape in shapes}) > 1
 
 
 def _chain(value: ir.Value, inside: list[ir.Operation]) -> list[ir.Operation]:

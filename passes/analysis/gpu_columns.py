@@ -52,7 +52,7 @@ def gpu_columns(
         workgroup[-3] = y
     step = next(n for n in divisors(rows) if n <= _STEP)
     levels = (tuple(workgroup), tuple(thread), (*(0 for _ in nest.domain[:-1]), step))
-    return GpuRows(THREAD, levels, (x, y, 1))
+    return GpuRows(THREAD, levels, (x, y, 1), "a thread for each vector of columns")
 
 
 def _sums_rows(nest: LoopNest) -> bool:

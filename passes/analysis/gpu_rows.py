@@ -4,7 +4,8 @@ All operations of such a kernel go along rows. Two forms load elements that lie 
 vectors of four. A thread takes a row alone, in steps of some vectors; or the threads of
 a subgroup take one, as many of them as divide its vectors. Left to itself the code generator
 takes all threads of a subgroup, and loads single elements, or two, where their vectors do not
-divide the row. Where rows lie across, a thread takes a row element by element.
+divide the row. Where rows lie across, or no vector divides them, a thread takes a row element
+by element.
 """
 
 from __future__ import annotations
@@ -48,11 +49,15 @@ class GpuRows:
         pipeline: one of the names above.
         tiles: sizes for each loop, by level; 0 leaves a loop whole.
         threads: of a workgroup in x, y and z.
+        shares: what a thread, or a subgroup, has.
+        by_element: whether no vectors are loaded, though rows lie side by side.
     """
 
     pipeline: str
     tiles: tuple[tuple[int, ...], ...]
     threads: tuple[int, int, int]
+    shares: str
+    by_element: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,13 @@ class _Rows:
     Attributes:
         outer: extents of the loops over rows.
         inner: of those along a row; vectors are of the last.
-        across: whether rows lie across: what lies side by side are elements of many rows.
+        by_element: whether rows have no vectors: they lie across, so that what lies side by
+            side are elements of many rows, or no vector divides them.
     """
 
     outer: tuple[int, ...]
     inner: tuple[int, ...]
-    across: bool
+    by_element: bool
 
     @property
     def vectors(self) -> int:
@@ -100,7 +106,7 @@ def _forms(rows: _Rows, bounds: Workgroups, looks_up: bool) -> Iterator[GpuRows]
     """The forms in which the target can compute the rows."""
     if rows.outer:
         yield _alone(rows, bounds)
-    if bounds.sums and not looks_up and not rows.across:
+    if bounds.sums and not looks_up and not rows.by_element:
         yield _together(rows, bounds)
 
 
@@ -118,11 +124,10 @@ def _rows(nests: Sequence[LoopNest]) -> _Rows | Refusal:
             return Refusal("its loops differ")
     operands = (loops for nest in nests for loops in (*nest.read, nest.written))
     across = any(len(extents) - 1 in loops[:-1] for loops in operands)
-    if not across and nests[-1].written != _order(nests[-1]):
+    by_element = across or extents[-1] % VECTOR > 0
+    if not by_element and nests[-1].written != _order(nests[-1]):
         return Refusal("its result is not written in the order of its loops")
-    if not across and extents[-1] % VECTOR:
-        return Refusal("no vector divides its rows")
-    return _Rows(extents[:outer], extents[outer:], across)
+    return _Rows(extents[:outer], extents[outer:], by_element)
 
 
 def _order(nest: LoopNest) -> list[int]:
@@ -137,8 +142,10 @@ def _alone(rows: _Rows, bounds: Workgroups) -> GpuRows:
     workgroup[len(rows.outer) - 1] = x
     if len(rows.outer) > 1:
         workgroup[len(rows.outer) - 2] = y
-    step = 1 if rows.across else next(n for n in _STEPS if rows.inner[-1] % n == 0)
-    return GpuRows(THREAD, (tuple(workgroup), thread, rows.steps(step)), (x, y, 1))
+    step = 1 if rows.by_element else next(n for n in _STEPS if rows.inner[-1] % n == 0)
+    tiles = (tuple(workgroup), thread, rows.steps(step))
+    no_vectors = rows.inner[-1] % VECTOR > 0
+    return GpuRows(THREAD, tiles, (x, y, 1), "a thread for each row", no_vectors)
 
 
 def blocks_of_threads(
@@ -180,7 +187,7 @@ def _together(rows: _Rows, bounds: Workgroups) -> GpuRows:
     """The threads of a subgroup have a row, or some of them: the others rest."""
     threads = next(n for n in divisors(rows.inner[-1] // VECTOR) if n <= bounds.subgroup)
     levels = ((1,) * len(rows.outer), rows.steps(VECTOR * threads))
-    return GpuRows(SUBGROUP, levels, (threads, 1, 1))
+    return GpuRows(SUBGROUP, levels, (threads, 1, 1), "a subgroup for each row")
 
 
 def _time(choice: GpuRows, rows: _Rows, bounds: Workgroups) -> float:

@@ -47,4 +47,5 @@ def gpu_windows(
     y = next(n for n in divisors(points // each) if n * x <= most and n <= bounds.sizes[1])
     ones = tuple(1 for _ in outer)
     levels = ((*ones, each * y, VECTOR * x), (*ones, each, VECTOR))
-    return GpuRows(THREAD, levels, (x, y, 1))
+    shares = "a thread for some points of a window's channels"
+    return GpuRows(THREAD, levels, (x, y, 1), shares)

@@ -10,13 +10,14 @@ from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.passes.analysis.fusion_plan import Group
-from smartmem.passes.analysis.gpu_rows import GpuRows, gpu_rows
+from smartmem.passes.analysis.gpu_rows import GpuRows
 from smartmem.passes.analysis.lookups import is_lookup, keeps_row
 from smartmem.passes.analysis.loop_order import loop_orders, result_order
 from smartmem.passes.analysis.loops import contracts, generic_nest, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.rows import ends_reduction, origin, readers
 from smartmem.passes.analysis.strides import reads_slice
+from smartmem.passes.analysis.thread_tiles import row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import Workgroups
 
@@ -58,7 +59,7 @@ def _has_rows(group: Group, bounds: Workgroups | None) -> bool:
     if bounds is None or any(result_order(op) is not None for op in group.operations):
         return False
     in_order = not loop_orders(group.operations)
-    return in_order and isinstance(gpu_rows(group.operations, bounds), GpuRows)
+    return in_order and isinstance(row_tiles(group.operations, bounds), GpuRows)
 
 
 def must_stand_alone(op: ir.Operation) -> bool:

@@ -40,7 +40,7 @@ def row_operators(block: ir.Block) -> list[list[ir.Operation]]:
         if nest is None or not nest.reductions or op in taken:
             continue
         members = [m for m in _Rows(op, nest).members if m not in taken]
-        parts = _closed(sorted(members, key=position.__getitem__))
+        parts = closed_parts(sorted(members, key=position.__getitem__))
         found += (part for part in parts if len(part) > 1 and any(map(reduces, part)))
         taken.update(members)
     return found
@@ -225,12 +225,12 @@ def ends_reduction(op: ir.Operation) -> bool:
     return False
 
 
-def _closed(ordered: list[ir.Operation]) -> list[list[ir.Operation]]:
+def closed_parts(ordered: list[ir.Operation]) -> list[list[ir.Operation]]:
     """Parts of the operations that have one result each, in program order.
 
     What operations outside a part read, too, is stored anyway: the part ends there.
     """
     for number, op in enumerate(ordered[:-1]):
         if any(reader not in ordered for reader in readers(op.results[0])):
-            return [*_closed(ordered[: number + 1]), *_closed(ordered[number + 1 :])]
+            return [*closed_parts(ordered[: number + 1]), *closed_parts(ordered[number + 1 :])]
     return [ordered]

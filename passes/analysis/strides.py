@@ -24,7 +24,7 @@ class Slice:
     """A part of a tensor seen in another shape.
 
     Attributes:
-        shape: the shape, a reshape of the tensor's that splits dims alone.
+        shape: the shape, a reshape of the tensor's.
         offsets, sizes, strides: of the slice, in the dims of ``shape``.
     """
 
@@ -49,8 +49,36 @@ def has_strides(chain: Sequence[ir.Operation]) -> bool:
 
 def merged_slice(chain: Sequence[ir.Operation]) -> Slice | None:
     """The one slice of its source that slices and reshapes are; None if there is none."""
-    read = _read(chain)
-    return None if read is None else slice_of(read, shape_of(chain[0].operands[0]))
+    read, source = _read(chain), shape_of(chain[0].operands[0])
+    if read is None:
+        return None
+    return slice_of(read, source) or _slice_by_strides(read, source)
+
+
+def _slice_by_strides(read: IndexMap, source: Shape) -> Slice | None:
+    """The slice of a reshaped source in which each dim of the result is a dim.
+
+    Also where a dim of the result is several of the source: 7 of 8 columns of 2 x 4 rows are
+    7 columns of 8 rows.
+    """
+    place = simplify(linearize(read.exprs, source), read.shape)
+    if not all(isinstance(atom, Dim) for atom, _ in place.terms):
+        return None
+    strides = {a.index: f for a, f in place.terms if isinstance(a, Dim)}
+    kept = [d for d, n in enumerate(read.shape) if n > 1]
+    if any(strides.get(d, 0) < 1 for d in kept):
+        return None
+    steps = [math.prod(source), *(strides[d] for d in kept)]
+    if steps[-1] > 1:
+        kept, steps = [*kept, -1], [*steps, 1]  # one of the elements between two
+    parts: list[tuple[int, int, int, int]] = []
+    for loop, above, step in zip(kept, steps, steps[1:], strict=False):
+        size = 1 if loop < 0 else read.shape[loop]
+        extent, offset = above // step, place.const % above // step
+        if above % step or offset + size > extent:
+            return None
+        parts.append((extent, offset, size, 1))
+    return Slice(*(tuple(column) for column in zip(*parts, strict=True)))
 
 
 def slice_of(read: IndexMap, source: Shape) -> Slice | None:

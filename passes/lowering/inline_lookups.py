@@ -21,20 +21,15 @@ its own, IREE makes no SPIR-V of some: "failed to legalize operation 'memref.all
 from __future__ import annotations
 
 from torch_mlir import ir
-from torch_mlir.dialects import arith, linalg
 
-from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.lookups import (
-    CAST,
     is_long_index,
     is_lookup,
     is_movement,
     keeps_row,
 )
-from smartmem.passes.analysis.loops import LoopNest, generic_nest, indexing_maps, loop_nest
-from smartmem.passes.lowering import tensor_ops as build
-from smartmem.passes.lowering.clone_bodies import clone_op, inline_body
-from smartmem.passes.lowering.index_arithmetic import index_constant
+from smartmem.passes.analysis.loops import generic_nest, indexing_maps, loop_nest
+from smartmem.passes.lowering.inline_producer import inline_producer
 
 BITCAST = "flow.tensor.bitcast"
 """IREE's operation that sees the same bytes as elements of another type."""
@@ -59,7 +54,7 @@ def inline_lookups(operations: list[ir.Operation], spirv: bool) -> list[ir.Opera
             continue
         rest = [(op, op in users) for op in kept if op != lookup]
         inputs = [_index_operand(lookup, k) for k in range(len(lookup.operands) - 1)]
-        kept = [_inlined(op, lookup, inputs) if reads else op for op, reads in rest]
+        kept = [inline_producer(op, lookup, inputs) if reads else op for op, reads in rest]
         lookup.erase()
     return _without_indices(kept)
 
@@ -88,33 +83,6 @@ def _writes_in_order(lookup: ir.Operation) -> bool:
     return nest is not None and nest.accesses[-1].is_identity
 
 
-def _inlined(
-    op: ir.Operation, lookup: ir.Operation, looked: list[tuple[ir.Value, ir.AffineMap]]
-) -> ir.Operation:
-    """Replaces ``op`` by an operation that computes ``lookup`` from ``looked`` in its body."""
-    nest = loop_nest(op)
-    assert nest is not None  # _takes has seen it
-    (*values, init), (*maps, written) = list(op.operands), indexing_maps(op)
-    read = [k for k, v in enumerate(values) if v == lookup.results[0]]
-    kept = [k for k in range(len(values)) if k not in read]
-    inputs = [values[k] for k in kept]
-    new_maps = [maps[k] for k in kept]
-    for k in read:
-        inputs += [value for value, _ in looked]
-        new_maps += [_composed(m, maps[k]) for _, m in looked]
-    with ir.InsertionPoint(op), op.location:
-        for loop in _lost_loops(nest, [*new_maps, written]):
-            shape = [nest.domain[loop]]
-            inputs.append(build.empty(build.tensor_type(init, shape)))
-            new_maps.append(projection(written.n_dims, [loop]))
-        iterators = ir.ArrayAttr(op.attributes["iterator_types"])
-        new = build.generic([*inputs, init], [*new_maps, written], iterators)
-        _write_body(op, new, lookup, kept, [(k, maps[k]) for k in read])
-    op.results[0].replace_all_uses_with(new.results[0])
-    op.erase()
-    return new
-
-
 def _index_operand(lookup: ir.Operation, number: int) -> tuple[ir.Value, ir.AffineMap]:
     """An operand of ``lookup`` and its map; of indices of 64 bits, their lower halves."""
     value, map_ = lookup.operands[number], indexing_maps(lookup)[number]
@@ -129,58 +97,3 @@ def _index_operand(lookup: ir.Operation, number: int) -> tuple[ir.Value, ir.Affi
         zero = ir.AffineExpr.get_constant(0)
         halves = ir.AffineMap.get(map_.n_dims, 0, [*map_.results, zero])
     return low.results[0], halves
-
-
-def _composed(inner: ir.AffineMap, outer: ir.AffineMap) -> ir.AffineMap:
-    return ir.AffineMap.get(outer.n_dims, 0, [e.compose(outer) for e in inner.results])
-
-
-def _lost_loops(nest: LoopNest, maps: list[ir.AffineMap]) -> list[int]:
-    """The loops whose extent no operand gives any more."""
-    exprs = [e for m in maps for e in m.results]
-    known = {e.position for e in exprs if isinstance(e, ir.AffineDimExpr)}
-    return [loop for loop in range(len(nest.domain)) if loop not in known]
-
-
-def _write_body(
-    op: ir.Operation,
-    new: ir.Operation,
-    lookup: ir.Operation,
-    kept: list[int],
-    reads: list[tuple[int, ir.AffineMap]],
-) -> None:
-    old, block = op.regions[0].blocks[0], build.new_body(new)
-    arguments = list(block.arguments)
-    values = {old.arguments[k]: arguments[n] for n, k in enumerate(kept)}
-    values[old.arguments[-1]] = arguments[-1]
-    count = len(lookup.operands) - 1
-    with ir.InsertionPoint(block):
-        for n, (number, map_) in enumerate(reads):
-            first = len(kept) + n * count
-            given = _widened(lookup, arguments[first : first + count])
-            values[old.arguments[number]] = _looked_up(lookup, given, map_)
-        for inner in old.operations:
-            clone_op(inner.operation, values)
-
-
-def _widened(lookup: ir.Operation, given: list[ir.Value]) -> list[ir.Value]:
-    """What ``lookup`` gets in its body; a lower half is made whole where it is computed with."""
-    arguments = list(lookup.regions[0].blocks[0].arguments)[: len(given)]
-    return [
-        value
-        if value.type == argument.type or all(use.owner.name == CAST for use in argument.uses)
-        else arith.extsi(argument.type, value)
-        for value, argument in zip(given, arguments, strict=True)
-    ]
-
-
-def _looked_up(lookup: ir.Operation, given: list[ir.Value], map_: ir.AffineMap) -> ir.Value:
-    """An element of ``lookup`` at the loops that ``map_`` gives."""
-
-    def index(loop: int) -> ir.Value:
-        at = map_.results[loop]
-        if isinstance(at, ir.AffineDimExpr):
-            return linalg.IndexOp(at.position).result
-        return index_constant(0)
-
-    return inline_body(lookup, given, index)
