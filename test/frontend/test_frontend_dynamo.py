@@ -120,3 +120,17 @@ def test_unknown_option() -> None:
         InvalidInputError, match=r"unknown option 'speed'; the options are target,"
     ):
         dynamo.smartmem_backend(gm, [torch.zeros(2)], {"speed": 11})
+
+
+def test_weights_written_behind_autograd_are_seen() -> None:
+    layer = nn.Linear(4, 4).eval()
+    compiled = torch.compile(layer, backend="smartmem", options={"target": "cpu"})
+    x = torch.randn(2, 4)
+    with torch.no_grad():
+        compiled(x)
+        layer.weight.data = torch.ones(4, 4)
+        torch.testing.assert_close(compiled(x), layer(x))
+        layer.weight.data[0] = 2.0
+        torch.testing.assert_close(compiled(x), layer(x))
+        layer.bias.numpy()[1] = 3.0
+        torch.testing.assert_close(compiled(x), layer(x))

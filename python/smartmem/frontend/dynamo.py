@@ -1,8 +1,8 @@
 """``torch.compile(model, backend="smartmem")``.
 
 Dynamo hands over a graph whose parameters and buffers are inputs. They become constants
-here, so that passes can lay them out anew; a call that brings other values compiles the
-graph again. Graphs with symbolic sizes are compiled once for each set of actual sizes.
+here, so that passes can lay them out anew; a call that brings other values, which each
+call finds by comparing all bytes with a copy, compiles the graph again. Graphs with symbolic sizes are compiled once for each set of actual sizes.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _CompiledGraph:
         }
         if constants != self._constants:
             self._executables.clear()
-            self._constants = constants
+            self._constants = {i: constant.keep() for i, constant in constants.items()}
         key = tuple(v.shape if isinstance(v, torch.Tensor) else v for v in values)
         if key not in self._executables:
             self._executables[key] = self._compile(values)
@@ -106,17 +106,29 @@ class _Constant:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._tensor = tensor
-        # Inference tensors count no versions, and cannot be written to in place.
-        self._version = None if tensor.is_inference() else tensor._version
+        # Versions miss ``tensor.data = other`` and writes through ``.data`` or NumPy, so
+        # that each call compares all bytes with a copy.
+        self._content = _bytes(tensor)
+
+    def keep(self) -> _Constant:
+        """The same with a copy of the content, which later writes leave as it is."""
+        self._content = self._content.clone()
+        return self
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, _Constant)
             and self._tensor is other._tensor
-            and self._version == other._version
+            and torch.equal(self._content, other._content)
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _bytes(tensor: torch.Tensor) -> torch.Tensor:
+    """The content as integers, the widest that fit: NaN differs from itself."""
+    flat = tensor.detach().contiguous().flatten().view(torch.uint8)
+    return flat if flat.numel() % 8 or flat.storage_offset() % 8 else flat.view(torch.int64)
 
 
 class _Specialized(torch.nn.Module):
