@@ -35,6 +35,8 @@ def _resize(expansion: Expansion) -> Nodes:
     if expansion.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":
         value = _extrapolated(expansion, value, found)
     if is_integer:
+        # In two steps: torch-mlir takes a number for a signed one of as many bits.
+        value = expansion.op("Cast", value, to=onnx.TensorProto.INT32)
         value = expansion.op("Cast", value, to=expansion.element(source))
     return expansion.finish(value)
 
