@@ -238,8 +238,8 @@ def operations(root: ir.Operation) -> list[ir.Operation]:
 
     A list, so that a pass can change the IR while it goes through it. As a key of a table
     an operation serves while nothing changes: it hashes with its operands and attributes. Its
-    results hash as what they are. What a dispatch
-    region below ``root`` holds is left out: it is one kernel, in a form made for it.
+    results hash as what they are. What a dispatch region below ``root`` holds is left out: it
+    is one kernel, in a form made for it.
     """
     found: list[ir.Operation] = []
 

@@ -29,7 +29,7 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.joint_tiles import joint_tiles, operand_tiles, pooled_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.loops import is_empty, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import TileSizes, row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
@@ -67,6 +67,9 @@ class ConfigureKernels(Pass):
         for region in context.each([op for op in operations(module) if op.name == REGION]):
             computing = computing_operations(region)
             if not computing:
+                continue
+            if any(map(is_empty, computing)):
+                context.remark(self.argument, computing[-1], False, "it has no iterations")
                 continue
             found = _tiles(computing, context.vectors)
             if isinstance(found, Refusal):

@@ -43,6 +43,7 @@ from smartmem.passes.analysis.loops import (
     LoopNest,
     contracts,
     indexing_maps,
+    is_empty,
     loop_nest,
     reduces,
 )
@@ -76,7 +77,9 @@ class ConfigureShaders(Pass):
         module.context.allow_unregistered_dialects = True
         for region in context.each([op for op in operations(module) if op.name == REGION]):
             computing = shader_operations(region)
-            if any(map(contracts, computing)):
+            if any(map(is_empty, computing)):
+                context.remark(self.argument, computing[-1], False, "it has no iterations")
+            elif any(map(contracts, computing)):
                 self._configure(computing, context, context.workgroups)
             else:
                 self._configure_rows(computing, context, context.workgroups)

@@ -144,6 +144,12 @@ def contracts(op: ir.Operation) -> bool:
     return nest is not None and nest.is_contraction
 
 
+def is_empty(op: ir.Operation) -> bool:
+    """Whether ``op`` has loops, and one of them has no iterations."""
+    nest = loop_nest(op)
+    return nest is not None and 0 in nest.domain
+
+
 def reduces(op: ir.Operation) -> bool:
     """Whether ``op`` has loops that its result does not have."""
     nest = loop_nest(op)
