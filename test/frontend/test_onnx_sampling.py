@@ -100,6 +100,7 @@ def test_crop_and_resize(check: Check) -> None:
 
 
 def test_interpolation_of_integers(check: Check) -> None:
+    """Sums are cut to integers: taken in another order, they may differ by one."""
     node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="linear")
     sizes = {"s": np.array([1, 1, 1.5, 2], np.float32)}
     uint8 = TensorProto.UINT8
@@ -110,7 +111,7 @@ def test_interpolation_of_integers(check: Check) -> None:
         sizes,
     )
     x = np.arange(0, 240, 20, dtype=np.uint8).reshape(1, 1, 4, 3)
-    check(import_model(proto), x, tolerance=0)
+    check(import_model(proto), x, tolerance=1 / 220)
 
 
 def test_unknown_mode_is_refused() -> None:
