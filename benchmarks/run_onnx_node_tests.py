@@ -75,6 +75,11 @@ GROUPS = {
     "pooling": """
         AveragePool GlobalAveragePool GlobalMaxPool LpPool MaxPool
         """,
+    "quantization": """
+        ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv
+        QLinearMatMul QuantizeLinear
+        """,
+    "recurrence": "GRU LSTM RNN",
 }
 GROUP_OF = {operator: group for group, names in GROUPS.items() for operator in names.split()}
 
