@@ -94,7 +94,9 @@ def _different(candidates: Iterable[ir.Operation]) -> list[ir.Operation]:
 
 
 def _is_carried(value: ir.Value) -> bool:
-    return not isinstance(value.owner, ir.Block) and value.owner.name.startswith(_CARRIERS)
+    return not isinstance(value.owner, ir.Block) and value.owner.operation.name.startswith(
+        _CARRIERS
+    )
 
 
 def _is_tensor(value: ir.Value) -> bool:
