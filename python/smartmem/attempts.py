@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from smartmem.backend.compile_errors import CompileError, timeout_message
+from smartmem.backend.compile_errors import CompileError, race_error, timeout_message
 from smartmem.backend.iree import CompileStatistics, compile_bytecode
-from smartmem.backend.isolation import groups_failing_alone
+from smartmem.backend.isolation import groups_failing_alone, groups_of_kernels
 from smartmem.backend.regions import Group, failed_groups, give_up, groups_in
+from smartmem.backend.shader_races import shader_races
 from smartmem.backend.targets import Target
+from smartmem.backend.tool import IreeOptions
 from smartmem.errors import SmartMemError, StrictError, TimeLimitError
 from smartmem.fallback import Attempt, Fallback, first_attempts, following, repaired, steps
 from smartmem.kernel_stage import KernelStage
@@ -142,17 +144,25 @@ class _Run:
         return groups_in(self._bytecode, spirv=self._target.kind == "vulkan")
 
     def _compile(self, source: Path, attempt: Attempt) -> CompileStatistics | CompileError:
+        options = self._options.for_iree(attempt.level, self._limit_s(attempt))
         try:
             with self._spending():
-                return compile_bytecode(
-                    source,
-                    self._target,
-                    self._options.for_iree(attempt.level, self._limit_s(attempt)),
-                    output=self._output,
-                    kernels=self._kernels,
+                statistics = compile_bytecode(
+                    source, self._target, options, output=self._output, kernels=self._kernels
                 )
+                self._refuse_races(source, options)
         except CompileError as error:
             return error
+        return statistics
+
+    def _refuse_races(self, source: Path, options: IreeOptions) -> None:
+        """Raises CompileError if the results of a kernel are not determined."""
+        if self._target.kind != "vulkan":
+            return
+        races = shader_races(self._output.read_bytes())
+        if races:
+            groups = groups_of_kernels(source, self._target, options)
+            raise race_error(races, groups, self._target.name)
 
     def _limit_s(self, attempt: Attempt) -> float:
         if attempt.lowering == "plain":

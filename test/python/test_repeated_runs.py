@@ -9,9 +9,11 @@ import pytest
 from exchanging_kernel import COLUMNS, ROWS, kernel
 
 import smartmem
+from smartmem import attempts
 from smartmem.backend.fresh_run import has_validation_layer, run_fresh, same_bits
+from smartmem.backend.shader_races import Race, shader_races
 from smartmem.compare import CheckResult, OutputError
-from smartmem.errors import AccuracyError, TargetError
+from smartmem.errors import AccuracyError, BackendError, TargetError
 from smartmem.kernel_check import check_kernels
 from smartmem.repeated_runs import run_repeatedly, shuffled
 
@@ -35,6 +37,25 @@ def sound(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.fallback
+def test_a_kernel_with_a_race_is_given_up(racing: Path) -> None:
+    compiled = smartmem.compile(racing, target="adreno")
+    (step,) = compiled.report.fallbacks
+    assert (step.action, step.groups) == ("ungroup", (0,))
+    assert "read after write of workgroup memory between threads" in step.reason
+    assert not shader_races(compiled.path.read_bytes())
+
+
+@pytest.mark.fallback
+def test_where_nothing_helps_there_is_no_module(
+    racing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    races = [Race("main_dispatch_0", "workgroup memory", "read after write")]
+    monkeypatch.setattr(attempts, "shader_races", lambda _: races)
+    with pytest.raises(BackendError, match="a kernel whose results vary: main_dispatch_0"):
+        smartmem.compile(racing, target="adreno")
+
+
 def test_shuffled_floats_are_the_same_floats() -> None:
     ids = np.arange(6)
     floats, same = shuffled([X, ids], seed=1)
@@ -45,7 +66,8 @@ def test_shuffled_floats_are_the_same_floats() -> None:
 
 
 @pytest.mark.vulkan
-def test_runs_show_a_race(racing: Path) -> None:
+def test_runs_show_a_race(racing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "shader_races", lambda _: [])
     compiled = smartmem.compile(racing, target="vulkan")
     runs = run_repeatedly(compiled.module, compiled.path, ["y"], ([X], [X[::-1].copy()]))
     # Either the numbers vary, or they are wrong in the same way each time.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from smartmem.backend.shader_races import Race
 from smartmem.backend.tool import SOURCE_NAME, ToolRun
 from smartmem.errors import BackendError
+from smartmem.passes.base import GROUP_FILE
 
 _FIRST_ERROR = re.compile(
     r"^(?P<where>.*?):? ?\b(?:error|LLVM ERROR): (?P<what>.*)$", re.MULTILINE
@@ -79,6 +82,28 @@ def compile_error(
         crashed=run.returncode < 0 and not (run.timed_out or run.out_of_memory),
         is_usage=_USAGE.search(run.stderr) is not None,
     )
+
+
+def race_error(
+    races: Sequence[Race], groups: Mapping[str, int], target_name: str
+) -> CompileError:
+    """The error of a module that was compiled, and whose results would not be determined.
+
+    Args:
+        races: in its kernels; at least one.
+        groups: by kernel; what it does not name is of no group.
+    """
+    places = [(groups.get(race.kernel), race) for race in races]
+    log = "".join(
+        f"{GROUP_FILE}:{group}:0: error: {race}\n"
+        for group, race in places
+        if group is not None
+    )
+    message = (
+        f"iree-compile for target {target_name} made a kernel whose results vary: "
+        f"{races[0]}; compile for another target"
+    )
+    return CompileError(message, log, reason=str(races[0]))
 
 
 def failure_message(run: ToolRun, target_name: str, timeout_s: float) -> str:
