@@ -10,7 +10,8 @@ follows the control flow of each shader and compares addresses by value numbers:
 of thread numbers and loop counters that an address is. A load has a race if the kernel has
 stored to the same variable since the last barrier, and none of its stores has the load's
 address. A store behind a load is the same the other way round. Barriers order the threads of
-one workgroup only, so that for buffers, which all workgroups share, the address alone counts.
+one workgroup only, so that for buffers, which all workgroups share, the address alone counts:
+what of it depends on the thread, since a scan reads what its thread has written a step before.
 """
 
 from __future__ import annotations
@@ -143,8 +144,10 @@ class _Shader:
         variable = operands[0] if opcode in _ACCESS_CHAINS else pointer
         if variable in self._memory:
             indices = operands[1:] if opcode in _ACCESS_CHAINS else []
-            address = tuple(self._number(index) for index in indices)
-            yield _Access(self._memory[variable], address, is_store)
+            numbers = tuple(self._number(index) for index in indices)
+            memory = self._memory[variable]
+            own = tuple(map(_of_thread, numbers)) if memory.startswith("binding") else numbers
+            yield _Access(memory, own, is_store)
 
     def _number(self, value: int) -> object:
         """The value number: equal for values that are the same function of the thread."""
@@ -180,6 +183,26 @@ class _Shader:
                 step = terms[1] if terms[0] == phi else terms[0]
                 return ("counter", self._number(first), self._number(step))
         return phi
+
+
+def _of_thread(number: object) -> object:
+    """The terms of an address that depend on the thread; those of loops alone are left out."""
+    terms = [term for term in _terms(number) if _depends_on_thread(term)]
+    return tuple(sorted(terms, key=repr))
+
+
+def _terms(number: object) -> list[object]:
+    if isinstance(number, tuple) and number[0] == _ADD:
+        return [term for part in number[1:] for term in _terms(part)]
+    return [number]
+
+
+def _depends_on_thread(number: object) -> bool:
+    if not isinstance(number, tuple):
+        return True  # of which nothing is known
+    return number[0] == _LOAD or (
+        number[0] not in _CONSTANTS and any(map(_depends_on_thread, number[1:]))
+    )
 
 
 def _addresses(accesses: Iterable[_Access]) -> dict[str, set[object]]:
