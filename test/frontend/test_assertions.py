@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 
+import smartmem
 from smartmem.errors import UnsupportedError
 from smartmem.frontend import import_model
 
@@ -42,3 +45,13 @@ def test_assertions_that_cannot_hold_are_refused(text: str) -> None:
 def test_what_is_not_implemented_is_refused_whatever_the_condition() -> None:
     with pytest.raises(UnsupportedError, match="unimplemented: strides"):
         _import("data", "unimplemented: strides")
+
+
+def test_a_reciprocal_is_computed_of_zero_as_well() -> None:
+    class Reciprocal(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 1 / x
+
+    x = torch.tensor([2.0, 0.0, -4.0, -0.0])
+    compiled = smartmem.compile(Reciprocal(), inputs=(x,), target="cpu")
+    np.testing.assert_array_equal(np.asarray(compiled(x)), (1 / x).numpy())
