@@ -147,6 +147,15 @@ def test_function_of_functions(check: Callable[..., None]) -> None:
     check(import_model(proto), floats(3, 8))
 
 
+def test_gelu_of_tanh_is_computed_to_the_precision_of_f32() -> None:
+    node = helper.make_node("Gelu", ["x"], ["y"], approximate="tanh")
+    proto = model([node], [value("x", 1024)], [value("y", 1024)], opset=20)
+    x = np.linspace(-6, 6, 1024)
+    exact = 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    compiled = smartmem.compile(proto, target="cpu")
+    np.testing.assert_allclose(compiled(x.astype(np.float32)), exact, rtol=0, atol=2e-6)
+
+
 def test_attention_without_optional_operands(check: Callable[..., None]) -> None:
     """A causal mask, and past keys and values, but no mask as an operand."""
     node = helper.make_node(

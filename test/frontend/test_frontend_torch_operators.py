@@ -67,3 +67,13 @@ def test_adaptive_pooling_where_windows_differ_in_length() -> None:
         )
 
     assert_right(pools, x, y)
+
+
+def test_gelu_is_computed_to_the_precision_of_f32() -> None:
+    def gelus(x: Any) -> Any:
+        return functional.gelu(x, approximate="tanh"), functional.gelu(x)
+
+    x = torch.linspace(-6, 6, 1024)
+    compiled = smartmem.compile(Function(gelus), inputs=(x,), target="cpu")
+    for ours, exact in zip(compiled(x), gelus(x.double()), strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=2e-6)

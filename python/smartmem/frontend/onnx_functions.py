@@ -2,8 +2,8 @@
 
     Swish(x)  ->  Mul(x, Sigmoid(Mul(x, CastLike(1.0, x))))
 
-Only those that torch-mlir has no lowering of, or one of dynamic shapes only: what it
-lowers by itself becomes fewer operations.
+Only those that torch-mlir has no lowering of, or one of dynamic shapes only, or a coarse
+one: what it lowers by itself becomes fewer operations.
 """
 
 from __future__ import annotations
@@ -67,4 +67,11 @@ def complete_functions(model: onnx.ModelProto) -> None:
 
 
 def _is_function(node: onnx.NodeProto) -> bool:
-    return node.op_type in _FUNCTIONS and node.domain in ("", "ai.onnx")
+    named = node.op_type in _FUNCTIONS or _is_tanh_gelu(node)
+    return named and node.domain in ("", "ai.onnx")
+
+
+def _is_tanh_gelu(node: onnx.NodeProto) -> bool:
+    # torch-mlir's own has sqrt(2 / pi) to four digits only.
+    approximate = (a.s for a in node.attribute if a.name == "approximate")
+    return node.op_type == "Gelu" and b"tanh" in approximate

@@ -6,6 +6,7 @@ operators that torch-mlir has no lowering for, or a wrong one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,7 +41,17 @@ def _divides(x: torch.Tensor, output_size: Sequence[int]) -> bool:
     return all(size % count == 0 for size, count in zip(sizes, output_size, strict=True))
 
 
+def _gelu(x: torch.Tensor, *, approximate: str = "none") -> torch.Tensor:
+    """The tanh form; torch-mlir's has sqrt(2 / pi) to four digits only."""
+    if approximate != "tanh":
+        return NotImplemented  # type: ignore[no-any-return]  # erf, which lowers
+    wide = x if x.dtype == torch.float64 else x.float()
+    inner = math.sqrt(2 / math.pi) * (wide + 0.044715 * (wide * wide * wide))
+    return (0.5 * wide * (1 + torch.tanh(inner))).to(x.dtype)
+
+
 _OWN: Table = {
+    _aten.gelu.default: _gelu,
     _aten.adaptive_max_pool2d.default: _adaptive_max_pool,
     _aten.adaptive_max_pool3d.default: _adaptive_max_pool,
     _aten._adaptive_avg_pool3d.default: adaptive_avg_pool,
