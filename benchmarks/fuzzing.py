@@ -22,6 +22,7 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem.tools import cli, opt
+from smartmem.tools.process import run_tool
 
 MLIR = """\
 func.func @main(%x: tensor<4x8xf32>, %i: tensor<4xi64>) -> (tensor<8x4xf32>, tensor<4x4xf32>) {
@@ -51,8 +52,6 @@ _NUMBERS = (0, -1, 1, 2, 3, 7, 1 << 31, -(1 << 31), (1 << 63) - 1, 10**12, 65536
 _NAMES = ("", "x", "\n", "\x1b[31m", 'a"b', "é" * 300, "../../x", "%s", "\0", "x y")
 _JSON = (None, True, -1, 0, 1e308, 10**30, "x", "", [], {}, [[]], {"a": 1}, [1, 2, 3, 4])
 
-_Tool = Callable[[], int | None]
-
 
 @dataclass(frozen=True)
 class Case:
@@ -78,10 +77,9 @@ class Case:
         return [self.tool, *self.arguments]
 
     def run(self) -> int:
-        """Runs the tool in this process."""
+        """Runs the tool in this process, where a crash is one."""
         sys.argv = self.command
-        tool: _Tool = opt.main if self.tool == "smartmem-opt" else cli.main
-        return tool() or 0
+        return opt.main() if self.tool == "smartmem-opt" else run_tool(cli.app)
 
 
 class Kind(Protocol):

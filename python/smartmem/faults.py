@@ -16,6 +16,7 @@ from pathlib import Path
 
 from torch_mlir import ir
 
+from smartmem.activity import activity, time_is_over
 from smartmem.deep_stack import run_deep
 from smartmem.diagnostics import source_point
 from smartmem.errors import PassError, SmartMemError, StrictError, TimeLimitError
@@ -63,13 +64,13 @@ class Net:
     def _run_in_time(
         self, module: ir.Module, element: PipelineElement, context: PassContext
     ) -> None:
+        name = format_element(element)
         try:
-            run_deep(lambda: self._run(module, element, context), self.deadline)
+            with activity(f"pass {name}", self.options, self.deadline):
+                run_deep(lambda: self._run(module, element, context), self.deadline)
         except TimeoutError as error:
-            raise TimeLimitError(
-                f"{format_element(element)} did not end within the time limit of "
-                f"{self.options.timeout_s:g} s; give more with --timeout"
-            ) from error
+            message = time_is_over(f"pass {name}", self.options.timeout_s)
+            raise TimeLimitError(message) from error
 
     @contextmanager
     def holding(self, what: str) -> Iterator[None]:

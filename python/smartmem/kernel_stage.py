@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from smartmem.activity import activity
 from smartmem.backend.metadata import REFLECTION_KEY, with_images
 from smartmem.errors import InvalidInputError
 from smartmem.files import make_folder, write_file
@@ -109,7 +110,9 @@ class KernelStage:
         ir = kernel_build().ir
         with ir.Context():
             module = ir.Module.parse(text)
-            run_pipeline(module, [self._pass], self.context)
+            deadline = time.monotonic() + self._options.timeout_s
+            with activity(f"pass {self._pass.argument}", self._options, deadline):
+                run_pipeline(module, [self._pass], self.context)
             self._note_images(module)
             if self._options.keep_ir:
                 self.text = module.operation.get_asm(large_elements_limit=_TEXT_ELEMENTS)

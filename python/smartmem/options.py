@@ -65,12 +65,14 @@ class CompileOptions:
 
     # Limits
     timeout_s: float = 600.0
-    """Seconds that a compilation may take: import, passes and iree-compile. Code of MLIR's
-    own is not interrupted within a process; the command ``smartmem`` runs it in another."""
+    """Seconds that a compilation may take: import, passes and iree-compile. In Python the
+    import and calls of MLIR are not interrupted; what is over is said behind them. The
+    command ``smartmem`` works in a child process, which is killed."""
 
     memory_limit: int | None = None
-    """Bytes of memory that iree-compile may take; None: four fifths of the machine's, or
-    of its control group's. Watched on Linux only."""
+    """Bytes of memory that iree-compile may take, and under the command ``smartmem`` also
+    the import and the passes; None: four fifths of the machine's, or of its control
+    group's. Watched on Linux only."""
 
     strict: bool = field(default_factory=lambda: os.environ.get(STRICT_VARIABLE) == "1")
     """Whether it is an error to give up something that failed: a pass, a kernel's grouping

@@ -6,11 +6,13 @@ The order of the passes is ``smartmem.passes.PIPELINE``; this module names none 
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 from torch_mlir import ir
 
+from smartmem.activity import activity
 from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
@@ -41,12 +43,14 @@ def import_stage(
 
 def read_model(model: Any, inputs: Any, options: CompileOptions) -> ImportedModel:
     """Imports a model as ``options`` say; arguments and errors as for ``import_stage``."""
-    return import_model(
-        model,
-        inputs=inputs,
-        input_format=options.input_format,
-        input_shapes=options.input_shapes,
-    )
+    deadline = time.monotonic() + options.timeout_s
+    with activity(f"the import of {model_name(model)}", options, deadline):
+        return import_model(
+            model,
+            inputs=inputs,
+            input_format=options.input_format,
+            input_shapes=options.input_shapes,
+        )
 
 
 def pass_context(

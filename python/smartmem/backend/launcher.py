@@ -14,16 +14,21 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def _main() -> None:
-    parent, *command = sys.argv[1:]
+def end_with_parent(parent: int) -> None:
+    """Makes the kernel kill this process when ``parent`` ends; exits if it has."""
     try:
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     except (ImportError, OSError, AttributeError):  # without, it merely lives on
         pass
-    if os.getppid() != int(parent):  # it ended before the request
+    if os.getppid() != parent:  # it ended before the request
         sys.exit(1)
+
+
+def _main() -> None:
+    parent, *command = sys.argv[1:]
+    end_with_parent(int(parent))
     try:
         os.execv(command[0], command)
     except OSError as error:

@@ -253,7 +253,7 @@ class _Watch:
     def _check(self) -> None:
         if self._stop is not None and self._stop.is_set():
             raise StoppedError
-        held = _memory_of(self._process.pid)
+        held = memory_of(self._process.pid)
         self._peak = max(self._peak, held.get("VmHWM", 0))
         if self.timed_out or self.out_of_memory:
             return
@@ -263,8 +263,11 @@ class _Watch:
             _kill_group(self._process)
 
 
-def _memory_of(pid: int) -> dict[str, int]:
-    """Bytes of resident memory: the peak (VmHWM) and what is no file's (RssAnon)."""
+def memory_of(pid: int) -> dict[str, int]:
+    """Bytes of resident memory: the peak (VmHWM) and what is no file's (RssAnon).
+
+    Nothing for a process that has ended, and outside of Linux.
+    """
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
             lines = [line.split() for line in status]

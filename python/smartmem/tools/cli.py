@@ -19,6 +19,7 @@ from smartmem.tools import (
     cli_tune,
 )
 from smartmem.tools.process import run_tool
+from smartmem.tools.supervisor import supervised
 
 app = typer.Typer(
     name="smartmem",
@@ -62,7 +63,7 @@ def _options(
 def main() -> None:
     """Runs the tool; exits with 0, 1 for a fault, 2 for a wrong command line, 130 for Ctrl-C,
     143 for SIGTERM."""
-    sys.exit(run_tool(app))
+    sys.exit(supervised(lambda: run_tool(app)))
 
 
 if __name__ == "__main__":

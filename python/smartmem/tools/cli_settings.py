@@ -99,7 +99,7 @@ class CompileSettings:
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Time limit of iree-compile.",
+            help="Time limit of import, passes and iree-compile together.",
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.timeout_s
@@ -108,7 +108,8 @@ class CompileSettings:
         typer.Option(
             "--memory",
             metavar="GB",
-            help="Memory limit of iree-compile; by default four fifths of the machine's.",
+            help="Memory limit of import and passes, and of iree-compile; by default four "
+            "fifths of the machine's.",
             rich_help_panel=_BUILD,
         ),
     ] = None

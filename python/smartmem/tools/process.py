@@ -19,7 +19,7 @@ def run_tool(tool: Callable[[], int | None]) -> int:
 
     SIGTERM and SIGHUP end it as Ctrl-C does.
     """
-    _prepare_streams()
+    prepare_streams()
     try:
         with handled_signals():
             status = _status(tool)
@@ -57,7 +57,8 @@ def _status(tool: Callable[[], int | None]) -> int:
         return int(end.code or 0)
 
 
-def _prepare_streams() -> None:
+def prepare_streams() -> None:
+    """Opens standard streams that are closed, to nowhere, and lets any text be printed."""
     # What a closed stream's number would be given to next is a file of ours: prints of C++
     # would end in it.
     while not all(map(_is_open, range(3))):

@@ -15,7 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)  # Windows has no SIGHUP
+)
+"""Those that ask for the end."""
 
 _GRACE_S = 2.0
 """Further signals are ignored for so long: the end takes a moment. Later ones kill."""
@@ -63,9 +68,8 @@ def handled_signals() -> Iterator[None]:
     """
     handler, before = _Handler(), {}
     is_main = threading.current_thread() is threading.main_thread()
-    for name in _SIGNALS if is_main else ():
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+    for number in SIGNALS if is_main else ():
+        if signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, handler)
     try:
         yield
