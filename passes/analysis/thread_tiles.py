@@ -48,6 +48,7 @@ def row_tiles(
 
 def has_thread_tiles(operations: Sequence[ir.Operation], bounds: Workgroups) -> bool:
     """Whether the kernel's threads get tile sizes of ours."""
-    found = contraction_tiles(operations, bounds)
-    found = row_tiles(operations, bounds) if found is None else found
-    return isinstance(found, (GpuTiles, GpuRows))
+    contraction = contraction_tiles(operations, bounds)
+    if contraction is not None:
+        return isinstance(contraction, GpuTiles)
+    return isinstance(row_tiles(operations, bounds), GpuRows)

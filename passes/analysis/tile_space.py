@@ -178,7 +178,8 @@ def _push(
     """Gives the loops of ``op`` their part of the digits; whether that changed any."""
     rest, changed = list(refined), False
     for loop in loops:
-        extent, taken = math.prod(digits[op][loop]), []
+        extent = math.prod(digits[op][loop])
+        taken: list[int] = []
         while math.prod(taken) < extent:
             taken.append(rest.pop(0))
         changed |= digits[op][loop] != tuple(taken)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from smartmem.errors import InvalidInputError
 from smartmem.files import refuse_special, write_file
@@ -52,8 +53,8 @@ class StoredArray:
         """Number of elements."""
         return math.prod(self.shape)
 
-    def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
-        return np.asarray(self.load(), dtype)  # type: ignore[arg-type]
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.load(), dtype)
 
     def load(self) -> Array:
         """Reads the elements.
@@ -62,7 +63,7 @@ class StoredArray:
             InvalidInputError: there are fewer, or the file is damaged.
         """
         with _reading(self.file), ExitStack() as stack:
-            content = stack.enter_context(_opened(self.file))
+            content: IO[bytes] = stack.enter_context(_opened(self.file))
             if self.member is not None:
                 archive = stack.enter_context(zipfile.ZipFile(content))
                 content = stack.enter_context(archive.open(self.member))

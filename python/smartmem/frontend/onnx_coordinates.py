@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from smartmem.parameters import Array
+from smartmem.frontend.onnx_expansion import Numbers
 
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 
@@ -46,9 +46,9 @@ class Taps:
         inside: result; whether the coordinate lies on the axis.
     """
 
-    places: Array
-    weights: Array
-    inside: Array
+    places: Numbers
+    weights: Numbers
+    inside: Numbers
 
 
 def taps(line: Line, mode: str, attribute: Callable[[str, Any], Any]) -> Taps:
@@ -78,8 +78,8 @@ def taps(line: Line, mode: str, attribute: Callable[[str, Any], Any]) -> Taps:
 
 
 def _filtered(
-    x: Array, line: Line, mode: str, attribute: Callable[[str, Any], Any]
-) -> tuple[Array, Array]:
+    x: Numbers, line: Line, mode: str, attribute: Callable[[str, Any], Any]
+) -> tuple[Numbers, Numbers]:
     """Elements around each coordinate, and the filter's values there.
 
     To avoid aliasing, the filter becomes as wide as the elements of the result are.
@@ -100,30 +100,30 @@ def _filtered(
     return base.astype(np.int64)[:, None] + steps, weights
 
 
-def _cubic(x: Array, a: float) -> Array:
+def _cubic(x: Numbers, a: float) -> Numbers:
     """Keys' cubic convolution."""
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
     return np.where(x <= 1, near, np.where(x < 2, far, 0))
 
 
-def _asymmetric(line: Line, x: Array) -> Array:
+def _asymmetric(line: Line, x: Numbers) -> Numbers:
     return x / np.float32(line.scale)
 
 
-def _half_pixel(line: Line, x: Array) -> Array:
+def _half_pixel(line: Line, x: Numbers) -> Numbers:
     return (x + _HALF) / np.float32(line.scale) - _HALF
 
 
-def _pytorch_half_pixel(line: Line, x: Array) -> Array:
+def _pytorch_half_pixel(line: Line, x: Numbers) -> Numbers:
     return _half_pixel(line, x) if line.result > 1 else np.zeros_like(x)
 
 
-def _tf_half_pixel(line: Line, x: Array) -> Array:
+def _tf_half_pixel(line: Line, x: Numbers) -> Numbers:
     return (x + _HALF) / np.float32(line.scale)
 
 
-def _half_pixel_symmetric(line: Line, x: Array) -> Array:
+def _half_pixel_symmetric(line: Line, x: Numbers) -> Numbers:
     """The region that is left out by rounding the size is so on both sides."""
     whole = np.float32(line.scale) * np.float32(line.size)
     center = np.float32(line.size) / np.float32(2)
@@ -131,20 +131,20 @@ def _half_pixel_symmetric(line: Line, x: Array) -> Array:
     return offset + _half_pixel(line, x)
 
 
-def _align_corners(line: Line, x: Array) -> Array:
+def _align_corners(line: Line, x: Numbers) -> Numbers:
     if line.result == 1:
         return np.zeros_like(x)
     return x * np.float32(line.size - 1) / np.float32(line.result - 1)
 
 
-def _crop_and_resize(line: Line, x: Array) -> Array:
+def _crop_and_resize(line: Line, x: Numbers) -> Numbers:
     start, end, last = np.float32(line.start), np.float32(line.end), np.float32(line.size - 1)
     if line.result == 1:
         return np.full_like(x, _HALF * (start + end) * last)
     return start * last + x * (end - start) * last / np.float32(line.result - 1)
 
 
-_COORDINATES: Mapping[str, Callable[[Line, Array], Array]] = {
+_COORDINATES: Mapping[str, Callable[[Line, Numbers], Numbers]] = {
     "align_corners": _align_corners,
     "asymmetric": _asymmetric,
     "half_pixel": _half_pixel,
@@ -154,7 +154,7 @@ _COORDINATES: Mapping[str, Callable[[Line, Array], Array]] = {
     "tf_half_pixel_for_nn": _tf_half_pixel,
 }
 
-_ROUNDINGS: Mapping[str, Callable[[Array], Array]] = {
+_ROUNDINGS: Mapping[str, Callable[[Numbers], Numbers]] = {
     "ceil": np.ceil,
     "floor": np.floor,
     "round_prefer_ceil": lambda x: np.floor(x.astype(np.float64) + 0.5),

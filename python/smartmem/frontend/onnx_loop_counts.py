@@ -13,8 +13,8 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from smartmem.frontend.onnx_expansion import Numbers
 from smartmem.frontend.onnx_subgraphs import subgraph
-from smartmem.parameters import Array
 
 MOST = 1 << 12
 """Iterations that are followed."""
@@ -43,7 +43,7 @@ def trip_count(
     return condition.count(None if limit is None else int(limit))
 
 
-def _scalar(constants: Mapping[str, onnx.TensorProto], name: str) -> Array | None:
+def _scalar(constants: Mapping[str, onnx.TensorProto], name: str) -> Numbers | None:
     found = constants.get(name)
     return None if found is None else numpy_helper.to_array(found).reshape(-1)[0]
 
@@ -116,7 +116,7 @@ class _Condition:
                 return number + 1
         return limit if limit is not None and limit <= MOST else None
 
-    def _start(self) -> dict[str, Array] | None:
+    def _start(self) -> dict[str, Numbers] | None:
         initial = {n: self._constants.get(i) for n, (i, _) in self._carried.items()}
         found = {name: tensor for name, tensor in initial.items() if name in self._needed}
         if any(tensor is None for tensor in found.values()):

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
 
-from smartmem.frontend.onnx_expansion import Expansion, Rewrite
+from smartmem.frontend.onnx_expansion import Expansion, Numbers, Rewrite
 from smartmem.frontend.onnx_windows import Window, windows_of
-from smartmem.parameters import Array
 
 Nodes = list[onnx.NodeProto]
 
@@ -167,7 +167,7 @@ def _steps(sizes: Sequence[int], columns_first: bool) -> list[int]:
     return steps
 
 
-def _outer_sum(lines: Sequence[Array]) -> Array:
+def _outer_sum(lines: Sequence[Numbers]) -> Numbers:
     total = np.zeros((), np.int64)
     for line in lines:
         total = total[..., None] + line
@@ -225,11 +225,11 @@ def _padded(
     return expansion.op("Pad", value, pads, expansion.constant(fill, dtype))
 
 
-def _lowest(dtype: np.dtype[np.generic]) -> float:
+def _lowest(dtype: np.dtype[Any]) -> float:
     return int(np.iinfo(dtype).min) if dtype.kind in "iu" else -math.inf
 
 
-def _counts(windows: Sequence[Window], with_padding: bool) -> Array:
+def _counts(windows: Sequence[Window], with_padding: bool) -> Numbers:
     """How many elements of each window there are, or with those of the padding."""
     total = np.ones(())
     for window in windows:

@@ -16,8 +16,7 @@ import numpy as np
 import onnx
 
 from smartmem.frontend.onnx_coordinates import Line, Taps, taps
-from smartmem.frontend.onnx_expansion import Expansion, Rewrite
-from smartmem.parameters import Array
+from smartmem.frontend.onnx_expansion import Expansion, Numbers, Rewrite
 
 Nodes = list[onnx.NodeProto]
 
@@ -67,12 +66,10 @@ def _along(expansion: Expansion, value: str, axis: int, taps: Taps) -> str:
     ]
     if count == 1:
         return parts[0]
-    weights = [
-        expansion.constant(weights.reshape(-1, *behind), dtype) for weights in taps.weights.T
-    ]
+    factors = [expansion.constant(w.reshape(-1, *behind), dtype) for w in taps.weights.T]
     if count == 2:
-        return _between(expansion, *parts, weights[1])
-    products = [expansion.op("Mul", *pair) for pair in zip(parts, weights, strict=True)]
+        return _between(expansion, parts[0], parts[1], factors[1])
+    products = [expansion.op("Mul", *pair) for pair in zip(parts, factors, strict=True)]
     total = products[0]
     for product in products[1:]:
         total = expansion.op("Add", total, product)
@@ -87,7 +84,7 @@ def _bilinear(expansion: Expansion, value: str, axis: int, rows: Taps, columns: 
     value = expansion.op("Reshape", value, flat)
     behind = [1] * (len(shape) - axis - 2)
 
-    def at(row: Array, column: Array) -> str:
+    def at(row: Numbers, column: Numbers) -> str:
         # Added by the kernel: a table of all would be as large as the image.
         index = expansion.op(
             "Add",
@@ -104,7 +101,7 @@ def _bilinear(expansion: Expansion, value: str, axis: int, rows: Taps, columns: 
         )
         for row in rows.places.T
     ]
-    return _between(expansion, *lines, down)
+    return _between(expansion, lines[0], lines[1], down)
 
 
 def _between(expansion: Expansion, low: str, high: str, weight: str) -> str:

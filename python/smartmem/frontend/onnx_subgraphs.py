@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import onnx
 
@@ -38,9 +39,7 @@ class Copies:
         copy.name = self.name(stem)
         return copy.name
 
-    def add(
-        self, op: str, inputs: Sequence[str], output: str, node: str, **given: object
-    ) -> str:
+    def add(self, op: str, inputs: Sequence[str], output: str, node: str, **given: Any) -> str:
         """Adds a node of one result; returns the result's name."""
         self.nodes.append(onnx.helper.make_node(op, inputs, [output], name=node, **given))
         return output

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 
-from smartmem.frontend.onnx_expansion import Expansion, Rewrite
+from smartmem.frontend.onnx_expansion import Expansion, Numbers, Rewrite
 from smartmem.frontend.onnx_windows import numbers
-from smartmem.parameters import Array
 
 Nodes = list[onnx.NodeProto]
 
@@ -65,7 +64,7 @@ def _columns_to_image(expansion: Expansion) -> Nodes:
 
 def _meeting(
     expansion: Expansion, image: Sequence[int], block: Sequence[int], columns: int
-) -> Array:
+) -> Numbers:
     """For each place of the image, the elements of all blocks there: places x block.
 
     The number behind the last stands for a zero.
@@ -88,7 +87,7 @@ def _meeting(
     return np.where(missing == 0, place + kernel, math.prod(block) * columns)
 
 
-def _crossed(first: Array, second: Array) -> Array:
+def _crossed(first: Numbers, second: Numbers) -> Numbers:
     """Sums of all rows and columns of two tables with all of the other's."""
     total = first[:, None, :, None] + second[None, :, None, :]
     return np.asarray(total.reshape(len(first) * len(second), -1))

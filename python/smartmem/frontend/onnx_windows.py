@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smartmem.frontend.onnx_expansion import Expansion
-from smartmem.parameters import Array
+from smartmem.frontend.onnx_expansion import Expansion, Numbers
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Window:
         """Padding behind that the last window reaches; negative where elements are left."""
         return (self.count - 1) * self.stride + self.extent - self.size - self.before
 
-    def positions(self) -> Array:
+    def positions(self) -> Numbers:
         """Where elements of windows lie on the axis, below 0 in the padding: count x kernel."""
         starts = np.arange(self.count) * self.stride - self.before
         return starts[:, None] + np.arange(self.kernel) * self.dilation

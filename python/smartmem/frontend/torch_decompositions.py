@@ -32,7 +32,7 @@ def _adaptive_max_pool(
     x: torch.Tensor, output_size: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     if _divides(x, output_size):
-        return NotImplemented  # type: ignore[no-any-return]  # plain pooling, which lowers
+        return NotImplemented  # plain pooling, which lowers
     return adaptive_max_pool(x, output_size)
 
 
@@ -44,7 +44,7 @@ def _divides(x: torch.Tensor, output_size: Sequence[int]) -> bool:
 def _gelu(x: torch.Tensor, *, approximate: str = "none") -> torch.Tensor:
     """The tanh form; torch-mlir's has sqrt(2 / pi) to four digits only."""
     if approximate != "tanh":
-        return NotImplemented  # type: ignore[no-any-return]  # erf, which lowers
+        return NotImplemented  # erf, which lowers
     wide = x if x.dtype == torch.float64 else x.float()
     inner = math.sqrt(2 / math.pi) * (wide + 0.044715 * (wide * wide * wide))
     return (0.5 * wide * (1 + torch.tanh(inner))).to(x.dtype)

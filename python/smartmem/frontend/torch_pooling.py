@@ -79,4 +79,5 @@ def _longest(size: int, count: int) -> int:
 
 def _gathered(x: torch.Tensor, dim: int, index: torch.Tensor) -> torch.Tensor:
     """Elements by ``index`` [count, length]: ``dim``, counted from the end, is two then."""
-    return x.index_select(dim, index.flatten()).unflatten(dim, tuple(index.shape))
+    rows = x.index_select(dim, index.flatten())
+    return torch.unflatten(rows, dim, tuple(index.shape))
