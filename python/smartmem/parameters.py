@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -20,6 +21,8 @@ from torch_mlir import ir
 from smartmem.errors import UnsupportedError
 
 Array = npt.NDArray[np.generic]
+Numbers = npt.NDArray[Any]
+"""Numbers to compute with; ``Array`` has elements of any kind, of which nothing is known."""
 
 # MLIR element type as printed -> NumPy dtype. Signless integers map to signed ones.
 NUMPY_DTYPES: Mapping[str, np.dtype[np.generic]] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from smartmem.frontend.onnx_expansion import Numbers
+from smartmem.parameters import Numbers
 
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
@@ -16,9 +15,6 @@ from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.onnx_fold import constant_tensors
 from smartmem.frontend.onnx_shapes import tensor_shape
 from smartmem.parameters import Array
-
-Numbers = npt.NDArray[Any]
-"""Numbers to compute with; ``Array`` has elements of any kind, of which nothing is known."""
 
 _DATA_KEPT = 1024
 """Elements; inference looks into shapes and axes, which are smaller constants."""

@@ -13,8 +13,8 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from smartmem.frontend.onnx_expansion import Numbers
 from smartmem.frontend.onnx_subgraphs import subgraph
+from smartmem.parameters import Numbers
 
 MOST = 1 << 12
 """Iterations that are followed."""

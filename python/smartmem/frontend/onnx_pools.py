@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from smartmem.frontend.onnx_expansion import Expansion, Numbers, Rewrite
+from smartmem.frontend.onnx_expansion import Expansion, Rewrite
 from smartmem.frontend.onnx_windows import Window, windows_of
+from smartmem.parameters import Numbers
 
 Nodes = list[onnx.NodeProto]
 

@@ -16,7 +16,8 @@ import numpy as np
 import onnx
 
 from smartmem.frontend.onnx_coordinates import Line, Taps, taps
-from smartmem.frontend.onnx_expansion import Expansion, Numbers, Rewrite
+from smartmem.frontend.onnx_expansion import Expansion, Rewrite
+from smartmem.parameters import Numbers
 
 Nodes = list[onnx.NodeProto]
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 
-from smartmem.frontend.onnx_expansion import Expansion, Numbers, Rewrite
+from smartmem.frontend.onnx_expansion import Expansion, Rewrite
 from smartmem.frontend.onnx_windows import numbers
+from smartmem.parameters import Numbers
 
 Nodes = list[onnx.NodeProto]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smartmem.frontend.onnx_expansion import Expansion, Numbers
+from smartmem.frontend.onnx_expansion import Expansion
+from smartmem.parameters import Numbers
 
 
 @dataclass(frozen=True)
