@@ -390,6 +390,25 @@ def test_changed_buffer_is_refused() -> None:
         import_model(Counter(), inputs=torch.zeros(2))
 
 
+def test_training_mode_of_an_exported_normalization_is_refused() -> None:
+    x = torch.zeros(2, 3, 4, 4)
+    program = torch.export.export(nn.BatchNorm2d(3).train(), (x,))
+    with pytest.raises(UnsupportedError, match=r"num_batches_tracked; call model\.eval\(\)"):
+        import_model(program)
+
+
+def test_tensors_without_plain_elements_are_refused() -> None:
+    sparse, empty = torch.eye(4).to_sparse(), torch.empty(4, 4, device="meta")
+    for example in (sparse, torch.eye(4).to_sparse_csr(), empty):
+        with pytest.raises(
+            InvalidInputError, match="example input 0 is a tensor without plain"
+        ):
+            import_model(nn.Linear(4, 2), inputs=(example,))
+    for example in (torch.zeros(4, 4), empty):
+        with pytest.raises(InvalidInputError, match=r"weight is on the device meta|example"):
+            import_model(nn.Linear(4, 2, device="meta"), inputs=(example,))
+
+
 def test_changed_input_is_refused() -> None:
     module = Function(lambda x: x.add_(1))
     with pytest.raises(UnsupportedError, match="writes to its input"):

@@ -171,8 +171,10 @@ class _ParameterHooks(fx_importer.FxImporterHooks):
         info: fx_importer.InputInfo,
     ) -> None:
         raise UnsupportedError(
-            f"the model writes to its buffer {info.input_spec.target}; make it return "
-            "the new value instead (caches: turn them off, for example use_cache=False)"
+            f"the model writes to its buffer {info.input_spec.target}; call model.eval() "
+            "before it is exported if it is a layer in training mode (batch normalization), "
+            "else make it return the new value (caches: turn them off, for example "
+            "use_cache=False)"
         )
 
 

@@ -32,7 +32,8 @@ def export(model: torch.nn.Module, inputs: Inputs | None) -> ExportedProgram:
         inputs: as for ``import_torch``.
 
     Raises:
-        InvalidInputError: there are no inputs, or the model does not run on them.
+        InvalidInputError: there are no inputs, or the model does not run on them, or
+            one of its or their tensors is sparse or has no data.
     """
     if inputs is None:
         raise InvalidInputError(
@@ -40,6 +41,7 @@ def export(model: torch.nn.Module, inputs: Inputs | None) -> ExportedProgram:
             "inputs={'name': tensor}"
         )
     args, kwargs = _split_inputs(inputs)
+    _check_data(model, (args, kwargs))
     with inference_mode_of(model), quiet_torch():
         try:
             return torch.export.export(model, args, kwargs, strict=False)
@@ -48,6 +50,22 @@ def export(model: torch.nn.Module, inputs: Inputs | None) -> ExportedProgram:
                 f"torch.export cannot capture {type(model).__name__} with these inputs: "
                 f"{type(error).__name__}: {first_line(error)}"
             ) from error
+
+
+def _check_data(model: torch.nn.Module, inputs: Any) -> None:
+    example = [t for t in pytree.tree_leaves(inputs) if isinstance(t, torch.Tensor)]
+    for number, tensor in enumerate(example):
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise InvalidInputError(
+                f"example input {number} is a tensor without plain elements "
+                f"({tensor.layout}, device {tensor.device}, {tensor.dtype}); give a dense one "
+                "that has data"
+            )
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_meta:
+            raise InvalidInputError(
+                f"the model's {name} is on the device meta and has no data; load the weights first"
+            )
 
 
 @contextmanager
