@@ -21,7 +21,7 @@ from smartmem.faults import Net
 from smartmem.files import scratch_folder
 from smartmem.inspection import compiled_kernels
 from smartmem.kernel_file import compile_kernels
-from smartmem.kernel_stage import KernelStage
+from smartmem.kernel_stage import KernelStage, holds_kernels
 from smartmem.layouts import Layouts
 from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
@@ -113,7 +113,7 @@ def compile(
     kernel_stage(chosen, options)
     table_for(chosen, options.tuning)  # likewise a wrong tuning file
     recorder = StageRecorder(TOLD_STAGES, options)
-    if first_stage(model) == IMAGES:
+    if holds_kernels(model):
         folder = scratch_folder()
         report = compile_kernels(Path(model), chosen, options, module_path(folder), recorder)
         return CompiledModel(folder, chosen, report, {})
@@ -149,17 +149,14 @@ def module_at(
         raise InvalidInputError(
             f"there is no stage '{stage}'; use one of {', '.join(IR_STAGES)}"
         )
-    after = first_stage(model)
-    if after == IMAGES:
+    if holds_kernels(model):
         raise InvalidInputError(f"{model} holds kernels, which come after {stage}")
-    if IR_STAGES.index(stage) < IR_STAGES.index(after):
-        raise InvalidInputError(f"{model} holds stage {after}, which comes after {stage}")
     options = options or CompileOptions()
     recorder = StageRecorder(IR_STAGES[: IR_STAGES.index(stage) + 1], options)
     deadline = time.monotonic() + options.timeout_s
     imported = import_stage(model, inputs, options, recorder)
     context = pass_context(imported.parameters, as_target(target), options)
-    net = Net(options, deadline)
+    net, after = Net(options, deadline), first_stage(imported.module)
     run_stages(imported.module, context, recorder, net, after=after, until=stage)
     recorder.done()
     return imported.module

@@ -1,4 +1,4 @@
-"""Goes on from kernels that a compilation saved: a file ``NN-images.mlir``."""
+"""Goes on from kernels that a compilation saved as the stage ``images``."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 RESOURCES = b"\n{-#"
 """Where the constants begin in the text of a module."""
+
+_MARK = b"// smartmem.stage = images\n"
+"""The first line of a file of kernels. Their module belongs to IREE and has no mark."""
 
 _TEXT_ELEMENTS = 16
 
@@ -99,7 +103,7 @@ class KernelStage:
         self._write(output, rewritten, marker + resources)
         if self._options.save_temps is not None:
             path = make_folder(Path(self._options.save_temps)) / self._file
-            self._write(path, rewritten, marker + resources)
+            self._write(path, _MARK + rewritten, marker + resources)
         self.seconds += time.perf_counter() - start
 
     def give_up(self, reason: str) -> None:
@@ -139,3 +143,12 @@ class KernelStage:
             out.write(rest or b"\n")
 
         write_file(path, write)
+
+
+def holds_kernels(model: Any) -> bool:
+    """Whether ``model`` is a file that ``KernelStage`` saved."""
+    if not isinstance(model, str | Path) or not Path(model).is_file():
+        return False
+    with suppress(OSError), Path(model).open("rb") as file:
+        return file.read(len(_MARK)) == _MARK
+    return False

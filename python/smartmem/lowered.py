@@ -121,7 +121,7 @@ def lower(
     compile.
 
     Args:
-        imported: the imported ``job.model``. A file of a later stage skips the stages
+        imported: the imported ``job.model``. That of a later stage skips the stages
             before.
         deadline: when the time limit is over, as ``time.monotonic`` tells it.
 
@@ -136,7 +136,8 @@ def lower(
     net, layouts = Net(job.options, deadline), Layouts()
     weights = frozenset(imported.parameters)
     try:
-        run_stages(imported.module, context, recorder, net, after=first_stage(job.model))
+        after = first_stage(imported.module)
+        run_stages(imported.module, context, recorder, net, after=after)
     except PassError as error:
         imported = job.read()
         context = pass_context(imported.parameters, job.target, job.options)

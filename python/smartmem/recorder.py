@@ -13,6 +13,7 @@ from pathlib import Path
 from torch_mlir import ir
 
 from smartmem.files import make_folder, write_file
+from smartmem.frontend.imported_model import STAGE_ATTRIBUTE
 from smartmem.inventory import Inventory, take_inventory
 from smartmem.options import CompileOptions
 from smartmem.report import StageRecord, Worker
@@ -34,13 +35,13 @@ class StageRecorder:
         self.ir: dict[str, str] = {}
         self.inventory = Inventory((), ())  # of the model as it was first classified
         self.inventory_left = Inventory((), ())  # of the last stage
-        self._stages = tuple(stages)
+        self.stages = tuple(stages)
         self._options = options
 
     @contextmanager
     def stage(self, name: str, worker: Worker) -> Iterator[None]:
         """Times the body as stage ``name``."""
-        self._tell(name, self._stages.index(name))
+        self._tell(name, self.stages.index(name))
         start = time.perf_counter()
         yield
         seconds = time.perf_counter() - start
@@ -59,6 +60,10 @@ class StageRecorder:
         if text:
             self.ir[name] = text
 
+    def rename(self, name: str) -> None:
+        """Makes the last stage that of another name."""
+        self.records[-1] = replace(self.records[-1], name=name)
+
     @contextmanager
     def extend(self) -> Iterator[None]:
         """Adds the time of the body to the last stage."""
@@ -69,8 +74,9 @@ class StageRecorder:
         self.records[-1] = replace(last, seconds=seconds)
 
     def keep(self, module: ir.Module) -> None:
-        """Takes the inventory of the last stage's IR, and keeps and saves the IR."""
+        """Takes the inventory of the last stage's IR, and marks, keeps and saves the IR."""
         record = self.records[-1]
+        mark_stage(module, record.name)
         inventory = take_inventory(module.operation)
         self.inventory_left = inventory
         if not self.inventory.is_classified:  # later stages eliminate what it counts
@@ -82,16 +88,22 @@ class StageRecorder:
             self.ir[record.name] = module_text(module)
         if self._options.save_temps is not None:
             folder = Path(self._options.save_temps)
-            file = f"{self._stages.index(record.name):02}-{record.name}.mlirbc"
+            file = f"{self.stages.index(record.name):02}-{record.name}.mlirbc"
             save_bytecode(module, make_folder(folder) / file)
 
     def done(self) -> None:
         """Reports that all stages are over."""
-        self._tell("done", len(self._stages))
+        self._tell("done", len(self.stages))
 
     def _tell(self, stage: str, index: int) -> None:
         if self._options.progress is not None:
-            self._options.progress(stage, index, len(self._stages))
+            self._options.progress(stage, index, len(self.stages))
+
+
+def mark_stage(module: ir.Module, stage: str) -> None:
+    """Makes a module say behind which stage it is."""
+    attribute = ir.StringAttr.get(stage, module.context)
+    module.operation.attributes[STAGE_ATTRIBUTE] = attribute
 
 
 def module_text(module: ir.Module, *, elide: bool = True) -> str:

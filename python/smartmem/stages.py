@@ -5,7 +5,6 @@ The order of the passes is ``smartmem.passes.PIPELINE``; this module names none 
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
 from smartmem.faults import Net
 from smartmem.frontend import ImportedModel, import_model
+from smartmem.frontend.imported_model import STAGE_ATTRIBUTE
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
-from smartmem.passes import KERNEL_STAGE, PIPELINE, PassContext
+from smartmem.passes import PIPELINE, PassContext
 from smartmem.passes.base import Workgroups
 from smartmem.recorder import StageRecorder
 from smartmem.tuning.shipped import table_for
@@ -35,8 +35,14 @@ def import_stage(
 ) -> ImportedModel:
     """Imports a model; arguments and errors as for ``smartmem.compile``."""
     refuse_module(model)
-    with recorder.stage(first_stage(model), "import"):
+    with recorder.stage(INPUT, "import"):
         imported = read_model(model, inputs, options)
+    stage = first_stage(imported.module)
+    if stage not in recorder.stages:
+        raise InvalidInputError(
+            f"{model_name(model)} holds stage {stage}, which comes after {recorder.stages[-1]}"
+        )
+    recorder.rename(stage)
     recorder.keep(imported.module)
     return imported
 
@@ -113,16 +119,23 @@ def run_stages(
         recorder.keep(module)
 
 
-def first_stage(model: Any) -> str:
-    """The stage whose IR ``model`` is.
+def first_stage(module: ir.Module) -> str:
+    """The stage whose IR ``module`` is: ``INPUT`` unless its attribute names another.
 
-    That is ``INPUT`` except for a file ``NN-<stage>.mlirbc`` that ``StageRecorder.keep``
-    wrote, the same module as ``.mlir``, or kernels that ``KernelStage`` wrote.
+    Raises:
+        InvalidInputError: it names none that there is.
     """
-    name = Path(model).name if _is_path(model) else ""
-    match = re.fullmatch(r"\d\d-(.+)\.(?:mlir|mlirbc)", name)
-    known = (*IR_STAGES, KERNEL_STAGE[0])
-    return match.group(1) if match and match.group(1) in known else INPUT
+    attributes = module.operation.attributes
+    if STAGE_ATTRIBUTE not in attributes:
+        return INPUT
+    stage = attributes[STAGE_ATTRIBUTE]
+    name = stage.value if isinstance(stage, ir.StringAttr) else str(stage)
+    if name not in IR_STAGES:
+        raise InvalidInputError(
+            f"the module says {STAGE_ATTRIBUTE} = {name}, but there is no such stage; "
+            f"use one of {', '.join(IR_STAGES)}, or remove the attribute"
+        )
+    return name
 
 
 def model_name(model: Any) -> str:

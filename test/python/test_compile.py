@@ -184,10 +184,28 @@ def test_module_at_stops_at_a_stage(mlir_file: Path, tmp_path: Path) -> None:
     assert "smartmem.view" in text and "smartmem.group" not in text
     with pytest.raises(InvalidInputError, match="no stage 'parsed'; use one of input, "):
         module_at(mlir_file, "parsed")
-    later = tmp_path / "02-classified.mlir"
+    later = tmp_path / "later.mlir"
     later.write_text(str(module_at(mlir_file, "classified")))
     with pytest.raises(InvalidInputError, match="holds stage classified, which comes after"):
         module_at(later, "views")
+
+
+def test_a_file_says_its_stage_itself_whatever_its_name(mlir_file: Path) -> None:
+    """Of IR that comes from elsewhere no pass may be left out."""
+    misleading = mlir_file.rename(mlir_file.with_name("01-layouts.mlir"))
+    options = CompileOptions(save_temps=mlir_file.parent / "stages")
+    compiled = smartmem.compile(misleading, target="cpu", options=options)
+    assert [stage.name for stage in compiled.report.stages] == [*IR_STAGES, "vmfb"]
+    saved = misleading.with_name("any.mlir")
+    saved.write_text(str(module_at(misleading, "views")))
+    assert 'smartmem.stage = "views"' in saved.read_text()
+    again = smartmem.compile(saved, target="cpu")
+    assert [stage.name for stage in again.report.stages] == [*IR_STAGES[1:], "vmfb"]
+    saved.write_text(saved.read_text().replace('stage = "views"', 'stage = "parsed"'))
+    with pytest.raises(
+        InvalidInputError, match=r"smartmem\.stage = parsed, but there is no such"
+    ):
+        smartmem.compile(saved, target="cpu")
 
 
 def test_module_at_is_that_of_the_target(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from smartmem.frontend.finish import function_specs
 from smartmem.lowered import Job, lower
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
-from smartmem.recorder import StageRecorder
+from smartmem.recorder import StageRecorder, mark_stage
 from smartmem.stages import IR_STAGES
 
 pytestmark = pytest.mark.fallback
@@ -135,8 +135,9 @@ def compile_lowered(
     recorder = StageRecorder(ALL_STAGES, CompileOptions())
     with recorder.stage(IR_STAGES[-1], "import"):
         module = imported(text)
+    mark_stage(module.module, IR_STAGES[-1])
     job = LoweredJob(
-        model=Path(f"09-{IR_STAGES[-1]}.mlir"),
+        model=Path("lowered.mlir"),
         inputs=text if plain is None else plain,
         target=resolve_target(target),
         options=CompileOptions(**options),

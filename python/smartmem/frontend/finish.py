@@ -16,6 +16,7 @@ from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend.assertions import drop_assertions
 from smartmem.frontend.bound_indices import bound_indices
 from smartmem.frontend.dead_results import drop_dead_results
+from smartmem.frontend.imported_model import STAGE_ATTRIBUTE
 from smartmem.frontend.lowering import run_passes, walk, where
 from smartmem.parameters import Parameters, numpy_dtype, resource_key
 from smartmem.passes.form_regions import REGION_OPERATIONS
@@ -132,7 +133,8 @@ def _keep_only_main(module: ir.Module) -> None:
     for name in [name for name in main.attributes if name not in _FUNCTION_ATTRIBUTES]:
         del main.attributes[name]
     for name in list(module.operation.attributes):
-        del module.operation.attributes[name]
+        if name != STAGE_ATTRIBUTE:
+            del module.operation.attributes[name]
 
 
 def _make_concats_static(module: ir.Module) -> bool:

@@ -10,6 +10,9 @@ from torch_mlir import ir
 from smartmem.parameters import Array, Parameters
 from smartmem.tensor_spec import TensorSpec
 
+STAGE_ATTRIBUTE = "smartmem.stage"
+"""Of a module: the stage behind which it is. A compilation continues there."""
+
 Reference = Callable[[Sequence[Array]], list[Array]]
 
 

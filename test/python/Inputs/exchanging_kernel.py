@@ -24,6 +24,7 @@ def kernel(written: str, reshape: bool = False) -> str:
         : tensor<1x{shape}xf32> into tensor<{shape}xf32>
     """
     return f"""
+    module attributes {{smartmem.stage = "lowered"}} {{
     func.func @main(%x: tensor<9x3xf32>) -> tensor<9x3xf32> {{
       %r = "flow.dispatch.region"() ({{
         %a = tensor.empty() : tensor<{shape}xf32>
@@ -49,5 +50,6 @@ def kernel(written: str, reshape: bool = False) -> str:
         "flow.return"(%e) : (tensor<9x3xf32>) -> ()
       }}, {{}}) {{operandSegmentSizes = array<i32: 0, 0>}} : () -> tensor<9x3xf32>
       return %r : tensor<9x3xf32>
+    }}
     }}
     """
