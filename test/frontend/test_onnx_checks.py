@@ -142,3 +142,16 @@ def test_operator_whose_result_has_no_size_is_named(operator: str) -> None:
     )
     with pytest.raises(UnsupportedError, match=rf"operator {operator} \(node 'culprit'\)"):
         import_model(proto)
+
+
+def test_types_that_are_left_out_are_inferred() -> None:
+    x, y = (helper.make_empty_tensor_value_info(name) for name in "xy")
+    node = helper.make_node("Relu", ["x"], ["y"])
+    with pytest.raises(InvalidInputError, match=r"input x .*element type"):
+        import_model(model([node], [x], [y]))
+    x.type.tensor_type.elem_type = TensorProto.FLOAT
+    with pytest.raises(InvalidInputError, match=r"input x has no shape.*input_shapes="):
+        import_model(model([node], [x], [y]))
+    imported = import_model(model([node], [x], [y]), input_shapes={"x": (2, 3)})
+    assert imported.outputs[0].shape == (2, 3)
+    assert imported.outputs[0].dtype == np.float32

@@ -28,11 +28,12 @@ from smartmem.frontend.imported_model import ImportedModel, unique_names
 from smartmem.frontend.lowering import new_context, run_passes, walk
 from smartmem.frontend.onnx_attributes import check_shapes, check_values
 from smartmem.frontend.onnx_casts import cast_to_integers
-from smartmem.frontend.onnx_checks import check_model
+from smartmem.frontend.onnx_checks import check_model, stand_in_types
 from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
 from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
 from smartmem.frontend.onnx_grid_sample import GRID_REWRITES
 from smartmem.frontend.onnx_indices import check_indices
+from smartmem.frontend.onnx_integers import INTEGER_REWRITES
 from smartmem.frontend.onnx_loops import slice_by_iteration
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
@@ -49,6 +50,7 @@ from smartmem.frontend.onnx_sequences import expand_reversals
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
 from smartmem.frontend.onnx_transposed import TRANSPOSED_REWRITES
 from smartmem.frontend.onnx_unpool import UNPOOL_REWRITES
+from smartmem.frontend.onnx_unsigned import widen_unsigned
 from smartmem.frontend.propagate_nans import propagate_nans
 from smartmem.parameters import Array, Parameters, resource_key
 from smartmem.tensor_spec import TensorSpec
@@ -64,6 +66,7 @@ _OLDEST_OPSET, _CONVERTED_OPSET = 13, 17
 REWRITES: Mapping[str, Rewrite] = {
     **CONVOLUTION_REWRITES,
     **GRID_REWRITES,
+    **INTEGER_REWRITES,
     **PAD_REWRITES,
     **POOL_REWRITES,
     **QUANTIZED_REWRITES,
@@ -106,6 +109,7 @@ def import_onnx(
     specs = _specs(values), _specs(proto.graph.output)
     check_shapes(proto)
     check_indices(proto)
+    widen_unsigned(proto)
     expand_operators(proto, REWRITES)
     flatten_matmuls(proto)
     expand_movements(proto)
@@ -133,7 +137,9 @@ def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
         proto = _decode(model)
         check_model(proto)
         # By path, onnx finds the external data; a proto has it loaded.
-        onnx.checker.check_model(str(model) if isinstance(model, Path) else proto)
+        whole = stand_in_types(proto)
+        by_path = isinstance(model, Path) and whole is proto
+        onnx.checker.check_model(str(model) if by_path else whole)
     except onnx.checker.ValidationError as error:
         raise InvalidInputError(
             f"{name} is not a valid ONNX model: {_first_line(error)}"

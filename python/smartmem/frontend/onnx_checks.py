@@ -68,6 +68,42 @@ def check_model(model: onnx.ModelProto) -> None:
     _check_functions(model)
 
 
+def stand_in_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What onnx's checker can be given for ``model``: it insists on types of inputs and outputs.
+
+    Inference finds those of outputs, and shapes of inputs can be given beside the model.
+
+    Returns:
+        ``model`` if all have types, else a copy in which those without have some.
+
+    Raises:
+        InvalidInputError: an input has no element type.
+    """
+    values = (*model.graph.input, *model.graph.output)
+    for value in model.graph.input:
+        if value.type.WhichOneof("value") is None or not _is_elementary(value):
+            raise InvalidInputError(f"input {value.name} of the model has no element type")
+    if all(map(_is_complete, values)):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for value in (*copy.graph.input, *copy.graph.output):
+        if not _is_complete(value):
+            value.type.CopyFrom(onnx.helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    return copy
+
+
+def _is_elementary(value: onnx.ValueInfoProto) -> bool:
+    return not value.type.HasField("tensor_type") or bool(value.type.tensor_type.elem_type)
+
+
+def _is_complete(value: onnx.ValueInfoProto) -> bool:
+    tensor = value.type.tensor_type
+    if value.type.WhichOneof("value") not in (None, "tensor_type"):
+        return True
+    return bool(tensor.elem_type) and tensor.HasField("shape")
+
+
 def _check_text(graph: onnx.GraphProto) -> None:
     """Protobuf hands names that are no text out as bytes, with which nothing else works."""
     names: list[str | bytes] = [tensor.name for tensor in graph.initializer]

@@ -176,6 +176,27 @@ class Expansion:
         )
         return name
 
+    def retyped(self, elements: Mapping[int, int]) -> list[onnx.NodeProto]:
+        """The node itself, computed in other element types between casts.
+
+        Args:
+            elements: what to compute in instead, by element type.
+        """
+        node = onnx.NodeProto()
+        node.CopyFrom(self.node)
+        for place, name in enumerate(node.input):
+            if name and self.element(name) in elements:
+                node.input[place] = self.op("Cast", name, to=elements[self.element(name)])
+        casts = []
+        for place, name in enumerate(node.output):
+            if not name or self.element(name) not in elements:
+                continue
+            element, node.output[place] = self.element(name), self._new_name("retyped")
+            wide = _with_element(self._graph.type(name), elements[element])
+            self._graph.add_value(node.output[place], wide)
+            casts.append(helper.make_node("Cast", [node.output[place]], [name], to=element))
+        return [*self.nodes, node, *casts]
+
     def reduce(self, kind: str, value: str, axes: list[int], keepdims: int = 0) -> str:
         """A reduction: the axes were an attribute before opset 18, of all but sums."""
         if self.opset >= 18 or kind == "ReduceSum":

@@ -124,7 +124,7 @@ def _symbols(
     for value in inputs:
         sizes = value.type.tensor_type.shape.dim
         given = shapes.get(value.name)
-        if given is None:
+        if given is None or not value.type.tensor_type.HasField("shape"):
             continue
         if len(given) != len(sizes):
             raise InvalidInputError(
@@ -143,7 +143,16 @@ def _symbols(
 def _set_shape(
     value: onnx.ValueInfoProto, given: Sequence[int] | None, symbols: Mapping[str, int]
 ) -> None:
-    sizes = value.type.tensor_type.shape.dim
+    tensor = value.type.tensor_type
+    if value.type.HasField("tensor_type") and not tensor.HasField("shape"):
+        if given is None:
+            raise InvalidInputError(
+                f"input {value.name} has no shape in the model; give it, as in "
+                f"input_shapes={{{value.name!r}: (1, 3)}}"
+            )
+        tensor.shape.dim.extend(onnx.TensorShapeProto.Dimension() for _ in given)
+        tensor.shape.SetInParent()
+    sizes = tensor.shape.dim
     for axis, size in enumerate(sizes):
         number = given[axis] if given is not None else symbols.get(size.dim_param)
         if size.HasField("dim_value"):
