@@ -311,6 +311,7 @@ def test_kernels_give_the_numbers_of_pytorch(name: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
+@pytest.mark.fallback
 def test_so_do_kernels_of_groups_given_up(
     name: str, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
