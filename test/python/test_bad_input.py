@@ -259,11 +259,11 @@ def test_iree_compile_fails(cli: Cli, mlir_file: Path) -> None:
     assert not mlir_file.with_suffix(".vmfb").exists()
 
 
-def test_iree_compile_hangs(cli: Cli, mlir_file: Path) -> None:
+def test_the_time_limit_is_over(cli: Cli, mlir_file: Path) -> None:
     done = cli("compile", mlir_file, "-t", "cpu", "--timeout", "0.01")
-    fails(done, "stopped after 0.01 s", "raise the time limit")
+    fails(done, "within the time limit of 0.01 s", "--timeout")
     assert not mlir_file.with_suffix(".vmfb").exists()
-    with pytest.raises(BackendError, match=r"stopped after 0\.01 s"):
+    with pytest.raises(BackendError, match=r"time limit of 0\.01 s"):
         smartmem.compile(mlir_file, target="cpu", options=CompileOptions(timeout_s=0.01))
 
 
@@ -357,6 +357,7 @@ def test_verbose_shows_the_traceback(cli: Cli) -> None:
     assert re.search(r"^error: cannot read the model absent.onnx", done.stderr, re.MULTILINE)
 
 
+@pytest.mark.fallback
 def test_verbose_shows_the_log_of_iree_compile(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "calls_what_is_not_there.mlir"
     path.write_text("""
