@@ -115,6 +115,23 @@ def test_operators_that_look_at_the_order_of_elements() -> None:
     assert_equal(order, x, y, whole)
 
 
+def test_several_sorts_in_one_module() -> None:
+    torch.manual_seed(0)
+    x, whole = torch.randn(3, 8), torch.tensor([[3, -1, 3, 7, 7, 2]])
+    x[0, 2], x[1, 4], x[1, 0] = torch.inf, torch.nan, -torch.inf
+
+    def sorts(x: Any, whole: Any) -> Any:
+        return (
+            *x.sort(1),
+            *x.sort(1, descending=True),
+            *x.topk(3, 0),
+            *x.topk(3, 1, largest=False),
+            *whole.sort(stable=True, descending=True),
+        )
+
+    assert_equal(sorts, x, whole)
+
+
 def test_distances_remainders_and_inverse_error_function() -> None:
     torch.manual_seed(0)
     x, y = torch.randn(2, 5, 4), torch.randn(2, 28, 4)
