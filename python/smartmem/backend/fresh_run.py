@@ -157,7 +157,8 @@ def _run(folder: Path, environment: Mapping[str, str], timeout_s: float) -> str:
 
 def _bits(array: Array) -> Array:
     """The array as NumPy's files can hold it: bfloat16 and the like as their bits."""
-    array = np.ascontiguousarray(array)
+    # ascontiguousarray makes 0-d arrays 1-d.
+    array = np.ascontiguousarray(array).reshape(np.shape(array))
     return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array
 
 
