@@ -108,7 +108,7 @@ _ERFINV_FAR = (
 
 def _erfinv(x: torch.Tensor) -> torch.Tensor:
     if x.dtype != torch.float32:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     w = -torch.log((1 - x) * (1 + x))
     near, far = _polynomial(_ERFINV_NEAR, w - 2.5), _polynomial(_ERFINV_FAR, w.sqrt() - 3)
     inner = torch.where(w < 5, near, far) * x

@@ -67,7 +67,7 @@ def multi_head_attention(
     """The result [N, L, E], and the weights, for each head or their mean."""
     weights, biases = qkv_weight.chunk(3), qkv_bias.chunk(3)
     q, k, v = (
-        functional.linear(x, w, b).unflatten(-1, (num_head, -1)).transpose(1, 2)
+        torch.unflatten(functional.linear(x, w, b), -1, (num_head, -1)).transpose(1, 2)
         for x, w, b in zip((query, key, value), weights, biases, strict=True)
     )
     scores = q @ k.transpose(-1, -2) / math.sqrt(embed_dim // num_head)
@@ -141,7 +141,7 @@ def convolution(
 ) -> torch.Tensor:
     """A grouped convolution in 3D, group by group; torch-mlir lowers the others."""
     if transposed or x.dim() != 5 or groups == 1:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     if weight.shape[1] == 1:
         result = _depthwise(x, weight, stride, padding, dilation)
         return result if bias is None else result + bias[:, None, None, None]
@@ -166,9 +166,9 @@ def _depthwise(
     spans = [d * (k - 1) for d, k in zip(dilation, window, strict=True)]
     sizes = [n - span for n, span in zip(x.shape[2:], spans, strict=True)]
     taps = []
-    for place in itertools.product(*map(range, window)):
+    for number, place in enumerate(itertools.product(*map(range, window))):
         tap = x
         for dim, (at, d, s, n) in enumerate(zip(place, dilation, stride, sizes, strict=True)):
-            tap = tap[(slice(None),) * (dim + 2) + (slice(at * d, at * d + n, s),)]
-        taps.append(tap * weight[(slice(None), 0, *place)][:, None, None, None])
+            tap = torch.ops.aten.slice.Tensor(tap, dim + 2, at * d, at * d + n, s)
+        taps.append(tap * weight.flatten(2)[:, 0, number][:, None, None, None])
     return functools.reduce(torch.add, taps)

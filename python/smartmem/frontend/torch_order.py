@@ -28,7 +28,7 @@ def cumulative_min(x: torch.Tensor, dim: int) -> _Pair:
 
 def _cumulative(x: torch.Tensor, dim: int, *, largest: bool) -> _Pair:
     if x.dim() == 0 or x.dtype == torch.bool or x.shape[dim] > _LONGEST:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     rows = x.movedim(dim, -1)
     place = torch.arange(rows.shape[-1], device=x.device)
     seen = place <= place[:, None]
@@ -65,7 +65,7 @@ def median(x: torch.Tensor) -> torch.Tensor:
 def median_along(x: torch.Tensor, dim: int, keepdim: bool = False) -> _Pair:
     """The lower medians along ``dim``, NaN where there is one, and where they are."""
     if x.dim() == 0:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     has_nan = torch.isnan(x).any(dim, keepdim=True).movedim(dim, -1)
     rank = torch.where(has_nan, 0, (x.shape[dim] - 1) // 2)
     return _select(x, dim, keepdim, rank, nan_first=True)
@@ -74,7 +74,7 @@ def median_along(x: torch.Tensor, dim: int, keepdim: bool = False) -> _Pair:
 def nan_median_along(x: torch.Tensor, dim: int, keepdim: bool = False) -> _Pair:
     """The lower medians of what is no NaN along ``dim``, and where they are."""
     if x.dim() == 0:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     numbers = torch.isnan(x).logical_not().sum(dim, keepdim=True).movedim(dim, -1)
     rank = torch.clamp(numbers - 1, min=0) // 2
     return _select(x, dim, keepdim, rank, nan_first=False)
@@ -85,7 +85,7 @@ def _select(
 ) -> _Pair:
     """The elements with that many smaller ones along ``dim``, and where they are."""
     if x.dim() == 0 or x.dtype == torch.bool or x.shape[dim] > _LONGEST:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     rows = x.movedim(dim, -1)
     chosen = _ranks(rows, nan_first=nan_first) == rank
     place = torch.arange(rows.shape[-1], device=x.device)
@@ -114,9 +114,9 @@ def top_k(
 
 def _first(x: torch.Tensor, k: int, dim: int, *, descending: bool) -> _Pair:
     if x.dim() == 0 or k == 0 or x.dtype == torch.bool:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     if x.numel() * x.shape[dim] > _COMPARISONS:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     rows = x.movedim(dim, -1)
     place = torch.arange(rows.shape[-1], device=x.device)
     ranks = _ranks(rows, nan_first=descending, descending=descending)

@@ -42,7 +42,7 @@ def _resize(
     radius: int,
 ) -> torch.Tensor:
     if not x.dtype.is_floating_point:
-        return NotImplemented  # type: ignore[no-any-return]
+        return NotImplemented
     steps = [
         _step(n, size, align_corners, scale)
         for n, size, scale in zip(x.shape[-2:], sizes, scales, strict=True)
