@@ -13,8 +13,6 @@ from onnx_models import floats, model, value
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend import import_model
 
-pytest.importorskip("onnxruntime")
-
 INT, BOOL = TensorProto.INT64, TensorProto.BOOL
 node = helper.make_node
 
