@@ -79,7 +79,7 @@ class Case:
     def run(self) -> int:
         """Runs the tool in this process, where a crash is one."""
         sys.argv = self.command
-        return opt.main() if self.tool == "smartmem-opt" else run_tool(cli.app)
+        return opt.run(self.arguments) if self.tool == "smartmem-opt" else run_tool(cli.app)
 
 
 class Kind(Protocol):

@@ -47,15 +47,31 @@ def tell(watcher: Watcher) -> None:
 @contextmanager
 def activity(name: str, options: CompileOptions, deadline: float | None) -> Iterator[None]:
     """Tells that the body does what ``name`` says, within the limits of ``options``."""
+    with activities(options, deadline) as begin:
+        begin(name)
+        yield
+
+
+@contextmanager
+def activities(
+    options: CompileOptions, deadline: float | None
+) -> Iterator[Callable[[str], None]]:
+    """What to call with the name of each thing that begins; the body's end is that of the last."""
     if not _watchers:
-        yield
+        yield lambda name: None
         return
-    limit = options.memory_limit or default_memory_limit()
-    _tell_all(Activity(name, deadline, options.timeout_s, limit))
+    limit, last = options.memory_limit or default_memory_limit(), ""
+
+    def begin(name: str) -> None:
+        nonlocal last
+        last = name
+        _tell_all(Activity(name, deadline, options.timeout_s, limit))
+
     try:
-        yield
+        yield begin
     finally:
-        _tell_all(Activity(name, None, options.timeout_s, limit, is_over=True))
+        if last:
+            _tell_all(Activity(last, None, options.timeout_s, limit, is_over=True))
 
 
 def _tell_all(now: Activity) -> None:

@@ -139,7 +139,7 @@ def _text_error(
     unknown = _UNKNOWN.search(fault)
     if unknown:
         names = [*other_flags, *(cls.argument for cls in passes), *upstream_passes()]
-        return _unknown_pass(unknown.group(1), names, other_flags)
+        return unknown_pass(unknown.group(1), names, other_flags)
     restricted = _RESTRICTED.search(fault)
     if restricted:
         anchor = restricted.group(1)
@@ -151,8 +151,13 @@ def _text_error(
     return PassError(text, what + (_known_options(failing.group(1)) if failing else ""))
 
 
-def _unknown_pass(name: str, names: Sequence[str], options: Sequence[str]) -> PassError:
-    """Args: options: which of the names are no passes."""
+def unknown_pass(name: str, names: Sequence[str], options: Sequence[str] = ()) -> PassError:
+    """The error about a name that no pass has, with those that are close.
+
+    Args:
+        names: all that there are.
+        options: which of them are options of smartmem-opt, and no passes.
+    """
     # Of a short name, one letter is a large part.
     cutoff = 0.6 if len(name) <= _SHORT_NAME else 0.7
     close = difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
@@ -177,7 +182,7 @@ def _element(text: str, anchor: str, known: dict[str, type[Pass]]) -> PipelineEl
     if name in known and nested is None:
         return _own_pass(known[name], options, anchor)
     if nested is not None:
-        for inner in _names(nested):
+        for inner in pass_names(nested):
             if inner in known:
                 raise _misplaced(inner, name)
     return text
@@ -193,13 +198,24 @@ def _misplaced(name: str, anchor: str) -> PassError:
     return PassError(name, f"runs on the outermost {MODULE} only, not inside of {anchor}")
 
 
-def _names(text: str) -> Iterator[str]:
+def pass_names(text: str) -> Iterator[str]:
+    """The names of the passes in the text of elements, in order."""
     for element in _split(text):
         name, nested, _ = _parts(element)
         if nested is None:
             yield name
         else:
-            yield from _names(nested)
+            yield from pass_names(nested)
+
+
+def apart(text: str) -> Iterator[str]:
+    """Elements with one pass each that do what ``text`` does: ``f(a,b)`` is f(a), then f(b)."""
+    for element in _split(text):
+        name, nested, _ = _parts(element)
+        if nested is None:
+            yield element
+        else:
+            yield from (f"{name}({part})" for part in apart(nested))
 
 
 def _parts(element: str) -> tuple[str, str | None, str]:

@@ -11,7 +11,6 @@ directly::
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from torch_mlir import ir
@@ -19,6 +18,7 @@ from torch_mlir.passmanager import ExternalPass, PassManager
 
 from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import PassError, SmartMemError
+from smartmem.ir_printing import PrintOptions
 from smartmem.mlir_builds import build_of, model_build
 from smartmem.passes import Pass, PassContext
 from smartmem.pipeline_text import (
@@ -45,35 +45,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class PrintOptions:
-    """When and how MLIR prints the IR to stderr while a pipeline runs.
-
-    Attributes:
-        before_all: before each pass.
-        after_all: after each pass.
-        after_change: after each pass that changed the IR.
-        after_failure: after a pass that failed.
-        module_scope: the whole module even when a pass works on one function.
-        tree_dir: a folder that receives one file per dump instead of stderr.
-        elide_elements: print "..." for constants with more elements than this.
-        elide_resources: the same for resources with more characters than this.
-        debug_info: print locations.
-        generic: print the generic form of operations.
-    """
-
-    before_all: bool = False
-    after_all: bool = False
-    after_change: bool = False
-    after_failure: bool = False
-    module_scope: bool = False
-    tree_dir: str | None = None
-    elide_elements: int | None = None
-    elide_resources: int | None = None
-    debug_info: bool = False
-    generic: bool = False
-
-
 def run_pipeline(
     module: ir.Module | ir.Operation,
     elements: Sequence[PipelineElement],
@@ -81,7 +52,9 @@ def run_pipeline(
     *,
     verify_each: bool = True,
     timing: bool = False,
+    statistics: bool = False,
     print_options: PrintOptions | None = None,
+    on_step: Callable[[str], None] | None = None,
     on_diagnostic: Callable[[Diagnostic], None] | None = None,
 ) -> None:
     """Runs ``elements`` in order on ``module``, changing it in place.
@@ -92,6 +65,9 @@ def run_pipeline(
         context: parameters and remarks, shared by all passes of SmartMem.
         verify_each: verify the IR after each pass.
         timing: print the time of each pass to stderr at the end.
+        statistics: print what passes counted to stderr at the end.
+        on_step: called with the name of the pass that runs next, or with the names of the
+            upstream passes of which one does.
         on_diagnostic: called with each diagnostic at once, warnings and remarks too.
 
     Raises:
@@ -100,15 +76,18 @@ def run_pipeline(
     """
     if not elements:
         return
-    operation = module.operation
-    run = _Run(elements, context, verify_each, on_diagnostic)
+    operation, printing = module.operation, print_options or PrintOptions()
+    elements = printing.apart(elements)
+    run = _Run(elements, context, verify_each, on_diagnostic, printing, on_step)
     with operation.context:
         manager = run.manager(operation.name, build_of(operation).passmanager.PassManager)
         manager.enable_verifier(verify_each)
         if timing:
             manager.enable_timing()
-        if print_options is not None:
-            _enable_printing(manager, print_options)
+        if statistics:
+            manager.enable_statistics()
+        printing.enable(manager)
+        run.tell_next(0)
         with collect_diagnostics(operation.context, run.record):
             succeeded = _succeeds(manager, operation)
     if run.failure is not None:
@@ -162,7 +141,11 @@ class _Run:
         context: PassContext,
         verify_each: bool,
         on_diagnostic: Callable[[Diagnostic], None] | None,
+        printing: PrintOptions | None = None,
+        on_step: Callable[[str], None] | None = None,
     ) -> None:
+        self._printing = printing or PrintOptions()
+        self._on_step = on_step
         self.failure: BaseException | None = None
         self._elements = elements
         self._context = context
@@ -188,22 +171,33 @@ class _Run:
         """
         manager = make(anchor)
         for index, element in enumerate(self._elements):
+            self._printing.before_pass(manager, element)
             if isinstance(element, str):
                 add_upstream(manager, element)
-                continue
-            manager.add(
-                self._callback(index, element),
-                name=type(element).__name__,
-                argument=format_element(element),
-                description=element.summary,
-            )
+            else:
+                manager.add(
+                    self._callback(index, element),
+                    name=type(element).__name__,
+                    argument=format_element(element),
+                    description=element.summary,
+                )
+            self._printing.after_pass(manager, element)
         return manager
+
+    def tell_next(self, index: int) -> None:
+        """Says what runs from the element of this index on."""
+        if self._on_step is None or index >= len(self._elements):
+            return
+        element = self._elements[index]
+        is_own = isinstance(element, Pass)
+        self._on_step(format_element(element) if is_own else self._suspects_from(index))
 
     def _callback(
         self, index: int, pass_: Pass
     ) -> Callable[[ir.Operation, ExternalPass], None]:
         def run(operation: ir.Operation, external: ExternalPass) -> None:
             errors = len(self._errors)
+            self.tell_next(index)
             # An exception must not travel through MLIR's C++ frames, so it waits here
             # until the pass manager has returned.
             try:
@@ -217,6 +211,7 @@ class _Run:
             if self.failure is not None:
                 external.signal_pass_failure()
             self._done = index
+            self.tell_next(index + 1)
 
         return run
 
@@ -242,28 +237,13 @@ class _Run:
     def _suspects(self) -> str:
         # MLIR does not tell which pass failed. It is one that follows the last pass of
         # SmartMem that returned, or that pass itself if it left IR that does not verify.
-        first = max(self._done if self._verify_each else self._done + 1, 0)
+        return self._suspects_from(max(self._done if self._verify_each else self._done + 1, 0))
+
+    def _suspects_from(self, first: int) -> str:
+        """The element of this index, and the upstream ones that follow it."""
         suspects = [format_element(self._elements[first])]
         for element in self._elements[first + 1 :]:
             if not isinstance(element, str):
                 break
             suspects.append(element)
         return " or ".join(suspects)
-
-
-def _enable_printing(manager: PassManager, options: PrintOptions) -> None:
-    after = options.after_all or options.after_change or options.after_failure
-    if not (after or options.before_all):
-        return
-    manager.enable_ir_printing(
-        print_before_all=options.before_all,
-        print_after_all=after,
-        print_module_scope=options.module_scope,
-        print_after_change=options.after_change,
-        print_after_failure=options.after_failure,
-        large_elements_limit=options.elide_elements,
-        large_resource_limit=options.elide_resources,
-        enable_debug_info=options.debug_info,
-        print_generic_op_form=options.generic,
-        tree_printing_dir_path=options.tree_dir,
-    )

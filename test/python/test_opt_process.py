@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_an_interrupt_exits_with_130_and_leaves_no_file(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     )
     try:
-        _wait_until_it_reads(process.pid)
+        _wait_until_its_child_reads(process.pid)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=TIME_LIMIT_S)
     finally:
@@ -81,16 +82,15 @@ def test_an_interrupt_exits_with_130_and_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def _wait_until_it_reads(pid: int) -> None:
-    """Until the process blocks in the read of its standard input, a pipe."""
+def _wait_until_its_child_reads(pid: int) -> None:
+    """Until the process's child blocks in the read of its standard input, a pipe."""
     deadline = time.monotonic() + TIME_LIMIT_S
-    while time.monotonic() < deadline:
-        try:
-            waits_in = Path(f"/proc/{pid}/wchan").read_text()
-        except OSError:
-            waits_in = ""
-        if "pipe" in waits_in:
-            return
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    while time.monotonic() < deadline and children.exists():
+        for child in children.read_text().split():
+            with suppress(OSError):
+                if "pipe" in Path(f"/proc/{child}/wchan").read_text():
+                    return
         time.sleep(0.05)
     pytest.skip("this system does not tell what a process waits for")
 
@@ -111,7 +111,7 @@ def test_a_bug_keeps_its_traceback_and_the_reproducer(
     monkeypatch.setattr("smartmem.tools.opt_arguments.PASSES", (*PASSES, _Buggy))
     with pytest.raises(ZeroDivisionError):
         flag = f"--mlir-pass-pipeline-crash-reproducer={reproducer}"
-        opt.main([str(source), "--smartmem-buggy", flag, "-o", str(tmp_path / "out.mlir")])
+        opt.run([str(source), "--smartmem-buggy", flag, "-o", str(tmp_path / "out.mlir")])
     assert "builtin.module(smartmem-buggy)" in reproducer.read_text()
     assert not (tmp_path / "out.mlir").exists()
 
@@ -142,7 +142,7 @@ def test_a_pass_that_refuses_is_told_once_and_can_be_expected(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("smartmem.tools.opt_arguments.PASSES", (_Refusing,))
     Path("in.mlir").write_text("// expected-error@unknown {{this will not do}}\n")
-    assert opt.main(["in.mlir", "--smartmem-refusing", *flags]) == status
+    assert opt.run(["in.mlir", "--smartmem-refusing", *flags]) == status
     assert capsys.readouterr() == ("", message)
 
 
@@ -157,3 +157,52 @@ def test_a_pipe_or_device_may_be_input_and_output(tmp_path: Path) -> None:
     assert tool.returncode == 0
     assert b"func.func @f0" in output
     assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+CRASHING = """
+import ctypes, sys
+from smartmem.passes import PASSES, Pass
+from smartmem.tools import opt, opt_arguments
+
+class Crashing(Pass):
+    argument = "smartmem-crash"
+    summary = "Reads from nowhere"
+    def run(self, module, context):
+        {body}
+
+opt_arguments.PASSES = (*PASSES, Crashing)
+sys.exit(opt.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "flags", "message"),
+    [
+        ("ctypes.string_at(0)", [], "crashed (SIGSEGV); this is a fault"),
+        (
+            "ctypes.PyDLL(None).sleep(120)",  # keeps Python's lock, as calls of MLIR do
+            ["--timeout=1"],
+            "did not end within the time limit of 1 s; give more with --timeout",
+        ),
+    ],
+    ids=["crash", "hang"],
+)
+def test_what_ends_the_process_is_one_line_and_leaves_the_reproducer(
+    body: str, flags: list[str], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in.mlir").write_text(_functions(1))
+    passes = ["--cse", "--smartmem-crash", "--canonicalize"]
+    reproducer = "--mlir-pass-pipeline-crash-reproducer=crash.mlir"
+    files = ["in.mlir", "-o", "out.mlir", reproducer]
+    done = subprocess.run(
+        [sys.executable, "-c", CRASHING.format(body=body), *files, *passes, *flags],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"error: pass smartmem-crash {message}")
+    assert "cse,smartmem-crash,canonicalize" in (tmp_path / "crash.mlir").read_text()
+    assert {file.name for file in tmp_path.iterdir()} == {"in.mlir", "crash.mlir"}

@@ -4,6 +4,9 @@
 // RUN: not smartmem-opt %s --cse --one-shot-bufferize --mlir-print-ir-after-failure 2>&1 | FileCheck --check-prefix=FAILURE %s
 // RUN: smartmem-opt %s --pass-pipeline='func.func(cse)' --mlir-print-ir-after-all 2>&1 >/dev/null | FileCheck --check-prefix=FUNCTION %s
 // RUN: smartmem-opt %s --pass-pipeline='func.func(cse)' --mlir-print-ir-after-all --mlir-print-ir-module-scope 2>&1 >/dev/null | FileCheck --check-prefix=SCOPE %s
+// RUN: smartmem-opt %s --pass-pipeline='func.func(canonicalize,cse),smartmem-raise-views,symbol-dce' --mlir-print-ir-before=cse --mlir-print-ir-after=cse,smartmem-raise-views --mlir-print-op-generic 2>&1 >/dev/null | FileCheck --check-prefix=NAMED %s
+// RUN: not smartmem-opt %s --cse --mlir-print-ir-after=cze 2>&1 | FileCheck --check-prefix=UNKNOWN %s
+// RUN: smartmem-opt %s --cse --mlir-pass-statistics 2>&1 >/dev/null | FileCheck --check-prefix=STATISTICS %s
 // RUN: smartmem-opt %s --cse 2>&1 >/dev/null | not grep .
 
 // AFTER: IR Dump After CSEPass: cse
@@ -22,6 +25,18 @@
 // FUNCTION-NEXT: func.func @f
 // SCOPE: IR Dump After CSEPass: cse ('func.func' operation: @f)
 // SCOPE-NEXT: module {
+
+// NAMED: IR Dump Before cse
+// NAMED-NEXT: "builtin.module"
+// NAMED: arith.addf
+// NAMED: arith.addf
+// NAMED: IR Dump After cse
+// NAMED: arith.addf
+// NAMED-NOT: arith.addf
+// NAMED: IR Dump After smartmem-raise-views
+// NAMED-NOT: Dump
+// UNKNOWN: error: pass cze: no such pass; did you mean cse?
+// STATISTICS: Pass statistics report
 
 // One file per dump below a folder.
 // RUN: rm -rf %t.dir && smartmem-opt %s --cse --symbol-dce --mlir-print-ir-after-all --mlir-print-ir-tree-dir=%t.dir 2>&1 >/dev/null | not grep .

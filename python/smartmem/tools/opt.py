@@ -10,20 +10,21 @@ import io
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch_mlir import ir
 
+from smartmem.activity import activities
 from smartmem.diagnostics import collect_diagnostics
 from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import write_file
+from smartmem.ir_printing import PrintOptions
 from smartmem.parameters import Parameters
 from smartmem.passes import Pass, PassContext
 from smartmem.pipelines import (
     MODULE,
     PipelineElement,
-    PrintOptions,
     expand_pipeline,
     run_pipeline,
     works_on,
@@ -40,13 +41,22 @@ from smartmem.tools.opt_source import (
     verify_roundtrip,
 )
 from smartmem.tools.process import run_tool, say
+from smartmem.tools.supervisor import supervised
 
 _LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the tool; returns its exit status: 0, 1 for any fault, 130 for Ctrl-C."""
-    return run_tool(lambda: _main(sys.argv[1:] if argv is None else argv))
+def main() -> int:
+    """Runs the tool in a child process; returns its exit status.
+
+    That is 0, 1 for any fault, 130 for Ctrl-C, 143 for SIGTERM.
+    """
+    return supervised(lambda: run(sys.argv[1:]), "smartmem-opt")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs the tool in this process, which a crash of MLIR ends; as ``main``."""
+    return run_tool(lambda: _main(argv))
 
 
 def _main(argv: Sequence[str]) -> int:
@@ -125,15 +135,19 @@ def _process(
 ) -> str | bytes | None:
     """The output for one part of the input, or None when an error has been reported."""
     context = make_context(arguments.allow_unregistered_dialect, arguments.works_on)
+    limits, deadline = arguments.limits, arguments.deadline
     try:
-        with collect_diagnostics(context, reporter):
+        with collect_diagnostics(context, reporter), activities(limits, deadline) as begin:
+            begin(f"the parser on {part.name}")
             with reporter.stage():
                 module = parse_source(part, context, not arguments.no_implicit_module)
             if arguments.verify_roundtrip:
+                begin(f"the round trip of {part.name}")
                 with reporter.stage():
                     verify_roundtrip(module.operation)
             with reporter.stage():
-                _run_passes(module, arguments, passes, reporter)
+                _run_passes(module, arguments, passes, reporter, begin)
+            begin(f"the printer of {part.name}")
             return _printed(module.operation, arguments)
     except SmartMemError as error:
         _log_traceback(error)
@@ -145,6 +159,7 @@ def _run_passes(
     arguments: argparse.Namespace,
     passes: PassArguments,
     reporter: Reporter,
+    begin: Callable[[str], None],
 ) -> None:
     elements = passes.elements(module.operation.name)
     pass_context = _pass_context(arguments.smartmem_target, arguments.smartmem_tuning)
@@ -160,7 +175,9 @@ def _run_passes(
             pass_context,
             verify_each=arguments.verify_each,
             timing=arguments.mlir_timing,
+            statistics=arguments.mlir_pass_statistics,
             print_options=_print_options(arguments),
+            on_step=lambda names: begin(f"pass {names}"),
             on_diagnostic=reporter,
         )
     finally:
@@ -205,6 +222,8 @@ def _print_options(arguments: argparse.Namespace) -> PrintOptions:
         after_all=arguments.mlir_print_ir_after_all,
         after_change=arguments.mlir_print_ir_after_change,
         after_failure=arguments.mlir_print_ir_after_failure,
+        before=arguments.mlir_print_ir_before,
+        after=arguments.mlir_print_ir_after,
         module_scope=arguments.mlir_print_ir_module_scope,
         tree_dir=arguments.mlir_print_ir_tree_dir,
         elide_elements=arguments.mlir_elide_elementsattrs_if_larger,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from smartmem.errors import InvalidInputError
+from smartmem.options import CompileOptions
 from smartmem.passes import PASSES
+from smartmem.pipeline_text import unknown_pass
 from smartmem.pipelines import PipelineElement, parse_flag, parse_pipeline
+from smartmem.upstream_passes import upstream_passes
 
 SPLIT_MARKER = "// -----"
 
@@ -40,6 +44,7 @@ _SWITCHES = {
         "mlir-print-ir-after-failure": "print the IR after a pass that failed",
         "mlir-print-ir-module-scope": "print the whole module for passes on functions too",
         "mlir-timing": "print the time of each pass",
+        "mlir-pass-statistics": "print what passes counted, where they were built to count",
     },
     "information": {
         "show-dialects": "list the dialects and exit",
@@ -78,6 +83,16 @@ class PassArguments:
             parse_flag(name, options, anchor=anchor, passes=PASSES, other_flags=self.options)
             for name, options in self.flags
         ]
+
+
+def _known_passes(text: str) -> tuple[str, ...]:
+    """The names of passes in a list; PassError, with what is close, if one is none."""
+    names = tuple(name.strip().removeprefix("--") for name in text.split(","))
+    known = [*(cls.argument for cls in PASSES), *upstream_passes()]
+    for name in names:
+        if name not in known:
+            raise unknown_pass(name, known)
+    return names
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,6 +137,8 @@ def parse_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, PassArgume
             options.append(flag + equals + value)
     arguments = parser.parse_args(options)
     _check(arguments, flags)
+    arguments.limits = _limits(arguments)
+    arguments.deadline = time.monotonic() + arguments.timeout
     arguments.verify_each = not arguments.no_verify_each
     names = sorted(option.removeprefix("--") for option in known)
     return arguments, PassArguments(arguments.pass_pipeline, flags, names)
@@ -152,6 +169,13 @@ def _check(arguments: argparse.Namespace, flags: Sequence[tuple[str, str]]) -> N
     given = [name for name, present in sources.items() if present]
     if len(given) > 1:
         raise InvalidInputError(f"{' and '.join(given)} exclude each other; use one of them")
+    if arguments.mlir_print_ir_tree_dir and (
+        arguments.mlir_print_ir_before or arguments.mlir_print_ir_after
+    ):
+        raise InvalidInputError(
+            "--mlir-print-ir-tree-dir takes what is printed around all passes; use it with "
+            "--mlir-print-ir-after-all or --mlir-print-ir-before-all"
+        )
     if arguments.split_input_file is not None:
         for name in (
             "emit_bytecode",
@@ -164,6 +188,12 @@ def _check(arguments: argparse.Namespace, flags: Sequence[tuple[str, str]]) -> N
                 raise InvalidInputError(
                     f"--{flag} works on one module; drop --split-input-file"
                 )
+
+
+def _limits(arguments: argparse.Namespace) -> CompileOptions:
+    """The limits of the whole run; InvalidInputError if they are no positive numbers."""
+    memory = None if arguments.memory is None else int(arguments.memory * 1e9)
+    return CompileOptions(timeout_s=arguments.timeout, memory_limit=memory)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -203,6 +233,14 @@ def _add_valued_options(groups: dict[str, argparse._ArgumentGroup]) -> None:
         help="what was measured for passes, as `smartmem tune` writes; no part of a "
         "reproducer (default: nothing, also of what is shipped)",
     )  # fmt: skip
+    passes.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=CompileOptions.timeout_s,
+        help="time limit of the whole run (default: %(default)g)",
+    )  # fmt: skip
+    passes.add_argument(
+        "--memory", metavar="GB", type=float,
+        help="memory limit (default: four fifths of the machine's)",
+    )  # fmt: skip
     in_out.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="output, - is stdout (default)"
     )
@@ -226,6 +264,11 @@ def _add_valued_options(groups: dict[str, argparse._ArgumentGroup]) -> None:
         "--mlir-elide-resource-strings-if-larger", metavar="N", type=int,
         help="print ... for resources of more than N characters",
     )  # fmt: skip
+    for when in ("before", "after"):
+        debugging.add_argument(
+            f"--mlir-print-ir-{when}", metavar="PASS", type=_known_passes, default=(),
+            help=f"print the module {when} these passes, separated by commas",
+        )  # fmt: skip
     debugging.add_argument(
         "--mlir-print-ir-tree-dir", metavar="DIR", help="print the IR to files below DIR"
     )

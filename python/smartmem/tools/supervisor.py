@@ -46,8 +46,8 @@ _SIGNAL_GRACE_S = 5.0
 _REPORT = "this is a fault of SmartMem or of MLIR: please report it, with the model"
 
 
-def supervised(tool: Callable[[], int]) -> int:
-    """Runs ``tool`` in a child process; returns its exit status.
+def supervised(tool: Callable[[], int], name: str = "smartmem") -> int:
+    """Runs ``tool``, of this name, in a child process; returns its exit status.
 
     The status is 1, after a message, if the child crashed or went beyond the limits of an
     activity it told of (``activity``), and 128 + N if signal N ended it. Signals to this
@@ -59,7 +59,7 @@ def supervised(tool: Callable[[], int]) -> int:
     prepare_streams()  # before a pipe takes the number of a stream that is closed
     folder = _temporary_folder()
     try:
-        return _start(tool, folder).wait()
+        return _start(tool, name, folder).wait()
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -73,7 +73,7 @@ def _temporary_folder() -> str | None:
         return None
 
 
-def _start(tool: Callable[[], int], folder: str | None) -> _Supervisor:
+def _start(tool: Callable[[], int], name: str, folder: str | None) -> _Supervisor:
     reading, writing = os.pipe()
     _flush()
     parent = os.getpid()
@@ -84,7 +84,7 @@ def _start(tool: Callable[[], int], folder: str | None) -> _Supervisor:
         os.close(reading)
         _be_child(tool, parent, writing, folder, before)
     os.close(writing)
-    supervisor = _Supervisor(child, reading)
+    supervisor = _Supervisor(name, child, reading)
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # so the child ignores it, too
             signal.signal(number, supervisor.forward)
@@ -128,13 +128,14 @@ def _flush() -> None:
 class _Supervisor:
     """Waits for a child, and kills it at its limits."""
 
-    def __init__(self, child: int, reading: int) -> None:
+    def __init__(self, tool: str, child: int, reading: int) -> None:
         """
         Args:
+            tool: its name.
             child: the number of the process.
             reading: the end of a pipe on which it tells its activities.
         """
-        self._child, self._reading = child, reading
+        self._tool, self._child, self._reading = tool, child, reading
         self._told, self._open = b"", True
         self._activity: Activity | None = None
         self._why: str | None = None
@@ -194,7 +195,7 @@ class _Supervisor:
             end = Terminated(number)
             say(str(end))
             return end.status
-        return self._fail(_crash(number, self._activity))
+        return self._fail(_crash(self._tool, number, self._activity))
 
     def _fail(self, message: str) -> int:
         if sys.stderr.isatty():  # there may be a progress bar, and no cursor
@@ -215,13 +216,13 @@ def _excess(now: Activity, time_now: float, child: int) -> str | None:
     return None
 
 
-def _crash(number: int, last: Activity | None) -> str:
+def _crash(tool: str, number: int, last: Activity | None) -> str:
     """What is said of a child that ``number`` ended, which nobody sent."""
     name = signal.Signals(number).name
     if last is None:
-        subject = f"smartmem crashed ({name})"
+        subject = f"{tool} crashed ({name})"
     elif last.is_over:
-        subject = f"smartmem crashed ({name}) after {last.name}"
+        subject = f"{tool} crashed ({name}) after {last.name}"
     else:
         subject = f"{last.name} crashed ({name})"
     if number == signal.SIGKILL:
