@@ -49,28 +49,24 @@ from smartmem.passes.analysis.kernel_limits import (
     sums_several_dims,
 )
 from smartmem.passes.analysis.loop_order import loop_orders, result_order
-from smartmem.passes.analysis.movement import Refusal, long_dims, shape_of
+from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.padding import PaddedWrite, padded_write
-from smartmem.passes.analysis.rows import RESHAPES, closed_parts
-from smartmem.passes.analysis.strides import SLICE, has_strides, merged_slice
+from smartmem.passes.analysis.rows import closed_parts
 from smartmem.passes.analysis.tile_space import connected_parts, refuse_tile_space
 from smartmem.passes.base import REGION, Pass, PassContext
-from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.align_loops import align_loops
-from smartmem.passes.lowering.clone_bodies import Values, clone_op
 from smartmem.passes.lowering.copy_lookups import copy_lookups
 from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
 from smartmem.passes.lowering.interchange_loops import interchange_loops
 from smartmem.passes.lowering.merge_elementwise import generalized, merge_elementwise
+from smartmem.passes.lowering.wrap_region import RETURN, wrap_region
 from smartmem.passes.lowering.write_padded import write_padded
 
-REGION_OPERATIONS = (REGION, "flow.return", BITCAST)
+REGION_OPERATIONS = (REGION, RETURN, BITCAST)
 """The operations of IREE that this pass makes."""
 
 Kernel = tuple[Sequence[ir.Operation], ir.Operation]
 """Operations in program order, and what ends their region: the last, or its insertion."""
-
-_INITIAL = ("linalg.fill", "tensor.empty")
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ class FormRegions(Pass):
                 continue
             form = _single_reductions if self.reductions_alone else self._kernels
             for kernel, end in form(function.operation, context):
-                _wrap(kernel, end, number, self._for_spirv(context))
+                wrap_region(kernel, end, number, spirv=self._for_spirv(context))
                 number += 1
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
@@ -116,7 +112,7 @@ class FormRegions(Pass):
     def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
         """Makes regions of the groups, in program order, of which one can be made."""
         for number, (kernel, end) in enumerate(self._kernels_of(groups, context)):
-            _wrap(kernel, end, number, self._for_spirv(context))
+            wrap_region(kernel, end, number, spirv=self._for_spirv(context))
 
     def _for_spirv(self, context: PassContext) -> bool:
         return self.spirv or context.shared_memory is not None
@@ -124,7 +120,7 @@ class FormRegions(Pass):
     def _kernels_of(self, groups: Sequence[Group], context: PassContext) -> Iterator[Kernel]:
         spirv = self._for_spirv(context)
         for group in groups:
-            _order_loops(group, spirv)
+            _arrange_loops(group, spirv)
             refusal = refuse_region(group, spirv, context.workgroups)
             if refusal is not None:
                 context.remark(self.argument, group.operations[-1], False, refusal.reason)
@@ -137,7 +133,7 @@ class FormRegions(Pass):
     def _tile_spaces(self, group: Group, context: PassContext) -> Iterator[Group]:
         """The group for SPIR-V, or parts of it, each of which is one tile space."""
         group.operations = merge_elementwise(group.operations)
-        _order_loops(group, spirv=True)
+        _arrange_loops(group, spirv=True)
         refusal = refuse_tile_space(group.operations, context.workgroups)
         if refusal is None:
             yield group
@@ -177,10 +173,15 @@ def _exception(spirv: bool, context: PassContext) -> RedException | None:
     return functools.partial(share_threads, bounds=context.workgroups)
 
 
-def _order_loops(group: Group, spirv: bool) -> None:
-    """Gives the group's loops one order; an operation of it can become another."""
+def _arrange_loops(group: Group, spirv: bool) -> None:
+    """Splits and orders the group's loops; an operation of it can become another."""
     if spirv and len(group.operations) > 1:
         group.operations = align_loops(generalized(group.operations))
+    _order_loops(group, spirv)
+
+
+def _order_loops(group: Group, spirv: bool) -> None:
+    """Gives the group's loops one order."""
     for op in group.operations if spirv else ():
         if (order := result_order(op)) is not None:
             interchange_loops(op, order)
@@ -197,7 +198,7 @@ def _around_sums(group: Group) -> Iterator[Kernel]:
             continue
         if all(use.owner.operation in run for op in run[:-1] for use in op.results[0].uses):
             part = Group(run, group.mapping)
-            _order_loops(part, spirv=True)
+            _arrange_loops(part, spirv=True)
             part.operations = inline_lookups(part.operations, spirv=True)
             yield part.operations, part.result.owner.operation
         else:
@@ -209,122 +210,3 @@ def _single_reductions(function: ir.Operation, _: PassContext) -> Iterator[Kerne
         op = view.operation
         if reduces_alone(op) or must_stand_alone(op):
             yield [op], op
-
-
-def _wrap(kernel: Sequence[ir.Operation], root: ir.Operation, number: int, spirv: bool) -> None:
-    """Moves the kernel's operations, up to ``root``, into a region in place of ``root``."""
-    inside = _with_addresses(kernel, spirv)
-    if root not in inside:
-        inside.append(root)
-    name = f"smartmem.group.{number}"
-    location = ir.Location.name(name, root.location, context=root.context)
-    with ir.InsertionPoint(root), location:
-        region = ir.Operation.create(
-            REGION,
-            [root.results[0].type],
-            [],
-            {"operandSegmentSizes": ir.DenseI32ArrayAttr.get([0, 0])},
-            regions=2,
-        )
-        root.results[0].replace_all_uses_with(region.results[0])
-        block = region.regions[0].blocks.append()
-        with ir.InsertionPoint(block):
-            end = ir.Operation.create("flow.return", [], [root.results[0]])
-    for op in inside:
-        op.move_before(end)
-
-
-def _with_addresses(kernel: Sequence[ir.Operation], spirv: bool) -> list[ir.Operation]:
-    """The kernel's operations with what only names or initializes memory for them."""
-    inside: list[ir.Operation] = []
-    for op in kernel:
-        for value in op.operands:
-            _bring(value, op, inside, spirv)
-        inside.append(op)
-    return inside
-
-
-def _bring(
-    value: ir.Value, reader: ir.Operation, inside: list[ir.Operation], spirv: bool
-) -> None:
-    """Puts the initial values, slices and inner reshapes behind ``value`` into the group.
-
-    Those that others use, too, are cloned: they cost nothing.
-    """
-    chain = _chain(value, inside)
-    if chain and _changes_slice(chain) and chain[0].operands[0].owner not in inside:
-        chain = _merged(chain, reader) or ([] if spirv else chain)
-    if not chain:
-        return
-    value = chain[-1].results[0]
-    clones: Values = {}
-    with ir.InsertionPoint(reader):
-        inside += [clone_op(op, clones) for op in chain]
-    for number, operand in enumerate(reader.operands):
-        if operand == value:
-            reader.operands[number] = clones[value]
-    for op in reversed(chain):
-        if not list(op.results[0].uses):
-            op.erase()
-
-
-def _merged(chain: list[ir.Operation], reader: ir.Operation) -> list[ir.Operation]:
-    """The chain as one slice, whose source is reshaped before the region; none if it is none.
-
-    Of a slice that is reshaped or sliced again iree-compile 3.13 makes scalar code for CPUs. In
-    SPIR-V all threads copy it to workgroup memory, without a barrier before it is read.
-    """
-    found = merged_slice(chain)
-    if found is None:
-        return []
-    old, source = chain[-1].results[0], chain[0].operands[0]
-    with ir.InsertionPoint(reader), reader.location:
-        seen = build.reshape(source, found.shape)
-        part = build.long_slice(seen, found.offsets, found.sizes, found.strides)
-        value = build.reshape(part, shape_of(old))
-    for number, operand in enumerate(reader.operands):
-        if operand == old:
-            reader.operands[number] = value
-    for op in reversed(chain):
-        if not list(op.results[0].uses):
-            op.erase()
-    merged = [part.owner.operation]
-    return merged if value == part else [*merged, value.owner.operation]
-
-
-def _changes_slice(chain: Sequence[ir.Operation]) -> bool:
-    """Whether a slice is sliced again, or its dims are split or merged."""
-    if any(op.name in _INITIAL for op in chain):
-        return False
-    places = [k for k, op in enumerate(chain) if op.name == SLICE]
-    if len(places) != 1:
-        return len(places) > 1
-    behind = chain[places[0] + 1 :]
-    shapes = [shape_of(v) for op in behind for v in (op.operands[0], op.results[0])]
-    return len({long_dims(shape) for shape in shapes}) > 1
-
-
-def _chain(value: ir.Value, inside: list[ir.Operation]) -> list[ir.Operation]:
-    """The operations from the first that must be in the region up to ``value``."""
-    chain: list[ir.Operation] = []
-    keep = 0
-    while not isinstance(value.owner, ir.Block):
-        op = value.owner.operation
-        if op in inside:
-            return chain  # reshapes of a result of the group
-        if op.name in _INITIAL:
-            chain.insert(0, op)
-            keep = len(chain)
-            if op.name == "linalg.fill":
-                value = op.operands[1]
-                continue
-            return chain
-        if op.name != SLICE and op.name not in RESHAPES:
-            break
-        chain.insert(0, op)
-        if op.name == SLICE:
-            if not has_strides(chain):
-                break
-            keep = len(chain)
-        value = op.operands[0]
-    return chain[len(chain) - keep :]

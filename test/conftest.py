@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 from smartmem.backend.devices import probe_vulkan, usable_devices
@@ -12,8 +13,13 @@ from smartmem.options import STRICT_VARIABLE
 
 
 def pytest_configure() -> None:
-    """Makes it an error that something is given up, in commands that tests start, too."""
+    """Makes it an error that something is given up, in commands that tests start, too.
+
+    And lets an example of a property take its time: how long it takes is the machine's matter.
+    """
     os.environ[STRICT_VARIABLE] = "1"
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -102,26 +102,35 @@ def common_digits(operations: Sequence[ir.Operation]) -> dict[ir.Operation, Radi
         digits with the loops around it, or the loops of a reduction would have to change.
     """
     nests = {op: nest for op in operations if (nest := loop_nest(op)) is not None}
-    reshaped = [e for e in edges(operations) if e.between]
+    found = list(edges(operations))
+    reshaped = [edge for edge in found if edge.between]
     if not reshaped or any(not _is_reshape(edge) for edge in reshaped):
         return {}
-    digits = {op: [_digits(n) for n in nest.domain] for op, nest in nests.items()}
-    inner = [e for e in edges(operations) if e.operand is not None]
-    if any(e.producer not in nests or e.consumer not in nests for e in inner):
+    read = [edge for edge in found if edge.operand is not None]
+    if any(edge.producer not in nests or edge.consumer not in nests for edge in read):
         return {}
+    digits = _settled(read, nests)
+    split = {op: tuple(loops) for op, loops in digits.items() if _is_split(loops, nests[op])}
+    movable = all(nests[op].is_plain and not nests[op].reductions for op in split)
+    return split if movable else {}
+
+
+def _settled(
+    read: Sequence[Edge], nests: dict[ir.Operation, LoopNest]
+) -> dict[ir.Operation, list[Shape]]:
+    """The digits of all loops when both ends of every edge have the same; none: some cannot."""
+    digits = {op: [_digits(n) for n in nest.domain] for op, nest in nests.items()}
     changed = True
     while changed:
         changed = False
-        for edge in inner:
+        for edge in read:
             ends = _ends(edge, nests)
             refined = None if ends is None else _refined([_joined(digits, *e) for e in ends])
             if ends is None or refined is None:
                 return {}
             pushed = [_push(digits, op, loops, refined) for op, loops in ends]
             changed |= any(pushed)
-    found = {op: tuple(loops) for op, loops in digits.items() if _is_split(loops, nests[op])}
-    movable = all(nests[op].is_plain and not nests[op].reductions for op in found)
-    return found if movable else {}
+    return digits
 
 
 def _is_reshape(edge: Edge) -> bool:

@@ -45,7 +45,6 @@ COST = analytic(CPU, AVX512)
 
 FEW_MODELS = settings(
     max_examples=8,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -85,7 +85,7 @@ def iota(shape: tuple[int, ...]) -> np.ndarray:
     return np.arange(math.prod(shape)).reshape(shape)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(chains())
 def test_compose_equals_chain_of_takes(case: tuple) -> None:
     source, maps = case
@@ -95,7 +95,7 @@ def test_compose_equals_chain_of_takes(case: tuple) -> None:
     np.testing.assert_array_equal(composed(source, maps).take(iota(source)), expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains())
 def test_affine_round_trip(case: tuple) -> None:
     source, maps = case
@@ -103,7 +103,7 @@ def test_affine_round_trip(case: tuple) -> None:
     assert im.from_affine(total.to_affine(CONTEXT), total.shape) == total
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains(step=bijection))
 def test_inverse_of_reshape_transpose_chain(case: tuple) -> None:
     source, maps = case
@@ -116,7 +116,7 @@ def test_inverse_of_reshape_transpose_chain(case: tuple) -> None:
     np.testing.assert_array_equal(back.take(total.take(iota(source))), iota(source))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains())
 def test_inverse_only_of_bijections(case: tuple) -> None:
     source, maps = case
@@ -126,7 +126,7 @@ def test_inverse_only_of_bijections(case: tuple) -> None:
         np.testing.assert_array_equal(back.take(total.take(iota(source))), iota(source))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains())
 def test_contiguous_run_is_the_longest(case: tuple) -> None:
     source, maps = case
@@ -145,7 +145,7 @@ def test_contiguous_run_is_the_longest(case: tuple) -> None:
         assert run == longest
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains())
 def test_digit_form_is_linear_and_equal(case: tuple) -> None:
     source, maps = case
@@ -160,7 +160,7 @@ def test_digit_form_is_linear_and_equal(case: tuple) -> None:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains(), st.data())
 def test_domain_composes(case: tuple, data: st.DataObject) -> None:
     source, maps = case
@@ -176,7 +176,7 @@ def test_domain_composes(case: tuple, data: st.DataObject) -> None:
     np.testing.assert_array_equal(got, expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains(), st.integers(-1, 1))
 def test_is_within_is_exact(case: tuple, grow: int) -> None:
     source, maps = case
@@ -209,7 +209,7 @@ def expressions(draw: st.DrawFn, shape: tuple[int, ...], depth: int = 3):  # typ
     return ex.mod(left, k, shape), values % k
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(SHAPES.flatmap(lambda s: st.tuples(st.just(s), expressions(s))))
 def test_simplified_expressions_keep_their_values(case: tuple) -> None:
     shape, (expression, values) = case

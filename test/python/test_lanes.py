@@ -99,7 +99,7 @@ def computed(element: Element, shape: Shape, arrays: dict[ir.Value, np.ndarray])
 
 
 @given(concats(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_vectors_hold_the_elements(concat: Concat, longer: bool) -> None:
     element, arrays, _module = tree(concat)
     np.testing.assert_array_equal(computed(element, concat.shape, arrays), concat.values())

@@ -40,7 +40,7 @@ def layouts(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[Primitive, ...]]:
     return shape, draw(sequences(shape))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(layouts())
 def test_any_sequence_is_what_numpy_makes_of_it(given_: tuple) -> None:
     shape, primitives = given_
@@ -51,7 +51,7 @@ def test_any_sequence_is_what_numpy_makes_of_it(given_: tuple) -> None:
     assert found.shape == wanted.shape
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(layouts())
 def test_each_element_is_read_back_from_its_place(given_: tuple) -> None:
     shape, primitives = given_

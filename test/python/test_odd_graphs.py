@@ -116,7 +116,6 @@ def test_odd_shapes(name: str, tmp_path: Path) -> None:
     max_examples=12,
     derandomize=True,
     database=None,
-    deadline=None,
     phases=[Phase.generate],
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),

@@ -21,7 +21,6 @@ from smartmem.backend.targets import resolve_target
     max_examples=50,
     derandomize=True,
     database=None,
-    deadline=None,
     phases=[Phase.generate],
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
@@ -56,7 +55,7 @@ def test_random_graphs_on_vulkan(seed: int, storage: str, tmp_path: Path) -> Non
 
 
 def test_refreshed_inputs_are_others() -> None:
-    @settings(max_examples=5, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=5, derandomize=True, database=None)
     @given(graphs())
     def check(graph: RandomGraph) -> None:
         other = graph.refreshed(1)
