@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from smartmem.backend import image_library
-from smartmem.backend.fresh_run import has_validation_layer, run_fresh, same_bits
+from smartmem.backend.fresh_run import run_fresh, same_bits
 from smartmem.backend.hal import LOADER_VARIABLE
 from smartmem.backend.image_library import (
     find_image_library,
@@ -317,21 +317,3 @@ def test_irees_tools_with_the_library(compiled, tmp_path):
     (tmp_path / "libvulkan.so.1").symlink_to(LIBRARY)
     assert run_iree(module, f"--vulkan_libvulkan_search_path={tmp_path}") == expected
     assert run_iree(module, LD_LIBRARY_PATH=str(tmp_path)) == expected
-
-
-@pytest.fixture(scope="module")
-def found_with_buffers(compiled, arrays):
-    """What the validation layer finds without images: IREE's own."""
-    return run_fresh(compiled("buffer"), arrays, validate=True).messages
-
-
-@pytest.mark.image_library
-@pytest.mark.skipif(
-    not has_validation_layer(),
-    reason="no validation layer; on Debian and Ubuntu: apt-get install vulkan-validationlayers",
-)
-@pytest.mark.parametrize("writes", [False, True])
-@pytest.mark.parametrize("image", ["texel_buffer", "image2d"])
-def test_validation_finds_nothing_new(compiled, arrays, found_with_buffers, image, writes):
-    shown = run_fresh(compiled(image, writes=writes), arrays, arrays, validate=True)
-    assert shown.messages <= found_with_buffers

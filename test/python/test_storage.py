@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 import smartmem
 from smartmem.backend.devices import usable_devices
-from smartmem.backend.fresh_run import same_bits
+from smartmem.backend.fresh_run import FreshRun, has_validation_layer, run_fresh, same_bits
 from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.metadata import decode_metadata, encode_metadata, with_images
 from smartmem.backend.module_file import ModuleFile
@@ -57,6 +58,23 @@ func.func @main(%x: tensor<1x11x9x8xTYPE>, %k: tensor<3x3x8x12xTYPE>) -> tensor<
          ins(%x, %k : tensor<1x11x9x8xTYPE>, tensor<3x3x8x12xTYPE>)
          outs(%f : tensor<1x9x7x12xTYPE>) -> tensor<1x9x7x12xTYPE>
   return %r : tensor<1x9x7x12xTYPE>
+}
+"""
+# Each reads what the one before wrote; the third writes where the first has written.
+REUSE = """
+func.func @main(%x: tensor<64x64xf32>, %w: tensor<64x64xf32>) -> tensor<64x64xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<64x64xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<64x64xf32>) -> tensor<64x64xf32>
+  %a = linalg.matmul ins(%x, %w : tensor<64x64xf32>, tensor<64x64xf32>)
+                     outs(%f : tensor<64x64xf32>) -> tensor<64x64xf32>
+  %b = linalg.matmul ins(%a, %w : tensor<64x64xf32>, tensor<64x64xf32>)
+                     outs(%f : tensor<64x64xf32>) -> tensor<64x64xf32>
+  %c = linalg.matmul ins(%b, %w : tensor<64x64xf32>, tensor<64x64xf32>)
+                     outs(%f : tensor<64x64xf32>) -> tensor<64x64xf32>
+  %d = linalg.matmul ins(%c, %w : tensor<64x64xf32>, tensor<64x64xf32>)
+                     outs(%f : tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %d : tensor<64x64xf32>
 }
 """
 STORAGES = [
@@ -250,3 +268,56 @@ def test_results_are_those_of_buffers_bit_by_bit(tmp_path, text, dtype):
         results.append(LoadedModule(compiled.path, "vulkan")(*arrays))
     for found in results[1:]:
         assert same_bits(found, results[0])
+
+
+X, W = np.random.default_rng(0).standard_normal((2, 64, 64), np.float32)
+
+
+def validated(compiled: smartmem.CompiledModel) -> FreshRun:
+    """Two inferences with the validation layer and its synchronization validation."""
+    return run_fresh(compiled.path, [X, W], [W, X], validate=True)
+
+
+needs_validation = pytest.mark.skipif(
+    not has_validation_layer(),
+    reason="no validation layer; on Debian and Ubuntu: apt-get install vulkan-validationlayers",
+)
+
+
+@pytest.mark.image_library
+@needs_validation
+def test_kernels_wait_for_memory_that_others_use(tmp_path):
+    """No hazard in memory that images and buffers show, and nothing that buffers have not."""
+    messages, expected = [], np.linalg.multi_dot([W, *[X] * 4])
+    for reads, writes in [("buffer", "buffer"), *STORAGES]:
+        options = CompileOptions(storage=reads, storage_writes=writes)
+        compiled = smartmem.compile(model(tmp_path, REUSE), target="vulkan", options=options)
+        if reads != "buffer":
+            written = re.findall(r"wo %\w+\[%c(\d+)", compiled.ir["images"])
+            assert len(written) == 4 and written[0] == written[2] != written[1]
+        run = validated(compiled)
+        assert np.abs(run.outputs[0] - expected).max() < 1e-4 * np.abs(expected).max()
+        messages.append(run.messages)
+    assert not [name for found in messages for name in found if name.startswith("SYNC")]
+    assert all(found <= messages[0] for found in messages)
+
+
+@pytest.mark.image_library
+@needs_validation
+def test_a_missing_barrier_is_found(tmp_path):
+    """What the layer sees: images that are read before the buffers behind them are written."""
+    options = CompileOptions(
+        storage="image2d", storage_writes="buffer", save_temps=tmp_path / "temps"
+    )
+    smartmem.compile(model(tmp_path, REUSE), target="vulkan", options=options)
+    (saved,) = (tmp_path / "temps").glob("*-images.mlir")
+    lines = saved.read_text().splitlines()
+    dispatches = [k for k, line in enumerate(lines) if "stream.cmd.dispatch" in line]
+    end = next(k for k in range(dispatches[-1], len(lines)) if lines[k].strip() == "}")
+    lines.insert(end + 1, "}")
+    lines.insert(dispatches[0], "stream.cmd.concurrent {")
+    saved.write_text("\n".join(lines))
+    compiled = smartmem.compile(
+        saved, target="vulkan", options=replace(options, save_temps=None)
+    )
+    assert any(m.startswith("SYNC-HAZARD") for m in validated(compiled).messages)
