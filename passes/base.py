@@ -16,6 +16,7 @@ from smartmem.vectors import AVX512, SPIRV, Vectors
 if TYPE_CHECKING:
     from smartmem.passes.analysis.image_choices import Storage
     from smartmem.tuning.table import Table
+    from smartmem.validation import Validator
 
 REGION = "flow.dispatch.region"
 """IREE's operation around what becomes one kernel."""
@@ -132,6 +133,8 @@ class PassContext:
         storages: how the kernel of a group is to read what it only reads, by the group's
             number, where that was measured.
         steps: of the pass that runs.
+        validator: compares what the module computes before and after each pass; None:
+            nothing does.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -144,6 +147,7 @@ class PassContext:
     tuning: Table | None = None
     storages: Mapping[int, Storage] = field(default_factory=dict)
     steps: Steps = field(default_factory=Steps)
+    validator: Validator | None = None
 
     @property
     def vectors(self) -> Vectors:

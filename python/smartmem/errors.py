@@ -55,6 +55,36 @@ class PassError(SmartMemError):
         self.diagnostics = diagnostics
 
 
+class ValidationError(SmartMemError):
+    """A pass changes what a model computes.
+
+    Attributes:
+        argument: the pass, or the part of a pipeline, without dashes.
+    """
+
+    def __init__(self, message: str, argument: str) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
+class InterpreterError(SmartMemError):
+    """The program does what has no defined result, as to read outside of a tensor.
+
+    Attributes:
+        is_placed: whether the message names the operation.
+    """
+
+    is_placed = False
+
+    def at(self, op: str, location: object) -> InterpreterError:
+        """The same of an operation, unless it is one of another operation already."""
+        if self.is_placed:
+            return self
+        placed = InterpreterError(f"{op} at {location}: {self}")
+        placed.is_placed = True
+        return placed
+
+
 class StrictError(SmartMemError):
     """Something had to be given up for the model to compile, and that is to be an error."""
 

@@ -90,6 +90,12 @@ class CompileOptions:
     """Whether the report says what the kernels move, beside those that IREE makes of the
     imported model by itself; costs two more, shorter runs of iree-compile."""
 
+    validate: bool = False
+    """Whether each pass is checked: the module runs in the reference interpreter before and
+    after it, on random inputs, and must compute the same. The first pass that changes
+    numbers is an error, and what shows it is written to ``save_temps``, or to a folder
+    ``smartmem-validation``."""
+
     progress: Progress | None = None
     """Told about every stage that begins."""
 

@@ -11,6 +11,8 @@ directly::
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from torch_mlir import ir
@@ -72,8 +74,27 @@ def run_pipeline(
 
     Raises:
         PassError: an unknown upstream pass, or one that failed; holds the diagnostics.
+        ValidationError: ``context`` has a validator, and a pass changed what ``module``
+            computes. With a validator each element is run alone.
         SmartMemError: whatever a pass of SmartMem raised.
     """
+    if context.validator is not None:
+        own = replace(context, validator=None)
+        for element in elements:
+            run = partial(
+                run_pipeline,
+                module,
+                [element],
+                own,
+                verify_each=verify_each,
+                timing=timing,
+                statistics=statistics,
+                print_options=print_options,
+                on_diagnostic=on_diagnostic,
+                on_step=on_step,
+            )
+            context.validator.around(module, element, own, run)
+        return
     if not elements:
         return
     operation, printing = module.operation, print_options or PrintOptions()

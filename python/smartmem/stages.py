@@ -24,6 +24,8 @@ from smartmem.passes import PIPELINE, PassContext
 from smartmem.passes.base import Workgroups
 from smartmem.recorder import StageRecorder
 from smartmem.tuning.shipped import table_for
+from smartmem.validation import Validator
+from smartmem.validation.validator import FOLDER
 
 INPUT = "input"
 IR_STAGES = (INPUT, *(name for name, _ in PIPELINE))
@@ -77,10 +79,18 @@ def pass_context(
         workgroups=None if asked is None else _workgroups(asked),
         cpu_vectors=target.vectors,
         layout="rule" if options is None else options.layout,
+        validator=_validator(target, options),
         tuning=None
         if options is None
         else table_for(target, options.tuning, shipped=options.shipped_tuning),
     )
+
+
+def _validator(target: Target, options: CompileOptions | None) -> Validator | None:
+    if options is None or not options.validate:
+        return None
+    folder = FOLDER if options.save_temps is None else Path(options.save_temps)
+    return Validator(folder, target=target.name)
 
 
 def _workgroups(asked: DeviceRequirements) -> Workgroups | None:

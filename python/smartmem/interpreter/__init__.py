@@ -13,10 +13,13 @@ result shows where they are read. Reads outside of a tensor are errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from torch_mlir import ir
+
+from smartmem.errors import InterpreterError
 
 # Each of these registers the evaluators of a dialect.
 from smartmem.interpreter import (  # noqa: F401
@@ -33,10 +36,10 @@ from smartmem.interpreter.boundary import from_memory, in_memory
 from smartmem.interpreter.control import function_named
 from smartmem.interpreter.frame import Frame
 from smartmem.interpreter.registry import evaluated
-from smartmem.interpreter.values import Array, InterpreterError
+from smartmem.interpreter.values import Array
 from smartmem.parameters import Parameters
 
-__all__ = ["Array", "InterpreterError", "evaluated", "interpret"]
+__all__ = ["Array", "InterpreterError", "evaluated", "interpret", "trace"]
 
 
 def interpret(
@@ -64,18 +67,45 @@ def interpret(
     root = module.operation
     called = _entry(module) if function is None else function_named(root, function)
     if parameters is None:
-        from smartmem.frontend.resources import read_resources
-
-        parameters = read_resources(root)
+        parameters = _parameters(root)
     block = called.regions[0].blocks[0]
-    arrays = [
-        from_memory(np.asarray(array), argument.type)
-        for array, argument in zip(inputs, block.arguments, strict=True)
-    ]
     with np.errstate(all="ignore"):  # infinities and NaNs are results like others
-        results = Frame(parameters, root).run(block, arrays, frees=True)
+        results = Frame(parameters, root).run(block, _logical(block, inputs), frees=True)
     values = block.operations[len(block.operations) - 1].operation.operands
     return [in_memory(a, v.type) for a, v in zip(results, values, strict=True)]
+
+
+def trace(
+    module: ir.Module | ir.Operation, inputs: Sequence[Any], parameters: Parameters
+) -> dict[tuple[int, int], Array]:
+    """The value of everything that the operations of the entry function's body compute.
+
+    Returns:
+        By the number of the operation and that of its result; -1 and its number for an
+        argument. What cannot be computed for a fault of the program is left out.
+    """
+    block = _entry(module).regions[0].blocks[0]
+    arrays = _logical(block, inputs)
+    frame = Frame(parameters, module.operation)
+    with np.errstate(all="ignore"), suppress(InterpreterError):
+        frame.run(block, arrays)
+    found = {(-1, number): array for number, array in enumerate(arrays)}
+    for number, op in enumerate(block.operations):
+        results = enumerate(op.operation.results)
+        found.update({(number, n): frame[r] for n, r in results if r in frame})
+    return found
+
+
+def _logical(block: ir.Block, inputs: Sequence[Any]) -> list[Array]:
+    """The arguments as tensors, wherever their elements lie in the arrays."""
+    pairs = zip(inputs, block.arguments, strict=True)
+    return [from_memory(np.asarray(array), argument.type) for array, argument in pairs]
+
+
+def _parameters(module: ir.Operation) -> Parameters:
+    from smartmem.frontend.resources import read_resources
+
+    return read_resources(module)
 
 
 def _entry(module: ir.Module | ir.Operation) -> ir.Operation:

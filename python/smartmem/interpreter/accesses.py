@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from torch_mlir import ir
 
-from smartmem.errors import UnsupportedError
-from smartmem.interpreter.values import Array, InterpreterError
+from smartmem.errors import InterpreterError, UnsupportedError
+from smartmem.interpreter.values import Array
 
 Expression = int | tuple[str, Any, Any]
 """A constant, ``("dim", i, 0)``, ``("symbol", i, 0)``, or an operation on two of them."""

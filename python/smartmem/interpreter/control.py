@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from torch_mlir import ir
 
-from smartmem.errors import UnsupportedError
+from smartmem.errors import InterpreterError, UnsupportedError
 from smartmem.interpreter.accesses import access_of
 from smartmem.interpreter.attributes import numbers
 from smartmem.interpreter.frame import Frame
 from smartmem.interpreter.registry import evaluates
 from smartmem.interpreter.tensor import _insert_slice
-from smartmem.interpreter.values import Array, InterpreterError
+from smartmem.interpreter.values import Array
 
 
 @evaluates("func.call", "util.call")

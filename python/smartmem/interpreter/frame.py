@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 
 from torch_mlir import ir
 
+from smartmem.errors import InterpreterError
 from smartmem.interpreter.registry import evaluator_of
-from smartmem.interpreter.values import Array, InterpreterError
+from smartmem.interpreter.values import Array
 from smartmem.parameters import Parameters
 
 
@@ -58,6 +59,9 @@ class Frame:
             frame = frame.outer
         raise KeyError(str(value))
 
+    def __contains__(self, value: ir.Value) -> bool:
+        return value in self._values
+
     def bind(self, values: Sequence[ir.Value], arrays: Sequence[Array]) -> None:
         """Lets ``values`` be ``arrays``, as many as both have."""
         self._values.update(zip(values, arrays, strict=False))
@@ -99,7 +103,7 @@ class Frame:
         try:
             results = evaluator_of(op)(op, operands, self)
         except InterpreterError as error:
-            raise error.at(op) from error
+            raise error.at(op.name, op.location) from error
         self.bind(op.results, results)
 
 

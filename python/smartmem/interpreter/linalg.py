@@ -17,13 +17,13 @@ import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
-from smartmem.errors import UnsupportedError
+from smartmem.errors import InterpreterError, UnsupportedError
 from smartmem.interpreter.accesses import Access, Span, access_of, grid, places, window
 from smartmem.interpreter.contraction import sum_of_products
 from smartmem.interpreter.frame import Frame
 from smartmem.interpreter.reductions import Reduction, reduce_terms, reduction_of
 from smartmem.interpreter.registry import evaluates
-from smartmem.interpreter.values import Array, InterpreterError, conform, element_type
+from smartmem.interpreter.values import Array, conform, element_type
 
 LARGEST_BOX = 1 << 23
 """Iterations that are evaluated at once, unless they only multiply matrices."""

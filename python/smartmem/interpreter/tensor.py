@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch_mlir import ir
 
+from smartmem.errors import InterpreterError
 from smartmem.interpreter.accesses import check_inside, grid
 from smartmem.interpreter.attributes import DYNAMIC, integer, integers, numbers, shape_of
 from smartmem.interpreter.frame import Frame
 from smartmem.interpreter.registry import evaluates
 from smartmem.interpreter.values import (
     Array,
-    InterpreterError,
     element_type,
     undefined,
 )

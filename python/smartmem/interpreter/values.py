@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from torch_mlir import ir
 
-from smartmem.errors import SmartMemError, UnsupportedError
+from smartmem.errors import UnsupportedError
 
 Array = npt.NDArray[Any]
 
@@ -35,24 +35,6 @@ _FLOATS = {
 }
 _INTEGER = re.compile(r"(s|u)?i(\d+)")
 _HALF_BYTES = 2
-
-
-class InterpreterError(SmartMemError):
-    """The program does what has no defined result, as to read outside of a tensor.
-
-    Attributes:
-        is_placed: whether the message names the operation.
-    """
-
-    is_placed = False
-
-    def at(self, op: ir.Operation) -> InterpreterError:
-        """The same of an operation, unless it is one of another operation already."""
-        if self.is_placed:
-            return self
-        placed = InterpreterError(f"{op.name} at {op.location}: {self}")
-        placed.is_placed = True
-        return placed
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,16 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = None
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate",
+            help="Run the model in an interpreter before and after each pass, and fail at the "
+            "first that changes numbers; what shows it goes to --save-temps, or to "
+            "smartmem-validation.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.validate
     save_temps: Annotated[
         Path | None,
         typer.Option(
@@ -170,6 +180,7 @@ class CompileSettings:
             timeout_s=self.timeout,
             memory_limit=None if self.memory is None else int(self.memory * 1e9),
             save_temps=self.save_temps,
+            validate=self.validate,
             keep_ir=False,
             inspect_kernels=inspect_kernels,
             progress=progress,

@@ -12,12 +12,19 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
 from smartmem.activity import activities
 from smartmem.diagnostics import collect_diagnostics
-from smartmem.errors import InvalidInputError, SmartMemError
+from smartmem.errors import (
+    InterpreterError,
+    InvalidInputError,
+    SmartMemError,
+    UnsupportedError,
+    ValidationError,
+)
 from smartmem.files import write_file
 from smartmem.ir_printing import PrintOptions
 from smartmem.parameters import Parameters
@@ -42,6 +49,9 @@ from smartmem.tools.opt_source import (
 )
 from smartmem.tools.process import run_tool, say
 from smartmem.tools.supervisor import supervised
+
+if TYPE_CHECKING:
+    from smartmem.validation import Validator
 
 _LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -163,7 +173,11 @@ def _run_passes(
 ) -> None:
     elements = passes.elements(module.operation.name)
     pass_context = _pass_context(arguments.smartmem_target, arguments.smartmem_tuning)
-    if arguments.works_on == "model" and any(isinstance(e, Pass) for e in elements):
+    validates = arguments.smartmem_validate
+    if validates:
+        pass_context.validator = _validator(arguments)
+    own = validates or any(isinstance(e, Pass) for e in elements)
+    if arguments.works_on == "model" and own:
         from smartmem.frontend.mlir import read_resources
 
         pass_context.parameters = read_resources(module)
@@ -180,11 +194,24 @@ def _run_passes(
             on_step=lambda names: begin(f"pass {names}"),
             on_diagnostic=reporter,
         )
+    except (ValidationError, UnsupportedError, InterpreterError) as error:
+        if validates:  # no pass has said it
+            module.operation.location.emit_error(str(error))
+        raise
     finally:
         if arguments.smartmem_remarks:
             reporter.remarks(pass_context.remarks)
     if arguments.mlir_pass_pipeline_crash_reproducer:
         Path(arguments.mlir_pass_pipeline_crash_reproducer).unlink()
+
+
+def _validator(arguments: argparse.Namespace) -> Validator:
+    from smartmem.array_files import read_arrays
+    from smartmem.validation import Validator
+
+    given = arguments.smartmem_inputs
+    inputs = None if given is None else read_arrays([Path(given)])
+    return Validator(inputs=inputs, target=arguments.smartmem_target)
 
 
 def _pass_context(target: str | None, tuning: str | None) -> PassContext:

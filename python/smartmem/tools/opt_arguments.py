@@ -26,6 +26,8 @@ _SWITCHES = {
         "run-reproducer": "run the pipeline that the input, a reproducer, holds",
         "mlir-disable-threading": "changes nothing: all passes run in one thread",
         "smartmem-remarks": "print the decisions of SmartMem's passes as remarks",
+        "smartmem-validate": "fail at the first pass that changes what the module computes; "
+        "what shows it goes to smartmem-validation",
     },
     "input and output": {
         "no-implicit-module": "the input is one operation of any kind; add no module",
@@ -161,6 +163,8 @@ def _switch(flag: str, value: str, switches: set[str]) -> Iterator[str]:
 
 
 def _check(arguments: argparse.Namespace, flags: Sequence[tuple[str, str]]) -> None:
+    if arguments.smartmem_inputs and not arguments.smartmem_validate:
+        raise InvalidInputError("--smartmem-inputs is for --smartmem-validate; give both")
     sources = {
         "--pass-pipeline": arguments.pass_pipeline is not None,
         "pass flags": bool(flags),
@@ -240,6 +244,11 @@ def _add_valued_options(groups: dict[str, argparse._ArgumentGroup]) -> None:
     passes.add_argument(
         "--memory", metavar="GB", type=float,
         help="memory limit (default: four fifths of the machine's)",
+    )  # fmt: skip
+    passes.add_argument(
+        "--smartmem-inputs", metavar="FILE",
+        help="what --smartmem-validate runs the module on: a .npz with an array for each "
+        "argument, in order (default: random arrays)",
     )  # fmt: skip
     in_out.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="output, - is stdout (default)"
