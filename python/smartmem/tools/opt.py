@@ -196,7 +196,8 @@ def _run_passes(
         )
     except (ValidationError, UnsupportedError, InterpreterError) as error:
         if validates:  # no pass has said it
-            module.operation.location.emit_error(str(error))
+            function = next(iter(module.operation.regions[0].blocks[0].operations))
+            function.location.emit_error(str(error))
         raise
     finally:
         if arguments.smartmem_remarks:
