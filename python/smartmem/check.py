@@ -6,7 +6,7 @@ Both run on two inputs, and the compiled model in the ways of ``repeated_runs``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.runtime import LoadedModule
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.backend.tool import IreeOptions
-from smartmem.compare import CheckResult, OutputError, compare
+from smartmem.compare import CheckResult, OutputError, compare, compare_output
 from smartmem.compiler import TOLD_STAGES, CompiledModel, as_target, build
 from smartmem.errors import InvalidInputError, SmartMemError
 from smartmem.files import scratch_folder
@@ -27,6 +27,7 @@ from smartmem.passes.base import operations
 from smartmem.recorder import StageRecorder, save_bytecode
 from smartmem.repeated_runs import run_repeatedly, shuffled
 from smartmem.stages import import_stage
+from smartmem.validation.locate import locate
 
 STOCK = "stock IREE on the CPU"
 
@@ -67,6 +68,9 @@ def check_model(
             ``smartmem.compare.TOLERANCES``.
         seed: of the random arrays.
 
+    A wrong result is followed through the stages of the compilation, as
+    ``CheckResult.cause`` says.
+
     Raises:
         SmartMemError: as for ``smartmem.compile``, and TargetError if no device fits.
     """
@@ -91,7 +95,19 @@ def check_model(
         runs=runs.how,
         differing=runs.differing,
     )
+    wrong = [n for n, got in enumerate(runs.results) if not _agrees(result, expected[n], got)]
+    if wrong:
+        first = wrong[0]
+        path, device = compiled.path, result.device
+        cause = locate(job, both[first], expected[first], path, device, tolerance)
+        result = replace(result, cause=cause)
     return CheckedModel(compiled, result)
+
+
+def _agrees(result: CheckResult, expected: Sequence[Array], actual: Sequence[Array]) -> bool:
+    """Whether one run is within the tolerances of the outputs."""
+    triples = zip(result.outputs, expected, actual, strict=True)
+    return all(compare_output(o.name, e, a, o.tolerance).ok for o, e, a in triples)
 
 
 def _arrays(imported: ImportedModel, given: Any, seed: int) -> list[Array]:

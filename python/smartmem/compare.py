@@ -62,6 +62,7 @@ class CheckResult:
         device: what the compiled model ran on.
         runs: in how many processes it ran how often; empty: once.
         differing: names of outputs that were not the same bits in two runs of one input.
+        cause: where a wrong result comes from, if that was looked for.
     """
 
     outputs: tuple[OutputError, ...]
@@ -69,6 +70,7 @@ class CheckResult:
     device: str
     runs: str = ""
     differing: tuple[str, ...] = ()
+    cause: str = ""
 
     @property
     def ok(self) -> bool:
@@ -94,8 +96,9 @@ class CheckResult:
         detail = f" ({worst.detail})" if worst.detail else ""
         raise AccuracyError(
             f"output {worst.name} is off by {worst.error:.2e}{detail} on {self.device}, the "
-            f"tolerance is {worst.tolerance:.0e}; look at the stages with --save-temps, or "
-            "accept it with --tolerance"
+            f"tolerance is {worst.tolerance:.0e}; "
+            f"{self.cause or 'look at the stages with --save-temps'}, or accept it with "
+            "--tolerance"
         )
 
     def __str__(self) -> str:
@@ -111,7 +114,8 @@ class CheckResult:
             for name in self.differing
         ]
         where = f"compared on {self.device} with {self.reference}"
-        return "\n".join([*lines, f"{where}: {self.runs}" if self.runs else where])
+        lines.append(f"{where}: {self.runs}" if self.runs else where)
+        return "\n".join([*lines, self.cause] if self.cause else lines)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dump``; an infinite error becomes None."""
@@ -125,6 +129,7 @@ class CheckResult:
             "device": self.device,
             "runs": self.runs,
             "differing": [*self.differing],
+            "cause": self.cause,
             "outputs": outputs,
         }
 
