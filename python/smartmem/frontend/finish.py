@@ -18,6 +18,7 @@ from smartmem.frontend.bound_indices import bound_indices
 from smartmem.frontend.dead_results import drop_dead_results
 from smartmem.frontend.imported_model import STAGE_ATTRIBUTE
 from smartmem.frontend.lowering import run_passes, walk, where
+from smartmem.frontend.sort_by_ranks import sort_by_ranks
 from smartmem.parameters import Parameters, numpy_dtype, resource_key
 from smartmem.passes.form_regions import REGION_OPERATIONS
 from smartmem.tensor_spec import TensorSpec
@@ -52,6 +53,8 @@ def finish_module(module: ir.Module, parameters: Parameters) -> Parameters:
         run_passes(module, "canonicalize,cse")
     _check_dialects(module)
     check_static(module)
+    if sort_by_ranks(module):
+        run_passes(module, "canonicalize,cse")
     bound_indices(module, parameters)
     return _used_parameters(module, parameters)
 

@@ -57,6 +57,12 @@ def _fmod(x: torch.Tensor, divisor: float) -> torch.Tensor:
     return torch.fmod(x.to(dtype), torch.full((), divisor, dtype=dtype, device=x.device))
 
 
+def _sort(
+    x: torch.Tensor, *, stable: bool | None, dim: int = -1, descending: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.sort(x, dim, descending)  # every sort is lowered to a stable one
+
+
 def _distances(
     x: torch.Tensor, y: torch.Tensor, p: float = 2.0, compute_mode: int | None = None
 ) -> torch.Tensor:
@@ -131,9 +137,7 @@ _OWN: Table = {
     _aten.median.default: torch_order.median,
     _aten.median.dim: torch_order.median_along,
     _aten.nanmedian.dim: torch_order.nan_median_along,
-    _aten.sort.default: torch_order.sort,
-    _aten.sort.stable: torch_order.sort,
-    _aten.topk.default: torch_order.top_k,
+    _aten.sort.stable: _sort,
     _aten.searchsorted.Tensor: torch_order.search_sorted,
     _aten.bucketize.Tensor: torch_order.bucketize,
     _aten._embedding_bag.default: torch_layers.embedding_bag,

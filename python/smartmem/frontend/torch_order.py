@@ -12,8 +12,6 @@ _Pair = tuple[torch.Tensor, torch.Tensor]
 
 # Squared comparisons for each row; above, other ways are quicker and the models are rare.
 _LONGEST = 4096
-# A sort of more than that is left to IREE.
-_COMPARISONS = 1 << 26
 
 
 def cumulative_max(x: torch.Tensor, dim: int) -> _Pair:
@@ -95,42 +93,11 @@ def _select(
     return pair if keepdim else (pair[0].squeeze(dim), pair[1].squeeze(dim))
 
 
-def sort(
-    x: torch.Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None
-) -> _Pair:
-    """All elements along ``dim`` in order, and where they were; NaN is the largest.
-
-    IREE 3.13 computes wrong indices where a module has two sorts.
-    """
-    return _first(x, x.shape[dim] if x.dim() else 0, dim, descending=descending)
-
-
-def top_k(
-    x: torch.Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> _Pair:
-    """The first ``k`` elements along ``dim`` in order, and where they were."""
-    return _first(x, k, dim, descending=largest)
-
-
-def _first(x: torch.Tensor, k: int, dim: int, *, descending: bool) -> _Pair:
-    if x.dim() == 0 or k == 0 or x.dtype == torch.bool:
-        return NotImplemented
-    if x.numel() * x.shape[dim] > _COMPARISONS:
-        return NotImplemented
-    rows = x.movedim(dim, -1)
-    place = torch.arange(rows.shape[-1], device=x.device)
-    ranks = _ranks(rows, nan_first=descending, descending=descending)
-    chosen = ranks[..., None, :] == place[:k, None]
-    indices = torch.where(chosen, place, 0).sum(-1)
-    return rows.gather(-1, indices).movedim(-1, dim), indices.movedim(-1, dim)
-
-
-def _ranks(rows: torch.Tensor, *, nan_first: bool, descending: bool = False) -> torch.Tensor:
+def _ranks(rows: torch.Tensor, *, nan_first: bool) -> torch.Tensor:
     """How many elements of its row come before each one in a stable order."""
     ours, others = rows[..., :, None], rows[..., None, :]
     place = torch.arange(rows.shape[-1], device=rows.device)
-    before = others > ours if descending else others < ours
-    before = before | (_equal(others, ours) & (place < place[:, None]))
+    before = (others < ours) | (_equal(others, ours) & (place < place[:, None]))
     nan, number = (others, ours) if nan_first else (ours, others)
     return (before | (torch.isnan(nan) & torch.isnan(number).logical_not())).sum(-1)
 
