@@ -321,3 +321,41 @@ func.func @long_rows(%ids: tensor<5xi64>, %table: tensor<9x2048xf32>) -> tensor<
   } -> tensor<5x2048xf32>
   return %normal : tensor<5x2048xf32>
 }
+
+// -----
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0) -> (d0)>
+// What computes indices stays before the kernel, also if it is reshaped before it is read.
+// CHECK-LABEL: func @reshaped_indices
+func.func @reshaped_indices(%ids: tensor<3x4xi64>, %table: tensor<5xf32>) -> tensor<3x4xf32> {
+  // CHECK: %[[AT:.*]] = linalg.generic
+  // CHECK: arith.addi
+  // CHECK: "flow.tensor.bitcast"
+  // CHECK: "flow.dispatch.region"
+  // CHECK: linalg.generic {{.*}} ins(%[[AT]],
+  // CHECK-NOT: "flow.dispatch.region"
+  %one = arith.constant 1 : i64
+  %e = tensor.empty() : tensor<3x4xi64>
+  %0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%ids : tensor<3x4xi64>) outs(%e : tensor<3x4xi64>) {
+  ^bb0(%a: i64, %o: i64):
+    %5 = arith.addi %a, %one : i64
+    linalg.yield %5 : i64
+  } -> tensor<3x4xi64>
+  %1 = tensor.collapse_shape %0 [[0, 1]] : tensor<3x4xi64> into tensor<12xi64>
+  %f = tensor.empty() : tensor<12xf32>
+  %2 = linalg.generic {indexing_maps = [#row, #row], iterator_types = ["parallel"]} ins(%1 : tensor<12xi64>) outs(%f : tensor<12xf32>) {
+  ^bb0(%a: i64, %o: f32):
+    %5 = arith.index_cast %a : i64 to index
+    %6 = tensor.extract %table[%5] : tensor<5xf32>
+    linalg.yield %6 : f32
+  } -> tensor<12xf32>
+  %3 = tensor.expand_shape %2 [[0, 1]] output_shape [3, 4] : tensor<12xf32> into tensor<3x4xf32>
+  %h = tensor.empty() : tensor<3x4xf32>
+  %4 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%0, %3 : tensor<3x4xi64>, tensor<3x4xf32>) outs(%h : tensor<3x4xf32>) {
+  ^bb0(%a: i64, %b: f32, %o: f32):
+    %5 = arith.sitofp %a : i64 to f32
+    %6 = arith.mulf %5, %b : f32
+    linalg.yield %6 : f32
+  } -> tensor<3x4xf32>
+  return %4 : tensor<3x4xf32>
+}

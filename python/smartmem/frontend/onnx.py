@@ -30,6 +30,9 @@ from smartmem.frontend.onnx_attributes import check_shapes, check_values
 from smartmem.frontend.onnx_casts import cast_to_integers
 from smartmem.frontend.onnx_checks import check_model, stand_in_types
 from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
+from smartmem.frontend.onnx_deprecated import replace_deprecated
+from smartmem.frontend.onnx_determinant import DETERMINANT_REWRITES
+from smartmem.frontend.onnx_elements import ELEMENT_REWRITES
 from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
 from smartmem.frontend.onnx_grid_sample import GRID_REWRITES
 from smartmem.frontend.onnx_indices import check_indices
@@ -48,6 +51,7 @@ from smartmem.frontend.onnx_resize import RESIZE_REWRITES
 from smartmem.frontend.onnx_scatters import SCATTER_REWRITES
 from smartmem.frontend.onnx_sequences import expand_reversals
 from smartmem.frontend.onnx_shapes import fix_shapes, tensor_shape
+from smartmem.frontend.onnx_spectral import SPECTRAL_REWRITES
 from smartmem.frontend.onnx_transposed import TRANSPOSED_REWRITES
 from smartmem.frontend.onnx_unpool import UNPOOL_REWRITES
 from smartmem.frontend.onnx_unsigned import widen_unsigned
@@ -65,6 +69,8 @@ _OLDEST_OPSET, _CONVERTED_OPSET = 13, 17
 """torch-mlir reads many operators only in the form that opset 13 gave them."""
 REWRITES: Mapping[str, Rewrite] = {
     **CONVOLUTION_REWRITES,
+    **DETERMINANT_REWRITES,
+    **ELEMENT_REWRITES,
     **GRID_REWRITES,
     **INTEGER_REWRITES,
     **PAD_REWRITES,
@@ -75,6 +81,7 @@ REWRITES: Mapping[str, Rewrite] = {
     **REGION_REWRITES,
     **RESIZE_REWRITES,
     **SCATTER_REWRITES,
+    **SPECTRAL_REWRITES,
     **TRANSPOSED_REWRITES,
     **UNPOOL_REWRITES,
 }
@@ -137,8 +144,9 @@ def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
         proto = _decode(model)
         check_model(proto)
         # By path, onnx finds the external data; a proto has it loaded.
+        is_as_given = not replace_deprecated(proto)
         whole = stand_in_types(proto)
-        by_path = isinstance(model, Path) and whole is proto
+        by_path = isinstance(model, Path) and is_as_given and whole is proto
         onnx.checker.check_model(str(model) if by_path else whole)
     except onnx.checker.ValidationError as error:
         raise InvalidInputError(

@@ -56,7 +56,7 @@ def check_model(model: onnx.ModelProto) -> None:
         UnsupportedError: an operator is unknown, random, of text, or its result has a size
             that depends on values; or functions become too many nodes.
     """
-    for graph in _graphs(model.graph):
+    for graph in graphs_of(model.graph):
         _check_text(graph)
         for value in (*graph.input, *graph.output, *graph.value_info):
             _check_type(value.name, value.type)
@@ -117,11 +117,12 @@ def _check_text(graph: onnx.GraphProto) -> None:
         raise InvalidInputError(f"the model holds the name {wrong!r}, which is not UTF-8")
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and all its subgraphs."""
     yield graph
     for node in graph.node:
         for held in _held_graphs(node):
-            yield from _graphs(held)
+            yield from graphs_of(held)
 
 
 def _held_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:

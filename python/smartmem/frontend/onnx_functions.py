@@ -16,14 +16,20 @@ _FUNCTIONS = frozenset(
         "Attention",
         "CausalConvWithState",
         "CenterCropPad",
+        "GroupNormalization",
         "LinearAttention",
         "MeanVarianceNormalization",
+        "NegativeLogLikelihoodLoss",
         "RMSNormalization",
         "RotaryEmbedding",
+        "SoftmaxCrossEntropyLoss",
         "SwiGLU",
         "Swish",
     )
 )
+
+_INFERRED_BY_ATTRIBUTES = ("STFT",)
+"""Operators whose default attributes onnx's inference takes for others."""
 
 # The inliner looks for the type of optional operands that a node leaves out, too.
 _LEFT_OUT = onnx.TensorProto(name="", data_type=onnx.TensorProto.UNDEFINED)
@@ -54,12 +60,14 @@ def inline_functions(model: onnx.ModelProto, typed: onnx.GraphProto) -> bool:
 
 
 def complete_functions(model: onnx.ModelProto) -> None:
-    """Writes the default attributes of functions down.
+    """Writes the default attributes of functions, and of what inference is wrong about, down.
 
-    Their bodies refer to attributes, and onnx finds only those that a node names.
+    The bodies refer to attributes, and onnx finds only those that a node names.
     """
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
-    for node in filter(_is_function, model.graph.node):
+    for node in model.graph.node:
+        if not _is_function(node) and node.op_type not in _INFERRED_BY_ATTRIBUTES:
+            continue
         given = {attribute.name for attribute in node.attribute}
         for name, attribute in onnx.defs.get_schema(node.op_type, opset).attributes.items():
             if name not in given and attribute.default_value.type:
