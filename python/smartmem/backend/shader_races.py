@@ -8,17 +8,17 @@ numbers vary from run to run and from device to device (Vulkan 1.3, "Memory Mode
 The check reads the shaders of a compiled module, so that nothing is compiled for it. It
 follows the control flow of each shader and compares addresses by value numbers: the function
 of thread numbers and loop counters that an address is. A load has a race if the kernel has
-stored to the same variable since the last barrier, and none of its stores has the load's
-address. A store behind a load is the same the other way round. Barriers order the threads of
+stored elsewhere in the same variable since the last barrier, and nothing before the load at its
+address: what a loop stores there behind the load is too late for its first iteration. A store
+behind a load is the same the other way round. Barriers order the threads of
 one workgroup only, so that for buffers, which all workgroups share, the address alone counts:
 what of it depends on the thread, since a scan reads what its thread has written a step before.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from smartmem.backend.spirv import Words, instructions_of, shaders
@@ -77,6 +77,11 @@ class _Block:
     accesses: list[_Access | None] = field(default_factory=list)
     successors: list[int] = field(default_factory=list)
 
+    @property
+    def stores(self) -> set[_Access]:
+        """Its stores."""
+        return {a for a in self.accesses if a is not None and a.is_store}
+
 
 class _Shader:
     """One shader: its definitions, then its blocks."""
@@ -110,14 +115,18 @@ class _Shader:
     def races(self) -> Iterator[Race]:
         """The races, in the order of the blocks."""
         blocks = self._blocks()
-        accesses = [a for block in blocks.values() for a in block.accesses if a is not None]
-        stores = _addresses(a for a in accesses if a.is_store)
+        stores = {store for block in blocks.values() for store in block.stores}
+        stored = _stored_before_each(blocks)
         for label, before in _before_each(blocks).items():
-            state = set(before)
+            state, own = set(before), set(stored[label])
             for access in blocks[label].accesses:
-                if access is not None and _is_race(access, state, stores):
-                    kind: Kind = "write after read" if access.is_store else "read after write"
-                    yield Race(self.kernel, _kind_of(access.memory), kind)
+                if access is not None:
+                    own |= {access} if access.is_store else set()
+                    if _is_race(access, state, stores if access.is_store else own):
+                        kind: Kind = (
+                            "write after read" if access.is_store else "read after write"
+                        )
+                        yield Race(self.kernel, _kind_of(access.memory), kind)
                 _step(access, state)
 
     def _blocks(self) -> dict[int, _Block]:
@@ -205,11 +214,15 @@ def _depends_on_thread(number: object) -> bool:
     )
 
 
-def _addresses(accesses: Iterable[_Access]) -> dict[str, set[object]]:
-    found: dict[str, set[object]] = defaultdict(set)
-    for access in accesses:
-        found[access.memory].add(access.address)
-    return found
+def _stored_before_each(blocks: dict[int, _Block]) -> dict[int, set[_Access]]:
+    """What may have been stored where each block begins, by no way round a loop."""
+    stored: dict[int, set[_Access]] = {label: set() for label in blocks}
+    places = {label: place for place, label in enumerate(blocks)}
+    for label, block in blocks.items():  # in SPIR-V, only loops lead back to earlier blocks
+        for successor in block.successors:
+            if places[successor] > places[label]:
+                stored[successor] |= stored[label] | block.stores
+    return stored
 
 
 def _before_each(blocks: dict[int, _Block]) -> dict[int, set[_Access]]:
@@ -235,13 +248,21 @@ def _step(access: _Access | None, state: set[_Access]) -> None:
         state.add(access)
 
 
-def _is_race(access: _Access, state: set[_Access], stores: dict[str, set[object]]) -> bool:
-    """Whether an access of the other kind came before, and may have been another thread's."""
-    own = stores[access.memory]
-    earlier = [a for a in state if a.memory == access.memory and a.is_store != access.is_store]
+def _is_race(access: _Access, state: set[_Access], own: set[_Access]) -> bool:
+    """Whether an access of the other kind came before, and may have been another thread's.
+
+    Args:
+        own: stores of the thread itself: for a load those before it, for a store all.
+    """
+    others = [
+        a
+        for a in state
+        if (a.memory, a.is_store) == (access.memory, not access.is_store)
+        and a.address != access.address
+    ]
     if access.is_store:
-        return any(a.address not in own for a in earlier)
-    return bool(earlier) and access.address not in own
+        return any(replace(load, is_store=True) not in own for load in others)
+    return bool(others) and replace(access, is_store=True) not in own
 
 
 def _kind_of(memory: str) -> str:
