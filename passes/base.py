@@ -11,7 +11,8 @@ from torch_mlir import ir
 
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
-from smartmem.vectors import AVX512, SPIRV, Vectors
+from smartmem.processor import Cpu, Gpu, Processor
+from smartmem.vectors import Vectors
 
 if TYPE_CHECKING:
     from smartmem.passes.analysis.image_choices import Storage
@@ -47,28 +48,6 @@ class Remark:
     location: str
     applied: bool
     reason: str
-
-
-@dataclass(frozen=True)
-class Workgroups:
-    """What bounds the workgroups of a GPU.
-
-    Attributes:
-        subgroup: threads that run in step.
-        threads: of a workgroup, at most.
-        sizes: of a workgroup in x, y and z, at most.
-        sums: whether a subgroup adds up a number of each of its threads at once.
-    """
-
-    subgroup: int
-    threads: int
-    sizes: tuple[int, int, int]
-    sums: bool = True
-
-
-EVERY_DEVICE = Workgroups(subgroup=4, threads=128, sizes=(128, 128, 64))
-"""What every Vulkan device can do (specification, "Required Limits"); subgroups of 4 are the
-smallest known."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +103,7 @@ class PassContext:
         parameters: the model's weights.
         remarks: decisions, for the report.
         bindings: the buffers of all kernels, where a pass chose how to access them.
-        shared_memory: bytes that a workgroup of the target can share; None: it has none,
-            as a CPU, or no target was named.
-        workgroups: what bounds the workgroups of a GPU; None: the target is none.
-        cpu_vectors: the vector registers of a target without shared memory.
+        processor: what the passes may know of the target.
         layout: how the formats of tensors are chosen: "rule", "model" or "search".
         tuning: choices that were measured; None: all are computed.
         storages: how the kernel of a group is to read what it only reads, by the group's
@@ -140,9 +116,7 @@ class PassContext:
     parameters: Parameters = field(default_factory=Parameters)
     remarks: list[Remark] = field(default_factory=list)
     bindings: list[BindingRecord] = field(default_factory=list)
-    shared_memory: int | None = None
-    workgroups: Workgroups | None = None
-    cpu_vectors: Vectors = AVX512
+    processor: Processor = field(default_factory=Cpu)
     layout: str = "rule"
     tuning: Table | None = None
     storages: Mapping[int, Storage] = field(default_factory=dict)
@@ -150,9 +124,14 @@ class PassContext:
     validator: Validator | None = None
 
     @property
+    def gpu(self) -> Gpu | None:
+        """The processor if it is a GPU."""
+        return self.processor if isinstance(self.processor, Gpu) else None
+
+    @property
     def vectors(self) -> Vectors:
-        """The target's vectors: those of the CPU, or SPIR-V's four elements."""
-        return self.cpu_vectors if self.shared_memory is None else SPIRV
+        """The processor's vectors."""
+        return self.processor.vectors
 
     @property
     def lanes(self) -> int:
@@ -203,6 +182,8 @@ class Pass:
     iree-compile has made (phase ``executable-targets``), in IREE's own build of MLIR."""
     is_needed: ClassVar[bool] = False
     """Whether iree-compile does not take a model without the pass's work."""
+    runs_on: ClassVar[tuple[type[Processor], ...]] = (Cpu, Gpu)
+    """The kinds of processor that the pass is for; for others a pipeline leaves it out."""
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Changes ``module`` in place.

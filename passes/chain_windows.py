@@ -24,8 +24,9 @@ from torch_mlir import ir
 from smartmem.passes.analysis.gpu_tiles import gpu_tiles
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.products import Product, contraction_of, products_of
-from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
+from smartmem.passes.base import REGION, Pass, PassContext, operations
 from smartmem.passes.lowering.chain_products import chain_products
+from smartmem.processor import Gpu
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,26 @@ class ChainWindows(Pass):
 
     argument = "smartmem-chain-windows"
     summary = "Compute the window of a convolution slice by slice, for GPUs"
+    runs_on = (Gpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites each sum of products of a kernel for a GPU."""
-        if context.workgroups is None:
-            return
+        gpu = context.gpu
+        assert gpu is not None
         for region in context.each([op for op in operations(module) if op.name == REGION]):
             for op in [inner.operation for inner in region.regions[0].blocks[0].operations]:
                 found = products_of(op)
                 if len(found) > 1:
-                    self._chain(op, found, context, context.workgroups)
+                    self._chain(op, found, context, gpu)
 
     def _chain(
         self,
         op: ir.Operation,
         found: Sequence[Product],
         context: PassContext,
-        bounds: Workgroups,
+        gpu: Gpu,
     ) -> None:
-        tiles = gpu_tiles(contraction_of(op, found[0]), bounds)
+        tiles = gpu_tiles(contraction_of(op, found[0]), gpu)
         if isinstance(tiles, Refusal):
             context.remark(self.argument, op, False, tiles.reason)
             return

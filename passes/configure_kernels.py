@@ -34,6 +34,7 @@ from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.tile_sizes import TileSizes, row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.processor import Cpu
 from smartmem.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -57,11 +58,10 @@ class ConfigureKernels(Pass):
 
     argument = "smartmem-configure-kernels"
     summary = "Tell the code generator the tile sizes of each kernel"
+    runs_on = (Cpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Configures each region with contractions or a window, or with rows."""
-        if context.shared_memory is not None:
-            return
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
         for region in context.each([op for op in operations(module) if op.name == REGION]):

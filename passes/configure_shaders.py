@@ -49,8 +49,9 @@ from smartmem.passes.analysis.loops import (
 )
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.thread_tiles import row_tiles
-from smartmem.passes.base import REGION, Pass, PassContext, Workgroups, operations
+from smartmem.passes.base import REGION, Pass, PassContext, operations
 from smartmem.passes.configure_kernels import ATTRIBUTE, BESIDE
+from smartmem.processor import Gpu
 
 if TYPE_CHECKING:
     from smartmem.tuning.table import Table
@@ -68,11 +69,12 @@ class ConfigureShaders(Pass):
 
     argument = "smartmem-configure-shaders"
     summary = "Tell the code generator the tile sizes of each shader"
+    runs_on = (Gpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Configures regions with contractions, and those with rows."""
-        if context.workgroups is None:
-            return
+        gpu = context.gpu
+        assert gpu is not None
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
         for region in context.each([op for op in operations(module) if op.name == REGION]):
@@ -80,19 +82,19 @@ class ConfigureShaders(Pass):
             if any(map(is_empty, computing)):
                 context.remark(self.argument, computing[-1], False, "it has no iterations")
             elif any(map(contracts, computing)):
-                self._configure(computing, context, context.workgroups)
+                self._configure(computing, context, gpu)
             else:
-                self._configure_rows(computing, context, context.workgroups)
+                self._configure_rows(computing, context, gpu)
 
     def _configure(
-        self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
+        self, computing: Sequence[ir.Operation], context: PassContext, gpu: Gpu
     ) -> None:
         nests = [(op, nest) for op in computing if (nest := loop_nest(op)) is not None]
         found = [(op, nest) for op, nest in nests if nest.is_contraction]
         root = found[-1][0]
         contracted = [n for _, n in found]
-        measured = _measured(kernel_key(computing, root), contracted, context.tuning, bounds)
-        tiles = measured or joint_gpu_tiles(contracted, bounds)
+        measured = _measured(kernel_key(computing, root), contracted, context.tuning, gpu)
+        tiles = measured or joint_gpu_tiles(contracted, gpu)
         if isinstance(tiles, Refusal):
             context.remark(self.argument, root, False, tiles.reason)
             return
@@ -101,9 +103,9 @@ class ConfigureShaders(Pass):
         root.attributes[ATTRIBUTE] = shader_attribute(tiles, root.context)
 
     def _configure_rows(
-        self, computing: Sequence[ir.Operation], context: PassContext, bounds: Workgroups
+        self, computing: Sequence[ir.Operation], context: PassContext, gpu: Gpu
     ) -> None:
-        found = row_tiles(computing, bounds)
+        found = row_tiles(computing, gpu)
         if found is None:
             return
         *beside, root = computing
@@ -133,13 +135,13 @@ def shader_root(computing: Sequence[ir.Operation]) -> ir.Operation | None:
 
 
 def _measured(
-    key: str, nests: Sequence[LoopNest], table: Table | None, bounds: Workgroups
+    key: str, nests: Sequence[LoopNest], table: Table | None, gpu: Gpu
 ) -> GpuTiles | None:
     """The tile sizes that were measured to be faster, if the target can run them."""
     found = None if table is None else table.tiles(key)
     if not isinstance(found, GpuTiles):
         return None
-    return found if all(fits(found, nest, bounds) for nest in nests) else None
+    return found if all(fits(found, nest, gpu) for nest in nests) else None
 
 
 def shader_tiles_of(attribute: ir.Attribute) -> GpuTiles | None:

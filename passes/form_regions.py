@@ -76,9 +76,6 @@ class FormRegions(Pass):
     argument = "smartmem-form-regions"
     summary = "Make one kernel of each group of the fusion plan"
 
-    spirv: bool = False
-    """For SPIR-V, also where no target says so."""
-
     reductions_alone: bool = False
     """Make kernels of single reductions only, as the safety net does for SPIR-V."""
 
@@ -92,7 +89,7 @@ class FormRegions(Pass):
                 continue
             form = _single_reductions if self.reductions_alone else self._kernels
             for kernel, end in form(function.operation, context):
-                wrap_region(kernel, end, number, spirv=self._for_spirv(context))
+                wrap_region(kernel, end, number, spirv=context.gpu is not None)
                 number += 1
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
@@ -104,24 +101,21 @@ class FormRegions(Pass):
         """The plan for a function, in which each reader of a lookup gets its own one."""
         block = function.regions[0].blocks[0]
         copy_lookups(block)
-        exception = _exception(self._for_spirv(context), context)
+        exception = _exception(context)
         times = None if context.tuning is None else context.tuning.fusions
-        refuse = functools.partial(refuse_fusion, spirv=self._for_spirv(context))
+        refuse = functools.partial(refuse_fusion, spirv=context.gpu is not None)
         return fusion_plan(block, refuse, exception, times)
 
     def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
         """Makes regions of the groups, in program order, of which one can be made."""
         for number, (kernel, end) in enumerate(self._kernels_of(groups, context)):
-            wrap_region(kernel, end, number, spirv=self._for_spirv(context))
-
-    def _for_spirv(self, context: PassContext) -> bool:
-        return self.spirv or context.shared_memory is not None
+            wrap_region(kernel, end, number, spirv=context.gpu is not None)
 
     def _kernels_of(self, groups: Sequence[Group], context: PassContext) -> Iterator[Kernel]:
-        spirv = self._for_spirv(context)
+        spirv = context.gpu is not None
         for group in groups:
             _arrange_loops(group, spirv)
-            refusal = refuse_region(group, spirv, context.workgroups)
+            refusal = refuse_region(group, context.gpu)
             if refusal is not None:
                 context.remark(self.argument, group.operations[-1], False, refusal.reason)
                 yield from _around_sums(group) if spirv else ()
@@ -134,15 +128,15 @@ class FormRegions(Pass):
         """The group for SPIR-V, or parts of it, each of which is one tile space."""
         group.operations = merge_elementwise(group.operations)
         _arrange_loops(group, spirv=True)
-        refusal = refuse_tile_space(group.operations, context.workgroups)
+        refusal = refuse_tile_space(group.operations, context.gpu)
         if refusal is None:
             yield group
             return
         context.remark(self.argument, group.operations[-1], False, refusal.reason)
-        for connected in connected_parts(group.operations, context.workgroups):
+        for connected in connected_parts(group.operations, context.gpu):
             for operations in closed_parts(connected):
                 part = Group(operations, group.mapping)
-                if refuse_region(part, True, context.workgroups) is None:
+                if refuse_region(part, context.gpu) is None:
                     yield part
 
     def _end(self, group: Group, context: PassContext, spirv: bool) -> ir.Operation:
@@ -164,13 +158,11 @@ class FormRegions(Pass):
             context.remark(self.argument, pair.consumer, False, pair.reason)
 
 
-def _exception(spirv: bool, context: PassContext) -> RedException | None:
+def _exception(context: PassContext) -> RedException:
     """Which many-to-many operators may share a kernel: that depends on the target's tiles."""
-    if not spirv:
+    if context.gpu is None:
         return functools.partial(share_results, vectors=context.vectors)
-    if context.workgroups is None:
-        return None
-    return functools.partial(share_threads, bounds=context.workgroups)
+    return functools.partial(share_threads, gpu=context.gpu)
 
 
 def _arrange_loops(group: Group, spirv: bool) -> None:

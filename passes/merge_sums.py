@@ -33,6 +33,7 @@ from smartmem.passes.analysis.rows import readers
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.merge_loops import merge_loops
 from smartmem.passes.lowering.split_loops import reshaped
+from smartmem.processor import Gpu
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,10 @@ class MergeSums(Pass):
 
     argument = "smartmem-merge-sums"
     summary = "Sum along one loop where several run along neighbouring dims, for GPUs"
+    runs_on = (Gpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites each sum over several loops, but contractions."""
-        if context.workgroups is None:
-            return
         generics = [op for op in operations(module) if op.name == "linalg.generic"]
         for op in context.each(generics):
             found = _refuse(op) or merged_sum(op)

@@ -43,10 +43,7 @@ class PackWeights(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Packs each layer as its kernel reads it; what it keeps gets a remark."""
-        if context.workgroups is not None:
-            self._pack(module, context, column_packing)
-        elif context.shared_memory is None:
-            self._pack(module, context, packing)
+        self._pack(module, context, column_packing if context.gpu else packing)
         windows = [op for op in operations(module) if isinstance(windows_of(op), Windows)]
         for op in context.each(
             reversed(windows)

@@ -26,6 +26,7 @@ from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.row_padding import RowPadding
 from smartmem.passes.base import Pass, PassContext
 from smartmem.passes.lowering.pad_layers import pad_layers
+from smartmem.processor import Cpu
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,10 @@ class PadBlocks(Pass):
 
     argument = "smartmem-pad-blocks"
     summary = "Pad the channels of linear layers to whole vectors, for CPUs"
+    runs_on = (Cpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Pads the channels of each layer; what it keeps gets a remark."""
-        if context.shared_memory is not None:
-            return
 
         def decide(op: ir.Operation) -> RowPadding | Refusal | None:
             return block_padding(op, context.lanes, context.parameters)

@@ -26,6 +26,7 @@ from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.row_padding import RowPadding
 from smartmem.passes.base import Pass, PassContext
 from smartmem.passes.lowering.pad_layers import pad_layers
+from smartmem.processor import Gpu
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,10 @@ class PadColumns(Pass):
 
     argument = "smartmem-pad-columns"
     summary = "Pad the columns of contractions to whole vectors, for GPUs"
+    runs_on = (Gpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Pads the columns of each contraction; what it keeps gets a remark."""
-        if context.workgroups is None:
-            return
 
         def decide(op: ir.Operation) -> RowPadding | Refusal | None:
             return column_padding(op, context.lanes, context.parameters)

@@ -26,6 +26,7 @@ from smartmem.passes.analysis.key_padding import key_padding
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.pad_keys import pad_keys
+from smartmem.processor import Gpu
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,10 @@ class PadKeys(Pass):
 
     argument = "smartmem-pad-keys"
     summary = "Pad the keys of attention to whole vectors, for GPUs"
+    runs_on = (Gpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Pads the keys of each attention; what it keeps gets a remark."""
-        if context.workgroups is None:
-            return
         contractions = [op for op in operations(module) if op.name.startswith("linalg.")]
         for op in context.each(reversed(contractions)):  # what is behind is replaced
             found = key_padding(op, context.lanes, context.parameters)

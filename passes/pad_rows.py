@@ -43,7 +43,7 @@ class PadRows(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Pads the rows of each layer; what it keeps gets a remark."""
         # Shaders load the columns of a softmax as vectors only where vectors divide them.
-        masks = context.shared_memory is not None
+        masks = context.gpu is not None
 
         def decide(op: ir.Operation) -> RowPadding | Refusal | None:
             return row_padding(op, context.vectors, context.parameters, masks=masks)

@@ -45,7 +45,8 @@ class RecomputeRows(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Copies what it can, with a remark on each operation."""
-        available = self.shared_memory or context.shared_memory
+        shared = None if context.gpu is None else context.gpu.shared_memory
+        available = self.shared_memory or shared
         for op in context.each(reversed(operations(module))):
             reason = _reason(op, available)
             if reason is not None:

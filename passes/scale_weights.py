@@ -30,6 +30,7 @@ from smartmem.passes.analysis.row_scales import RowScale, row_scale
 from smartmem.passes.analysis.tile_sizes import tile_sizes
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 from smartmem.passes.lowering.scale_weights import scale_weights
+from smartmem.processor import Cpu
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,10 @@ class ScaleWeights(Pass):
 
     argument = "smartmem-scale-weights"
     summary = "Scale a contraction's weights in its kernel, not its rows before it"
+    runs_on = (Cpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Rewrites the contractions of regions; on GPUs nothing."""
-        if context.shared_memory is not None:
-            return
+        """Rewrites the contractions of regions."""
         for region in context.each([op for op in operations(module) if op.name == REGION]):
             sums = [op for op in operations(region) if reduces(op)]
             for contraction in [op for op in sums if contracts(op)]:

@@ -51,7 +51,7 @@ class SelectLayouts(Pass):
                 continue
             form = form_of(found, context.lanes)
             padding = None
-            if context.workgroups is not None:
+            if context.gpu is not None:
                 padding = channel_padding(found, context.lanes, context.parameters)
             more = "" if padding is None else f", {padding.channels} with zeros"
             context.remark(self.argument, op, True, f"{form}{more}: vectors are loaded of them")

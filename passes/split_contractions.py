@@ -32,6 +32,7 @@ from smartmem.passes.analysis.loops import contracts
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.lowering.split_contraction import split_contraction
+from smartmem.processor import Cpu
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,10 @@ class SplitContractions(Pass):
 
     argument = "smartmem-split-contractions"
     summary = "Make contractions of the parts that one operation reads, for CPUs"
+    runs_on = (Cpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Splits each contraction; what it keeps gets a remark."""
-        if context.shared_memory is not None:
-            return
         # Only these: slices go with their contraction.
         for op in context.each([op for op in operations(module) if contracts(op)]):
             found = contraction_split(op, context.vectors)

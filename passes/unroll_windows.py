@@ -65,4 +65,4 @@ class UnrollWindows(Pass):
 def _windows(op: ir.Operation, context: PassContext) -> Windows | Refusal | None:
     """The window of ``op``; on a GPU, tiles of 1 serve for reductions that do not slide."""
     found = windows_of(op)
-    return found if found is not None or context.workgroups else many_reductions_of(op)
+    return found if found is not None or context.gpu else many_reductions_of(op)

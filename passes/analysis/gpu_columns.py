@@ -15,7 +15,7 @@ from smartmem.passes.analysis.gpu_rows import THREAD, GpuRows, blocks_of_threads
 from smartmem.passes.analysis.gpu_tiles import VECTOR
 from smartmem.passes.analysis.loops import LoopNest, divisors, loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 
 # Rows that a thread loads at once.
 _STEP = 8
@@ -25,9 +25,7 @@ _STEP = 8
 _ROWS = 256
 
 
-def gpu_columns(
-    operations: Sequence[ir.Operation], bounds: Workgroups
-) -> GpuRows | Refusal | None:
+def gpu_columns(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refusal | None:
     """How the threads share the columns of a kernel of these operations.
 
     Returns:
@@ -43,9 +41,9 @@ def gpu_columns(
         return Refusal("it computes more than the sum of its rows, and what is made of it")
     if columns % VECTOR:
         return Refusal("no vector divides its columns")
-    if rows > _ROWS and rows % bounds.subgroup == 0:
+    if rows > _ROWS and rows % gpu.subgroup == 0:
         return Refusal("its rows are many: a subgroup sums up each column")
-    x, y = blocks_of_threads((*outer, columns // VECTOR), bounds, whole=True)
+    x, y = blocks_of_threads((*outer, columns // VECTOR), gpu, whole=True)
     thread = [*(1 for _ in outer), VECTOR, 0]
     workgroup = [*(1 for _ in outer), VECTOR * x, 0]
     if outer:

@@ -19,7 +19,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.gpu_tiles import VECTOR
 from smartmem.passes.analysis.loops import LoopNest, divisors, loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 
 THREAD, SUBGROUP = "BaseVectorize", "SubgroupReduce"
 """IREE's names of the two forms: a thread has a row, or a subgroup."""
@@ -85,9 +85,7 @@ class _Rows:
         return (*(0,) * len(self.outer), *(1,) * (len(self.inner) - 1), elements)
 
 
-def gpu_rows(
-    operations: Sequence[ir.Operation], bounds: Workgroups
-) -> GpuRows | Refusal | None:
+def gpu_rows(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refusal | None:
     """How the threads share the rows of a kernel of these operations; None if it has none."""
     nests = [nest for op in operations if (nest := loop_nest(op)) is not None]
     if not any(nest.reductions for nest in nests):
@@ -96,18 +94,18 @@ def gpu_rows(
     if isinstance(rows, Refusal):
         return rows
     looks_up = any(nest.uses_index for nest in nests)
-    choices = list(_forms(rows, bounds, looks_up))
+    choices = list(_forms(rows, gpu, looks_up))
     if not choices:
         return Refusal("its threads cannot share one row")
-    return min(choices, key=lambda choice: _time(choice, rows, bounds))
+    return min(choices, key=lambda choice: _time(choice, rows, gpu))
 
 
-def _forms(rows: _Rows, bounds: Workgroups, looks_up: bool) -> Iterator[GpuRows]:
+def _forms(rows: _Rows, gpu: Gpu, looks_up: bool) -> Iterator[GpuRows]:
     """The forms in which the target can compute the rows."""
     if rows.outer:
-        yield _alone(rows, bounds)
-    if bounds.sums and not looks_up and not rows.by_element:
-        yield _together(rows, bounds)
+        yield _alone(rows, gpu)
+    if gpu.sums and not looks_up and not rows.by_element:
+        yield _together(rows, gpu)
 
 
 def _rows(nests: Sequence[LoopNest]) -> _Rows | Refusal:
@@ -134,9 +132,9 @@ def _order(nest: LoopNest) -> list[int]:
     return [d for d in range(len(nest.domain)) if d not in nest.reductions]
 
 
-def _alone(rows: _Rows, bounds: Workgroups) -> GpuRows:
+def _alone(rows: _Rows, gpu: Gpu) -> GpuRows:
     """A thread has a row: single elements of it where rows lie across, side by side for x."""
-    x, y = blocks_of_threads(rows.outer, bounds)
+    x, y = blocks_of_threads(rows.outer, gpu)
     thread = (*(1,) * len(rows.outer), *(0,) * len(rows.inner))
     workgroup = list(thread)
     workgroup[len(rows.outer) - 1] = x
@@ -149,51 +147,47 @@ def _alone(rows: _Rows, bounds: Workgroups) -> GpuRows:
 
 
 def blocks_of_threads(
-    extents: Sequence[int], bounds: Workgroups, *, whole: bool = False
+    extents: Sequence[int], gpu: Gpu, *, whole: bool = False
 ) -> tuple[int, int]:
     """Threads of a workgroup along the two innermost of the loops that threads share.
 
     Args:
         whole: no workgroup may be cut off at the end.
     """
-    blocks = _blocks(extents, bounds, whole)
-    return min(blocks, key=lambda block: _cost(block, extents, bounds))
+    blocks = _blocks(extents, gpu, whole)
+    return min(blocks, key=lambda block: _cost(block, extents, gpu))
 
 
-def _blocks(
-    extents: Sequence[int], bounds: Workgroups, whole: bool
-) -> Iterator[tuple[int, int]]:
-    most = min(_THREADS, bounds.threads)
+def _blocks(extents: Sequence[int], gpu: Gpu, whole: bool) -> Iterator[tuple[int, int]]:
+    most = min(_THREADS, gpu.threads)
     inner = extents[-1]
-    sizes = {n for n in divisors(inner) if n <= min(most, bounds.sizes[0])}
-    if most < min(inner, bounds.sizes[0]) and not whole:
+    sizes = {n for n in divisors(inner) if n <= min(most, gpu.sizes[0])}
+    if most < min(inner, gpu.sizes[0]) and not whole:
         sizes.add(most)
     for x in sorted(sizes):
         outer = divisors(extents[-2]) if len(extents) > 1 and x == inner else [1]
-        yield from ((x, y) for y in outer if y <= min(most // x, bounds.sizes[1]))
+        yield from ((x, y) for y in outer if y <= min(most // x, gpu.sizes[1]))
 
 
-def _cost(
-    block: tuple[int, int], extents: Sequence[int], bounds: Workgroups
-) -> tuple[float, int]:
+def _cost(block: tuple[int, int], extents: Sequence[int], gpu: Gpu) -> tuple[float, int]:
     """Time of all threads, relative; then fewer threads of a workgroup."""
     x, y = block
     count = math.ceil(extents[-1] / x) * math.prod(extents[:-1]) // y
-    run = math.ceil(x * y / bounds.subgroup) * bounds.subgroup
+    run = math.ceil(x * y / gpu.subgroup) * gpu.subgroup
     return run * count * max(_WORKGROUPS / count, 1), x * y
 
 
-def _together(rows: _Rows, bounds: Workgroups) -> GpuRows:
+def _together(rows: _Rows, gpu: Gpu) -> GpuRows:
     """The threads of a subgroup have a row, or some of them: the others rest."""
-    threads = next(n for n in divisors(rows.inner[-1] // VECTOR) if n <= bounds.subgroup)
+    threads = next(n for n in divisors(rows.inner[-1] // VECTOR) if n <= gpu.subgroup)
     levels = ((1,) * len(rows.outer), rows.steps(VECTOR * threads))
     return GpuRows(SUBGROUP, levels, (threads, 1, 1), "a subgroup for each row")
 
 
-def _time(choice: GpuRows, rows: _Rows, bounds: Workgroups) -> float:
+def _time(choice: GpuRows, rows: _Rows, gpu: Gpu) -> float:
     """Vectors that a core loads one behind the other, about."""
     count = math.prod(rows.outer)
     if choice.pipeline == SUBGROUP:
         steps = rows.vectors / choice.threads[0]
         return max(count / _SUBGROUPS, 1) * (steps + _EXCHANGE)
-    return max(count / bounds.subgroup / _SUBGROUPS, 1) * rows.vectors
+    return max(count / gpu.subgroup / _SUBGROUPS, 1) * rows.vectors

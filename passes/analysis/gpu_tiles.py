@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from smartmem.passes.analysis.loops import LoopNest, divisors
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 
 VECTOR = 4
 """Elements of 32 bits that SPIR-V loads at once."""
@@ -74,7 +74,7 @@ class _Loops:
     group: int | None
 
 
-def gpu_tiles(nest: LoopNest, bounds: Workgroups) -> GpuTiles | Refusal:
+def gpu_tiles(nest: LoopNest, gpu: Gpu) -> GpuTiles | Refusal:
     """The tile sizes of the loops of a contraction of two operands."""
     if not nest.is_contraction or not nest.is_plain:
         return Refusal("it is no contraction over single loops")
@@ -86,11 +86,11 @@ def gpu_tiles(nest: LoopNest, bounds: Workgroups) -> GpuTiles | Refusal:
     if refusal := _refuse_loads(nest, written[-1]):
         return refusal
     loops = _loops(nest, written)
-    choices = sorted(_choices(nest, loops, bounds), key=lambda choice: choice[0])
+    choices = sorted(_choices(nest, loops, gpu), key=lambda choice: choice[0])
     return choices[0][1] if choices else Refusal("no block of results fits")
 
 
-def fits(tiles: GpuTiles, nest: LoopNest, bounds: Workgroups) -> bool:
+def fits(tiles: GpuTiles, nest: LoopNest, gpu: Gpu) -> bool:
     """Whether a target can run a contraction with these sizes, and in vectors.
 
     All sizes divide their loops: a block that is cut off is computed element by element.
@@ -106,12 +106,12 @@ def fits(tiles: GpuTiles, nest: LoopNest, bounds: Workgroups) -> bool:
         return False
     results = any(tiles.workgroup[d] or tiles.thread[d] for d in nest.reductions)
     steps = any(tiles.reduction[d] for d in written)
-    bounded = all(n <= most for n, most in zip(tiles.threads, bounds.sizes, strict=True))
+    bounded = all(n <= most for n, most in zip(tiles.threads, gpu.sizes, strict=True))
     return (
         not results
         and not steps
         and bounded
-        and math.prod(tiles.threads) <= bounds.threads
+        and math.prod(tiles.threads) <= gpu.threads
         and tiles.threads == threads_of(tiles.workgroup, tiles.thread)
     )
 
@@ -128,14 +128,14 @@ def threads_of(workgroup: Sequence[int], thread: Sequence[int]) -> tuple[int, in
     return x, y, z
 
 
-def joint_gpu_tiles(nests: Sequence[LoopNest], bounds: Workgroups) -> GpuTiles | Refusal:
+def joint_gpu_tiles(nests: Sequence[LoopNest], gpu: Gpu) -> GpuTiles | Refusal:
     """The tile sizes of contractions whose sums one kernel takes up in turn.
 
     The code generator has one list of sizes for all of a kernel: their loops must be alike
     but for the number of steps.
     """
     nests = list(dict.fromkeys(nests))
-    found = [gpu_tiles(nest, bounds) for nest in nests]
+    found = [gpu_tiles(nest, gpu) for nest in nests]
     refusal = next((tiles for tiles in found if isinstance(tiles, Refusal)), None)
     if refusal is not None:
         return refusal
@@ -177,29 +177,29 @@ def _loops(nest: LoopNest, written: Sequence[int]) -> _Loops:
 
 
 def _choices(
-    nest: LoopNest, loops: _Loops, bounds: Workgroups
+    nest: LoopNest, loops: _Loops, gpu: Gpu
 ) -> Iterator[tuple[tuple[float, ...], GpuTiles]]:
     extent = nest.domain
     for width in _widths(extent[loops.column]):
         rows = divisors(extent[loops.row]) if loops.row is not None else [1]
         for height in (n for n in rows if n * width <= _RESULTS):
-            for tiles in _workgroups(nest, loops, width, height, bounds):
-                yield _cost(nest, tiles, width, height, bounds), tiles
+            for tiles in _workgroups(nest, loops, width, height, gpu):
+                yield _cost(nest, tiles, width, height, gpu), tiles
 
 
 def _workgroups(
-    nest: LoopNest, loops: _Loops, width: int, height: int, bounds: Workgroups
+    nest: LoopNest, loops: _Loops, width: int, height: int, gpu: Gpu
 ) -> Iterator[GpuTiles]:
     """The ways to share blocks of ``height`` rows and ``width`` columns out to threads."""
     extent = nest.domain
     shared = [(loops.column, width), *([] if loops.group is None else [(loops.group, 1)])]
-    most = min(THREADS, bounds.threads)
+    most = min(THREADS, gpu.threads)
     for loop, size in shared:
-        for x in _up_to(extent[loop] // size, min(most, bounds.sizes[0])):
+        for x in _up_to(extent[loop] // size, min(most, gpu.sizes[0])):
             if x == 1 and loop != loops.column:
                 continue  # nothing is shared out
             down = extent[loops.row] // height if loops.row is not None else 1
-            for y in _up_to(down, min(most // x, bounds.sizes[1])):
+            for y in _up_to(down, min(most // x, gpu.sizes[1])):
                 tiles = _tiles(nest, loops, (loop, size, x), (height, y), width)
                 if tiles is not None:
                     yield tiles
@@ -234,12 +234,12 @@ def _tiles(
 
 
 def _cost(
-    nest: LoopNest, tiles: GpuTiles, width: int, height: int, bounds: Workgroups
+    nest: LoopNest, tiles: GpuTiles, width: int, height: int, gpu: Gpu
 ) -> tuple[float, ...]:
     """Time of one multiply-add, relative; then what decides between equals."""
     work = 1 + _LOAD * (width + height) / (width * height)
-    idle = _idle(tiles.threads[0], min(bounds.subgroup, _SIDE_BY_SIDE))
-    idle *= _idle(math.prod(tiles.threads), bounds.subgroup)
+    idle = _idle(tiles.threads[0], min(gpu.subgroup, _SIDE_BY_SIDE))
+    idle *= _idle(math.prod(tiles.threads), gpu.subgroup)
     count = math.prod(nest.domain[d] // size for d, size in enumerate(tiles.workgroup) if size)
     alone = max(_WORKGROUPS / count, 1)
     return work * idle * alone, -math.prod(tiles.threads), -height

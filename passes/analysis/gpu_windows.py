@@ -16,15 +16,13 @@ from smartmem.passes.analysis.gpu_tiles import THREADS, VECTOR
 from smartmem.passes.analysis.loops import divisors, loop_nest
 from smartmem.passes.analysis.movement import Refusal
 from smartmem.passes.analysis.window_sums import is_window_sum
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 
 _POINTS = 8
 """Points of one thread at most: results, and what is loaded for them, stay in registers."""
 
 
-def gpu_windows(
-    operations: Sequence[ir.Operation], bounds: Workgroups
-) -> GpuRows | Refusal | None:
+def gpu_windows(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refusal | None:
     """How the threads share the points and channels of a kernel of these operations.
 
     Returns:
@@ -41,10 +39,10 @@ def gpu_windows(
     *outer, points, channels = extent
     if channels % VECTOR:
         return Refusal("no vector divides its channels")
-    most = min(THREADS, bounds.threads)
-    x = next(n for n in divisors(channels // VECTOR) if n <= min(most, bounds.sizes[0]))
+    most = min(THREADS, gpu.threads)
+    x = next(n for n in divisors(channels // VECTOR) if n <= min(most, gpu.sizes[0]))
     each = next(n for n in divisors(points) if n <= _POINTS)
-    y = next(n for n in divisors(points // each) if n * x <= most and n <= bounds.sizes[1])
+    y = next(n for n in divisors(points // each) if n * x <= most and n <= gpu.sizes[1])
     ones = tuple(1 for _ in outer)
     levels = ((*ones, each * y, VECTOR * x), (*ones, each, VECTOR))
     shares = "a thread for some points of a window's channels"

@@ -23,7 +23,7 @@ from smartmem.passes.analysis.gpu_tiles import joint_gpu_tiles
 from smartmem.passes.analysis.joint_tiles import joint_tiles, pooled_tiles
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest, reduces
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 from smartmem.vectors import Vectors
 
 COMBINED = "both sums are combined at once: a block of results takes up one after the other"
@@ -54,7 +54,7 @@ def share_results(producer: Group, consumer: Group, vectors: Vectors) -> str | N
     return combined or _pools(producer, consumer, vectors)
 
 
-def share_threads(producer: Group, consumer: Group, bounds: Workgroups) -> str | None:
+def share_threads(producer: Group, consumer: Group, gpu: Gpu) -> str | None:
     """Why two many-to-many operators are one kernel of a GPU; None: they are not.
 
     Rows are not summed up: the threads of a workgroup have some each.
@@ -64,7 +64,7 @@ def share_threads(producer: Group, consumer: Group, bounds: Workgroups) -> str |
         if len({op.results[0].type for op in contractions}) > 1:
             return False
         nests = [nest for op in contractions if (nest := loop_nest(op)) is not None]
-        return not isinstance(joint_gpu_tiles(nests, bounds), Refusal)
+        return not isinstance(joint_gpu_tiles(nests, gpu), Refusal)
 
     return _combines_contractions(producer, consumer, fits, _reads_as_written)
 

@@ -70,14 +70,14 @@ def rates_of(context: PassContext) -> Rates:
     """What the target does per second: what was measured on it, or else a typical device."""
     if context.tuning is not None and context.tuning.costs is not None:
         return context.tuning.costs
-    return CPU if context.shared_memory is None else GPU
+    return CPU if context.gpu is None else GPU
 
 
 def source_of(context: PassContext) -> str:
     """Where ``rates_of`` comes from, for people."""
     if context.tuning is not None and context.tuning.costs is not None:
         return f"measured on {context.tuning.machine.description}"
-    typical = "core with AVX-512" if context.shared_memory is None else "phone's GPU"
+    typical = "core with AVX-512" if context.gpu is None else "phone's GPU"
     return f"typical of a {typical}"
 
 

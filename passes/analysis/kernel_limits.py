@@ -19,7 +19,7 @@ from smartmem.passes.analysis.rows import ends_reduction, origin, readers
 from smartmem.passes.analysis.strides import reads_slice
 from smartmem.passes.analysis.thread_tiles import row_tiles
 from smartmem.passes.analysis.window_sums import is_window_sum
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 
 
 def refuse_fusion(producer: Group, consumer: Group, *, spirv: bool = False) -> Refusal | None:
@@ -31,13 +31,11 @@ def refuse_fusion(producer: Group, consumer: Group, *, spirv: bool = False) -> R
     return None
 
 
-def refuse_region(
-    group: Group, spirv: bool, bounds: Workgroups | None = None
-) -> Refusal | None:
+def refuse_region(group: Group, gpu: Gpu | None = None) -> Refusal | None:
     """Why a group must not become a region, but be left to IREE's own fusion.
 
     Args:
-        bounds: what is known of the target's workgroups.
+        gpu: the target if it is one: then the region becomes SPIR-V.
     """
     if len(group.operations) == 1 and not _reduces(group) and not _reads_slices(group):
         return Refusal("alone, IREE may still fuse it with what is in no region")
@@ -45,8 +43,8 @@ def refuse_region(
         if is_convolution(op):
             # IREE drops its dims of size 1, and pads and fuses it, before code generation.
             return Refusal("convolutions are prepared by IREE outside of regions")
-        pools = not spirv and any(map(_multiplies_and_adds, group.operations))
-        if sums_several_dims(op) and not pools and not _has_rows(group, bounds):
+        pools = gpu is None and any(map(_multiplies_and_adds, group.operations))
+        if sums_several_dims(op) and not pools and not _has_rows(group, gpu):
             # Seen on lavapipe: the sum over three dims of a region without tile sizes is
             # wrong by a factor; outside of regions IREE first collapses what it can, and
             # is right.
@@ -54,12 +52,12 @@ def refuse_region(
     return None
 
 
-def _has_rows(group: Group, bounds: Workgroups | None) -> bool:
+def _has_rows(group: Group, gpu: Gpu | None) -> bool:
     """Whether a GPU's kernel of the group, its loops in their order now, gets tile sizes."""
-    if bounds is None or any(result_order(op) is not None for op in group.operations):
+    if gpu is None or any(result_order(op) is not None for op in group.operations):
         return False
     in_order = not loop_orders(group.operations)
-    return in_order and isinstance(row_tiles(group.operations, bounds), GpuRows)
+    return in_order and isinstance(row_tiles(group.operations, gpu), GpuRows)
 
 
 def must_stand_alone(op: ir.Operation) -> bool:

@@ -12,23 +12,21 @@ from smartmem.passes.analysis.gpu_tiles import GpuTiles, joint_gpu_tiles
 from smartmem.passes.analysis.gpu_windows import gpu_windows
 from smartmem.passes.analysis.loops import loop_nest
 from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 
 _NO_VECTORS = "no vector divides its rows"
 
 
 def contraction_tiles(
-    operations: Sequence[ir.Operation], bounds: Workgroups
+    operations: Sequence[ir.Operation], gpu: Gpu
 ) -> GpuTiles | Refusal | None:
     """The tiles of a kernel's contractions; None: it has none."""
     nests = [nest for op in operations if (nest := loop_nest(op)) is not None]
     contracted = [nest for nest in nests if nest.is_contraction]
-    return joint_gpu_tiles(contracted, bounds) if contracted else None
+    return joint_gpu_tiles(contracted, gpu) if contracted else None
 
 
-def row_tiles(
-    operations: Sequence[ir.Operation], bounds: Workgroups
-) -> GpuRows | Refusal | None:
+def row_tiles(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refusal | None:
     """The tiles of a kernel without contractions; None: it neither sums nor slides a window.
 
     One operation alone is right with the code generator's tiles, which are better where rows
@@ -37,7 +35,7 @@ def row_tiles(
     alone = sum(loop_nest(op) is not None for op in operations) == 1
     refusal: Refusal | None = None
     for form in (gpu_windows, gpu_columns, gpu_rows):
-        found = form(operations, bounds)
+        found = form(operations, gpu)
         if isinstance(found, GpuRows) and not (alone and found.by_element):
             return found
         if alone and found is not None:
@@ -46,9 +44,9 @@ def row_tiles(
     return refusal
 
 
-def has_thread_tiles(operations: Sequence[ir.Operation], bounds: Workgroups) -> bool:
+def has_thread_tiles(operations: Sequence[ir.Operation], gpu: Gpu) -> bool:
     """Whether the kernel's threads get tile sizes of ours."""
-    contraction = contraction_tiles(operations, bounds)
+    contraction = contraction_tiles(operations, gpu)
     if contraction is not None:
         return isinstance(contraction, GpuTiles)
-    return isinstance(row_tiles(operations, bounds), GpuRows)
+    return isinstance(row_tiles(operations, gpu), GpuRows)

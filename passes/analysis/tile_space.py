@@ -28,7 +28,7 @@ from smartmem.passes.analysis.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.movement import Refusal, shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.thread_tiles import has_thread_tiles
-from smartmem.passes.base import EVERY_DEVICE, Workgroups
+from smartmem.processor import EVERY_GPU, Gpu
 
 Radices = tuple[Shape, ...]
 """The extents of the digits that each loop of an operation is split into; none for extent 1."""
@@ -58,14 +58,12 @@ def edges(operations: Sequence[ir.Operation]) -> Iterator[Edge]:
             yield from _edge(consumer, None, value, operations)
 
 
-def refuse_tile_space(
-    operations: Sequence[ir.Operation], bounds: Workgroups | None
-) -> Refusal | None:
+def refuse_tile_space(operations: Sequence[ir.Operation], gpu: Gpu | None) -> Refusal | None:
     """Why the operations of a kernel are no tile space; None: they are one.
 
     Args:
         operations: in program order, with the loops that they are lowered with.
-        bounds: what is known of the target's workgroups; None: what every device can do.
+        gpu: what is known of the target's workgroups; None: what every device can do.
     """
     found = list(edges(operations))
     for edge in found:
@@ -73,7 +71,7 @@ def refuse_tile_space(
             return Refusal("elements of its own results are read at computed places")
         if edge.between:
             return Refusal("its loops differ: a reshape or slice lies between")
-    if not found or has_thread_tiles(operations, bounds or EVERY_DEVICE):
+    if not found or has_thread_tiles(operations, gpu or EVERY_GPU):
         return None
     if all(map(_has_same_loops, found)):
         return None
@@ -224,12 +222,12 @@ def _extracted(op: ir.Operation) -> Iterator[ir.Value]:
 
 
 def connected_parts(
-    operations: Sequence[ir.Operation], bounds: Workgroups | None
+    operations: Sequence[ir.Operation], gpu: Gpu | None
 ) -> list[list[ir.Operation]]:
     """The operations, in program order, in parts of which each is one tile space."""
     parts: list[list[ir.Operation]] = []
     for op in operations:
-        if parts and refuse_tile_space([*parts[-1], op], bounds) is None:
+        if parts and refuse_tile_space([*parts[-1], op], gpu) is None:
             parts[-1].append(op)
         else:
             parts.append([op])

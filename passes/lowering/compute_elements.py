@@ -32,7 +32,7 @@ def compute(
     On CPUs it is computed by whole vectors where each is one piece. With ``longer``, the
     last dim of the result may have more elements than ``type_``, which are not to be read.
     """
-    on_cpu = context.shared_memory is None
+    on_cpu = context.gpu is None
     form = lane_form(element, tuple(type_.shape), longer) if on_cpu else None
     if form is None:
         return _computed(element, type_, context.parameters)

@@ -201,7 +201,7 @@ def _root(
     region: ir.Operation, context: PassContext
 ) -> tuple[list[ir.Operation], ir.Operation | None]:
     """The operations of a kernel with loops, and that which its choices are filed under."""
-    if context.workgroups is not None:
+    if context.gpu is not None:
         computing = shader_operations(region)
         return computing, shader_root(computing)
     computing = computing_operations(region)

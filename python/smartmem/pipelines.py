@@ -222,7 +222,8 @@ class _Run:
             # An exception must not travel through MLIR's C++ frames, so it waits here
             # until the pass manager has returned.
             try:
-                pass_.run(operation, self._context)
+                if isinstance(self._context.processor, pass_.runs_on):
+                    pass_.run(operation, self._context)
             except SmartMemError as error:
                 self.failure = error
                 if len(self._errors) == errors:

@@ -12,7 +12,6 @@ from typing import Any
 from torch_mlir import ir
 
 from smartmem.activity import activity
-from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.targets import Target
 from smartmem.errors import InvalidInputError
 from smartmem.faults import Net
@@ -21,7 +20,6 @@ from smartmem.frontend.imported_model import STAGE_ATTRIBUTE
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
 from smartmem.passes import PIPELINE, PassContext
-from smartmem.passes.base import Workgroups
 from smartmem.recorder import StageRecorder
 from smartmem.tuning.shipped import table_for
 from smartmem.validation import Validator
@@ -72,12 +70,9 @@ def pass_context(
     Raises:
         InvalidInputError: the tuning file is none, or one of another machine.
     """
-    asked = target.requirements
     return PassContext(
         parameters,
-        shared_memory=None if asked is None else asked.max_workgroup_memory_bytes,
-        workgroups=None if asked is None else _workgroups(asked),
-        cpu_vectors=target.vectors,
+        processor=target.processor,
         layout="rule" if options is None else options.layout,
         validator=_validator(target, options),
         tuning=None
@@ -91,14 +86,6 @@ def _validator(target: Target, options: CompileOptions | None) -> Validator | No
         return None
     folder = FOLDER if options.save_temps is None else Path(options.save_temps)
     return Validator(folder, target=target.name)
-
-
-def _workgroups(asked: DeviceRequirements) -> Workgroups | None:
-    sizes, threads = asked.max_workgroup_size, asked.max_workgroup_invocations
-    if sizes is None or threads is None:
-        return None
-    sums = "subgroup-arithmetic" in asked.features
-    return Workgroups(asked.subgroup_size or 1, threads, sizes, sums)
 
 
 def refuse_module(model: Any) -> None:

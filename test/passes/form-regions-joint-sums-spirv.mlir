@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt '--smartmem-form-regions=spirv=true' --split-input-file %s | FileCheck %s --check-prefix=UNKNOWN
 
 // Two contractions that are combined are one kernel of a GPU, too, if their loops are alike.
 
@@ -9,8 +8,6 @@
 // CHECK: linalg.generic {{.*}} ins({{.*}}tensor<8x32xf32>)
 // CHECK: linalg.generic {{.*}} ins({{.*}}tensor<16x32xf32>) {{.*}}compilation_info {{.*}}tile_sizes = {{.*}}[0, 0, 4]]
 // CHECK-NOT: flow.dispatch.region
-// UNKNOWN-LABEL: func @contractions_that_are_added_up
-// UNKNOWN-COUNT-2: flow.dispatch.region
 #rows = affine_map<(m, n, k) -> (m, k)>
 #weights = affine_map<(m, n, k) -> (k, n)>
 #result = affine_map<(m, n, k) -> (m, n)>

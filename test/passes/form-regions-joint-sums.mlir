@@ -1,5 +1,5 @@
 // RUN: smartmem-opt '--smartmem-form-regions' --smartmem-configure-kernels --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt '--smartmem-form-regions=spirv=true' --split-input-file %s | FileCheck %s --check-prefix=SPIRV
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-target=adreno --split-input-file %s | FileCheck %s --check-prefix=SPIRV
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Exceptions from the red cell: many-to-many operators that want the same block of results.

@@ -1,5 +1,5 @@
 // RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s --check-prefixes=CHECK,CPU
-// RUN: smartmem-opt --smartmem-form-regions=spirv --split-input-file %s | FileCheck %s --check-prefixes=CHECK,GPU
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-target=adreno --split-input-file %s | FileCheck %s --check-prefixes=CHECK,GPU
 
 // An embedding that a normalization and the end of a contraction read: both look it up
 // themselves. Of the indices lower halves are read where elements are looked up one by one.

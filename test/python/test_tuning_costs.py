@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from gpu_tuning import (
     BATCH,
-    BOUNDS,
     HERE,
     LAYER_KEY,
     LAYERS,
+    PHONE,
     RATES,
     TILES,
     layers_file,
@@ -28,6 +28,8 @@ from smartmem.options import CompileOptions
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.analysis.kernel_costs import GPU, rates_of
 from smartmem.passes.search_formats import SearchFormats
+from smartmem.pipelines import run_pipeline
+from smartmem.processor import EVERY_GPU
 from smartmem.tuning.costs import CostKernels, measure_costs, rates_from
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.table import Measured, Table
@@ -38,7 +40,7 @@ SECONDS = {"one": 1e-4, "chain": 33e-4, "in_order": 11e-4, "across": 41e-4, "mat
 def test_measured_costs_take_the_place_of_the_typical_ones() -> None:
     table = Table(HERE, {}, RATES)
     module, shared = lowered(BATCH, table)
-    assert rates_of(shared) == RATES and rates_of(PassContext(shared_memory=1)) == GPU
+    assert rates_of(shared) == RATES and rates_of(PassContext(processor=EVERY_GPU)) == GPU
     slow, fast = (layouts_of(module.operation, c, ()) for c in (shared, lowered(BATCH)[1]))
     assert slow.source == "measured on a phone" and fast.source == "typical of a phone's GPU"
     assert slow.kernels[0].predicted_s > 5 * fast.kernels[0].predicted_s
@@ -50,10 +52,10 @@ def test_the_search_says_by_which_rates() -> None:
         dialect.load(context)
         module = ir.Module.parse(LAYERS)
         shared = PassContext(
-            shared_memory=32768, layout="search", tuning=Table(HERE, {}, RATES)
+            processor=EVERY_GPU, layout="search", tuning=Table(HERE, {}, RATES)
         )
-        for pass_ in PASSES[: PASSES.index(SearchFormats) + 1]:
-            pass_().run(module.operation, shared)
+        chosen = PASSES[: PASSES.index(SearchFormats) + 1]
+        run_pipeline(module, [pass_() for pass_ in chosen], shared)
     told = [r.reason for r in shared.remarks if r.argument == SearchFormats.argument]
     assert told and all("with rates measured on a phone" in reason for reason in told)
 
@@ -88,7 +90,7 @@ def test_compile_takes_tiles_and_costs_of_the_file(tmp_path: Path) -> None:
 def test_costs_are_measured_on_the_device(target: str, tmp_path: Path) -> None:
     """The kernels run; which of them is faster, a busy machine does not tell."""
     bench = Bench(resolve_target(target), target, timeout_s=120)
-    kernels = CostKernels.compile(tmp_path, bench, None if target == "cpu" else BOUNDS)
+    kernels = CostKernels.compile(tmp_path, bench, None if target == "cpu" else PHONE)
     assert kernels is not None and kernels.work > 512**3
     seconds = kernels.seconds(bench)
     assert seconds is not None

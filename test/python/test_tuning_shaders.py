@@ -12,10 +12,10 @@ import pytest
 from gpu_tuning import (
     BATCH,
     BATCH_KEY,
-    BOUNDS,
     HERE,
     LAYER_KEY,
     LAYERS,
+    PHONE,
     RATES,
     TILES,
     WINDOW,
@@ -32,7 +32,7 @@ from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, gpu_tiles
 from smartmem.tuning.kernels import kernel_cases
 from smartmem.tuning.session import Session
 from smartmem.tuning.shader_candidates import shader_rounds
-from smartmem.tuning.storages import Gpu
+from smartmem.tuning.storages import ShaderChoices
 from smartmem.tuning.table import Measured, Table, read_table
 from smartmem.tuning.tune import device_for, tune
 
@@ -74,10 +74,10 @@ def test_a_broken_file_says_what_is_wrong(spoil: Any, message: str, tmp_path: Pa
 def test_kernels_of_a_gpu_and_what_they_are_filed_under() -> None:
     (batch,) = cases(BATCH)
     assert (batch.key, batch.start) == (BATCH_KEY, batch.tiles)
-    assert batch.tiles == gpu_tiles(batch.nest, BOUNDS)
+    assert batch.tiles == gpu_tiles(batch.nest, PHONE)
     layers = {case.key: case for case in cases(LAYERS)}
     layer = layers[LAYER_KEY]
-    assert layer.start == layer.tiles == gpu_tiles(layer.nest, BOUNDS)
+    assert layer.start == layer.tiles == gpu_tiles(layer.nest, PHONE)
     (window,) = cases(WINDOW)
     assert window.key == "contraction 2*(8x8x32x16 abd.f32,dc.f32->abc.f32)"
     assert window.tiles is not None
@@ -87,12 +87,12 @@ def test_kernels_of_a_gpu_and_what_they_are_filed_under() -> None:
 def test_candidates_differ_in_one_property_and_are_legal(text: str) -> None:
     (case,) = cases(text)
     assert isinstance(case.tiles, GpuTiles)
-    for neighbours in shader_rounds(case.nest, BOUNDS):
+    for neighbours in shader_rounds(case.nest, PHONE):
         found = neighbours.of(case.tiles)
         assert found and case.tiles not in found
         for tiles in found:
-            assert fits(tiles, case.nest, BOUNDS)
-            assert math.prod(tiles.threads) <= BOUNDS.threads
+            assert fits(tiles, case.nest, PHONE)
+            assert math.prod(tiles.threads) <= PHONE.threads
             assert math.prod(size for size in tiles.thread if size) <= 128
             if neighbours.what != "reduction":
                 assert tiles.reduction == case.tiles.reduction
@@ -118,8 +118,8 @@ def test_candidates_differ_in_one_property_and_are_legal(text: str) -> None:
 )
 def test_tiles_that_a_target_cannot_run_are_left_alone(tiles: GpuTiles) -> None:
     (case,) = [c for c in cases(LAYERS) if c.key == LAYER_KEY]
-    assert fits(TILES, case.nest, BOUNDS)
-    assert not fits(tiles, case.nest, BOUNDS)
+    assert fits(TILES, case.nest, PHONE)
+    assert not fits(tiles, case.nest, PHONE)
     table = Table(HERE, {LAYER_KEY: Measured(tiles, 1e-6, 2e-6)})
     assert str(lowered(LAYERS, table)[0]) == str(lowered(LAYERS)[0])
 
@@ -129,7 +129,7 @@ def test_measured_tiles_win_over_computed_ones() -> None:
     for text, key, tiles in ((LAYERS, LAYER_KEY, TILES), (BATCH, BATCH_KEY, other)):
         table = Table(HERE, {key: Measured(tiles, 1e-6, 2e-6)})
         module, shared = lowered(text, table)
-        found = {case.key: case for case in kernel_cases(module, BOUNDS)}
+        found = {case.key: case for case in kernel_cases(module, PHONE)}
         assert found[key].tiles == tiles
         reasons = [r.reason for r in shared.remarks if r.argument.endswith("shaders")]
         assert reasons[0] == f"tiles: {tiles.workgroup}, measured"
@@ -138,16 +138,16 @@ def test_measured_tiles_win_over_computed_ones() -> None:
 
 def test_a_multiplication_takes_what_is_faster() -> None:
     layers = [case for case in cases(LAYERS) if case.key == LAYER_KEY]
-    gpu = Gpu(BOUNDS, "buffer", ())
+    choices = ShaderChoices(PHONE, "buffer", ())
     table = Table(HERE)
     bench = FakeBench(lambda t: 0.5 if t is not None and t.thread == (8, 4, 0) else 0.9)
-    outcome = Session(table, bench, lambda _: None, 60, gpu).run(layers)
+    outcome = Session(table, bench, lambda _: None, 60, choices).run(layers)
     assert (outcome.faster, outcome.images) == (1, 0)
     found = table.kernels[LAYER_KEY]
     assert isinstance(found.tiles, GpuTiles) and found.tiles.thread == (8, 4, 0)
     assert found.storage is None
     slower = Table(HERE)
-    Session(slower, FakeBench(lambda _: 1.1), lambda _: None, 60, gpu).run(layers)
+    Session(slower, FakeBench(lambda _: 1.1), lambda _: None, 60, choices).run(layers)
     assert slower.kernels[LAYER_KEY].tiles is None
 
 

@@ -11,8 +11,8 @@ import pytest
 from gpu_tuning import (
     BATCH,
     BATCH_KEY,
-    BOUNDS,
     HERE,
+    PHONE,
     RATES,
     SMALL,
     FakeBench,
@@ -29,7 +29,7 @@ from smartmem.options import CompileOptions
 from smartmem.tuning.measure import MARGIN
 from smartmem.tuning.session import Session
 from smartmem.tuning.shipped import machine_of
-from smartmem.tuning.storages import Gpu, with_storage
+from smartmem.tuning.storages import ShaderChoices, with_storage
 from smartmem.tuning.table import Measured, Table, read_table
 from smartmem.tuning.tune import tune
 
@@ -48,9 +48,9 @@ def test_a_kernel_reads_as_usual_unless_another_way_is_clearly_faster(
     speeds: dict[str, float | None], again: float, storage: str, tmp_path: Path
 ) -> None:
     (case,) = cases(BATCH)
-    gpu = Gpu(BOUNDS, "buffer", ("texel_buffer", "image2d"))
+    choices = ShaderChoices(PHONE, "buffer", ("texel_buffer", "image2d"))
     bench = FakeBench(speeds.__getitem__, again)
-    found = with_storage(Measured(None, 1.0, 1.0), case, gpu, bench, tmp_path)
+    found = with_storage(Measured(None, 1.0, 1.0), case, choices, bench, tmp_path)
     assert found.storage == storage
     ran = {"buffer", *(name for name, speed in speeds.items() if speed is not None)}
     assert set(found.storage_seconds) == ran
@@ -58,14 +58,14 @@ def test_a_kernel_reads_as_usual_unless_another_way_is_clearly_faster(
 
 def test_storage_is_measured_later_where_the_library_was_missing() -> None:
     table = Table(HERE, {BATCH_KEY: Measured(None, 1.0, 1.0)})
-    tiles_only = Gpu(BOUNDS, "buffer", ())
+    tiles_only = ShaderChoices(PHONE, "buffer", ())
     bench = FakeBench(lambda _: 1.0)
     assert Session(table, bench, lambda _: None, 60, tiles_only).run(cases(BATCH)).known == 1
-    gpu = replace(tiles_only, storages=("texel_buffer",))
-    outcome = Session(table, bench, lambda _: None, 60, gpu).run(cases(BATCH))
+    choices = replace(tiles_only, storages=("texel_buffer",))
+    outcome = Session(table, bench, lambda _: None, 60, choices).run(cases(BATCH))
     assert (outcome.measured, outcome.known) == (1, 0)
     assert table.kernels[BATCH_KEY].storage == "buffer"
-    assert Session(table, bench, lambda _: None, 60, gpu).run(cases(BATCH)).known == 1
+    assert Session(table, bench, lambda _: None, 60, choices).run(cases(BATCH)).known == 1
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from smartmem.backend.requirements import DeviceRequirements
 from smartmem.backend.tool import run_iree_compile
 from smartmem.backend.vulkan_device import VulkanDevice
 from smartmem.errors import BackendError, TargetError
+from smartmem.processor import EVERY_GPU, Cpu, Gpu, Processor
 from smartmem.vectors import SPIRV, Vectors
 
 # Every Vulkan device can bind this much as one storage buffer; IREE packs constants into
@@ -84,7 +85,7 @@ class Target:
         description: one line for people.
         device: the properties of the device, where the target was built from one.
         architecture: IREE's name of the GPU's architecture; empty if not asked for yet.
-        vectors: what its vectors hold.
+        vectors: what the vectors of a CPU hold.
     """
 
     name: str
@@ -95,6 +96,20 @@ class Target:
     device: VulkanDevice | None = None
     architecture: str = ""
     vectors: Vectors = SPIRV
+
+    @property
+    def processor(self) -> Processor:
+        """What passes may know of the target."""
+        asked = self.requirements
+        if self.kind == "cpu" or asked is None:
+            return Cpu(self.vectors)
+        return Gpu(
+            subgroup=asked.subgroup_size or 1,
+            threads=asked.max_workgroup_invocations or EVERY_GPU.threads,
+            sizes=asked.max_workgroup_size or EVERY_GPU.sizes,
+            shared_memory=asked.max_workgroup_memory_bytes or EVERY_GPU.shared_memory,
+            sums="subgroup-arithmetic" in asked.features,
+        )
 
 
 def resolve_target(spec: str | Path) -> Target:

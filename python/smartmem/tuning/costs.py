@@ -17,7 +17,7 @@ from smartmem.backend.regions import read_module
 from smartmem.lowered import Job, lower
 from smartmem.options import CompileOptions
 from smartmem.passes.analysis.kernel_costs import Rates, cost_of, efficiency, einsum_of
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 from smartmem.recorder import StageRecorder
 from smartmem.stages import IR_STAGES, import_stage
 from smartmem.tuning.kernels import KernelCase, kernel_cases
@@ -62,13 +62,13 @@ func.func @main(%x: tensor<{n}x{n}xf32>) -> tensor<{n}x{n}xf32> {{
 """
 
 
-def measure_costs(bench: Bench, bounds: Workgroups | None) -> Rates | None:
+def measure_costs(bench: Bench, gpu: Gpu | None) -> Rates | None:
     """The rates of the device behind ``bench``.
 
     None, with a warning, if one of the kernels does not run or all times are but noise.
     """
     with tempfile.TemporaryDirectory(prefix="smartmem-costs-") as name:
-        kernels = CostKernels.compile(Path(name), bench, bounds)
+        kernels = CostKernels.compile(Path(name), bench, gpu)
         for _ in range(_ATTEMPTS):
             seconds = kernels and kernels.seconds(bench)
             rates = kernels and seconds and rates_from(seconds, kernels.work)
@@ -91,9 +91,9 @@ class CostKernels:
     work: float
 
     @staticmethod
-    def compile(folder: Path, bench: Bench, bounds: Workgroups | None) -> CostKernels | None:
+    def compile(folder: Path, bench: Bench, gpu: Gpu | None) -> CostKernels | None:
         """Writes the modules to ``folder``; None if one of them does not compile."""
-        case = _matmul(folder, bench, bounds)
+        case = _matmul(folder, bench, gpu)
         if case is None:
             return None
         sources = {**_write(folder), "matmul": folder / "matmul.mlirbc"}
@@ -161,7 +161,7 @@ def _text(shape: str, read: str, kernels: int) -> str:
     )
 
 
-def _matmul(folder: Path, bench: Bench, bounds: Workgroups | None) -> KernelCase | None:
+def _matmul(folder: Path, bench: Bench, gpu: Gpu | None) -> KernelCase | None:
     """The kernel that SmartMem makes of a matrix multiplication for the target."""
     path = folder / "matmul.mlir"
     path.write_text(_MATMUL.format(n=_MATRIX_SIDE, data="0000803F" * _MATRIX_SIDE**2))
@@ -169,7 +169,7 @@ def _matmul(folder: Path, bench: Bench, bounds: Workgroups | None) -> KernelCase
     recorder = StageRecorder(IR_STAGES, options)
     job = Job(path, None, bench.target, options)
     lowered = lower(import_stage(path, None, options, recorder), job, recorder)
-    return next(iter(kernel_cases(read_module(lowered.bytecode), bounds)), None)
+    return next(iter(kernel_cases(read_module(lowered.bytecode), gpu)), None)
 
 
 def _work(case: KernelCase, bench: Bench) -> float:

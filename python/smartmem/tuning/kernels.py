@@ -12,7 +12,7 @@ from smartmem.backend.regions import use_default_configuration
 from smartmem.passes.analysis.gpu_tiles import GpuTiles, gpu_tiles
 from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
-from smartmem.passes.base import REGION, Workgroups, operations
+from smartmem.passes.base import REGION, operations
 from smartmem.passes.configure_kernels import (
     ATTRIBUTE,
     computing_operations,
@@ -26,6 +26,7 @@ from smartmem.passes.configure_shaders import (
     shader_root,
     shader_tiles_of,
 )
+from smartmem.processor import Gpu
 from smartmem.tuning.alone import alone, captured, constants, indices, is_float
 from smartmem.tuning.table import Tiles
 
@@ -74,16 +75,16 @@ class KernelCase:
             module.operation.write_bytecode(file)
 
 
-def kernel_cases(module: ir.Module, bounds: Workgroups | None = None) -> list[KernelCase]:
+def kernel_cases(module: ir.Module, gpu: Gpu | None = None) -> list[KernelCase]:
     """The kernels of ``module`` that can be tuned, the most frequent work first.
 
     Args:
-        bounds: of the workgroups of a GPU, where tiles are not all there is to choose: then
+        gpu: of the workgroups of a GPU, where tiles are not all there is to choose: then
             it is all kernels. On a CPU, those that have tile sizes.
     """
     found: dict[str, KernelCase] = {}
     for region in (op for op in operations(module.operation) if op.name == REGION):
-        case = _cpu_case(region, module) if bounds is None else _case(region, module, bounds)
+        case = _cpu_case(region, module) if gpu is None else _case(region, module, gpu)
         if case is None or indices([region]) or not all(map(is_float, captured([region]))):
             continue  # what it computes depends on the indices
         runs = found[case.key].runs + 1 if case.key in found else 1
@@ -103,7 +104,7 @@ def _cpu_case(region: ir.Operation, module: ir.Module) -> KernelCase | None:
     return KernelCase(kernel_key(computing, root), 1, tiles, tiles, root, nest, region, module)
 
 
-def _case(region: ir.Operation, module: ir.Module, bounds: Workgroups) -> KernelCase | None:
+def _case(region: ir.Operation, module: ir.Module, gpu: Gpu) -> KernelCase | None:
     """A kernel of a GPU; it has tile sizes to choose if it contracts over one set of loops."""
     computing = shader_operations(region)
     root = shader_root(computing)
@@ -115,7 +116,7 @@ def _case(region: ir.Operation, module: ir.Module, bounds: Workgroups) -> Kernel
         return KernelCase(key, 1, None, None, root, nest, region, module)
     configured = ATTRIBUTE in root.attributes
     tiles = shader_tiles_of(root.attributes[ATTRIBUTE]) if configured else None
-    computed = gpu_tiles(nest, bounds)
+    computed = gpu_tiles(nest, gpu)
     start = tiles or (computed if isinstance(computed, GpuTiles) and not configured else None)
     return KernelCase(key, 1, tiles, start, root, nest, region, module)
 

@@ -20,7 +20,7 @@ from smartmem.tuning.candidates import rounds
 from smartmem.tuning.kernels import KernelCase
 from smartmem.tuning.measure import MARGIN, Bench, OutOfTimeError
 from smartmem.tuning.shader_candidates import shader_rounds
-from smartmem.tuning.storages import Gpu, with_storage
+from smartmem.tuning.storages import ShaderChoices, with_storage
 from smartmem.tuning.table import Measured, Table, Tiles
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Session:
         bench: Bench,
         save: Callable[[Table], None],
         budget_s: float,
-        gpu: Gpu | None = None,
+        choices: ShaderChoices | None = None,
     ) -> None:
         """
         Args:
@@ -68,9 +68,9 @@ class Session:
             save: called after each kernel.
             budget_s: wall time after which no kernel is begun. One that ``bench`` has no
                 time for is left for the next session.
-            gpu: None on a CPU.
+            choices: None on a CPU.
         """
-        self._table, self._bench, self._save, self._gpu = table, bench, save, gpu
+        self._table, self._bench, self._save, self._choices = table, bench, save, choices
         self._end = time.monotonic() + budget_s
 
     def run(self, cases: Iterable[KernelCase], progress: Progress | None = None) -> Outcome:
@@ -100,11 +100,11 @@ class Session:
 
     def _has_images(self, found: Measured) -> bool:
         """Whether a kernel is to read otherwise than it would without measurement."""
-        return self._gpu is not None and found.storage not in (None, self._gpu.storage)
+        return self._choices is not None and found.storage not in (None, self._choices.storage)
 
     def _is_known(self, case: KernelCase) -> bool:
         found = self._table.kernels.get(case.key)
-        asks = self._gpu is not None and self._gpu.storages
+        asks = self._choices is not None and self._choices.storages
         return found is not None and not (asks and found.storage is None)
 
     def _best(self, case: KernelCase) -> Measured | None:
@@ -114,9 +114,9 @@ class Session:
         with tempfile.TemporaryDirectory(prefix="smartmem-tune-") as name:
             folder = Path(name)
             found = self._fastest_tiles(case, bench, folder) if known is None else known
-            if found is None or self._gpu is None or not self._gpu.storages:
+            if found is None or self._choices is None or not self._choices.storages:
                 return found
-            return with_storage(found, case, self._gpu, bench, folder)
+            return with_storage(found, case, self._choices, bench, folder)
 
     def _fastest_tiles(self, case: KernelCase, bench: Bench, folder: Path) -> Measured | None:
         (default,) = self._built(case, [case.tiles], folder / "default")
@@ -157,8 +157,8 @@ class Session:
         if isinstance(case.start, TileSizes):
             found = rounds(case.nest, self._bench.target.vectors)
             return [_of(TileSizes, step.of) for step in found]
-        if isinstance(case.start, GpuTiles) and self._gpu is not None:
-            steps = shader_rounds(case.nest, self._gpu.bounds)
+        if isinstance(case.start, GpuTiles) and self._choices is not None:
+            steps = shader_rounds(case.nest, self._choices.gpu)
             return [_of(GpuTiles, step.of) for step in steps]
         return []  # there is nothing to choose
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from smartmem.passes.analysis.gpu_tiles import VECTOR, GpuTiles, fits, threads_of
 from smartmem.passes.analysis.loops import LoopNest, divisors
-from smartmem.passes.base import Workgroups
+from smartmem.processor import Gpu
 
 # Results of one thread at most: twice as many as are computed to be good. What spills on a
 # phone does not where the registers are a cache, but drivers take long for more.
@@ -21,17 +21,17 @@ _WIDTHS = (VECTOR, 2 * VECTOR, 4 * VECTOR)
 _STEPS = (1, 2, VECTOR, 2 * VECTOR, 4 * VECTOR)
 
 
-def shader_rounds(nest: LoopNest, bounds: Workgroups) -> list[ShaderNeighbours]:
+def shader_rounds(nest: LoopNest, gpu: Gpu) -> list[ShaderNeighbours]:
     """The rounds of a search, in order: what a thread does, then a workgroup."""
-    return [ShaderNeighbours(w, nest, bounds) for w in ("thread", "workgroup", "reduction")]
+    return [ShaderNeighbours(w, nest, gpu) for w in ("thread", "workgroup", "reduction")]
 
 
 class ShaderNeighbours:
     """The tile sizes that differ from given ones in one property."""
 
-    def __init__(self, what: str, nest: LoopNest, bounds: Workgroups) -> None:
+    def __init__(self, what: str, nest: LoopNest, gpu: Gpu) -> None:
         self.what = what
-        self._nest, self._bounds = nest, bounds
+        self._nest, self._gpu = nest, gpu
         self._written = nest.loops_of(2)
 
     def of(self, tiles: GpuTiles) -> list[GpuTiles]:
@@ -42,7 +42,7 @@ class ShaderNeighbours:
         return [
             other
             for other in dict.fromkeys(found)
-            if other != tiles and fits(other, self._nest, self._bounds)
+            if other != tiles and fits(other, self._nest, self._gpu)
         ]
 
     def _thread(self, tiles: GpuTiles) -> Iterator[GpuTiles]:

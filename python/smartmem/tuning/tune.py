@@ -22,10 +22,10 @@ from smartmem.compiler import ALL_STAGES, as_target
 from smartmem.errors import InvalidInputError, TargetError
 from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
-from smartmem.parameters import Parameters
 from smartmem.passes.analysis.image_choices import STORAGES, Storage
+from smartmem.processor import Gpu
 from smartmem.recorder import StageRecorder
-from smartmem.stages import import_stage, pass_context
+from smartmem.stages import import_stage
 from smartmem.tuning.costs import measure_costs
 from smartmem.tuning.fusions import ModelPairs
 from smartmem.tuning.kernels import KernelCase, kernel_cases
@@ -33,7 +33,7 @@ from smartmem.tuning.measure import Bench, OutOfTimeError
 from smartmem.tuning.pair_session import PairSession
 from smartmem.tuning.session import Outcome, Progress, Session
 from smartmem.tuning.shipped import machine_of
-from smartmem.tuning.storages import Gpu
+from smartmem.tuning.storages import ShaderChoices
 from smartmem.tuning.table import Machine, Table, read_table
 
 logger = logging.getLogger(__name__)
@@ -83,24 +83,28 @@ def tune(
     where, machine = _place(chosen, device)
     table = read_table(path, machine) if path.exists() else Table(machine)
     job = Job(model, inputs, chosen, replace(options or CompileOptions(), tuning=None))
-    gpu = _gpu(chosen)
-    cases, pairs = _work(job, table, gpu)
+    choices = _shader_choices(chosen)
+    cases, pairs = _work(job, table, choices)
     bench = Bench(chosen, where, threads, job.options.opt_level or "O3", end=end)
     table.save(path)  # what cannot be written is known before the work
-    _measure_device(table, bench, gpu, path, progress)
+    _measure_device(table, bench, choices, path, progress)
     fusions = None
     if pairs is not None:
         half_s = (end - time.monotonic()) / 2
         early = bench.until(time.monotonic() + half_s)
         fusions = PairSession(table, early, _saver(path), half_s).run(pairs, progress)
         if fusions.faster:  # other kernels now
-            cases = _cases(_lowered(job, table), gpu)
-    session = Session(table, bench, _saver(path), end - time.monotonic(), gpu)
+            cases = _cases(_lowered(job, table), choices)
+    session = Session(table, bench, _saver(path), end - time.monotonic(), choices)
     return replace(session.run(cases, progress), pairs=fusions)
 
 
 def _measure_device(
-    table: Table, bench: Bench, gpu: Gpu | None, path: Path, progress: Progress | None
+    table: Table,
+    bench: Bench,
+    choices: ShaderChoices | None,
+    path: Path,
+    progress: Progress | None,
 ) -> None:
     """Adds the costs of the device unless the table has them, or the time is over."""
     if table.costs is not None:
@@ -108,7 +112,7 @@ def _measure_device(
     if progress is not None:
         progress("the device", 0, 1)
     with suppress(OutOfTimeError):
-        table.costs = measure_costs(bench, None if gpu is None else gpu.bounds)
+        table.costs = measure_costs(bench, None if choices is None else choices.gpu)
         table.save(path)
 
 
@@ -122,7 +126,7 @@ def _place(target: Target, device: str) -> tuple[str, Machine]:
 
 
 def _work(
-    job: Job, table: Table, gpu: Gpu | None
+    job: Job, table: Table, choices: ShaderChoices | None
 ) -> tuple[list[KernelCase], ModelPairs | None]:
     """The kernels to tune, and pairs of them; None for pairs where the passes failed.
 
@@ -130,7 +134,7 @@ def _work(
         InvalidInputError: there are neither.
     """
     lowered = _lowered(job, table)
-    cases = _cases(lowered, gpu)
+    cases = _cases(lowered, choices)
     pairs = None if lowered.fallbacks else ModelPairs(job, table)
     if not cases and (pairs is None or not pairs.cases()):
         raise InvalidInputError(
@@ -184,22 +188,24 @@ def _lowered(job: Job, table: Table) -> Lowered:
     return lowered
 
 
-def _cases(lowered: Lowered, gpu: Gpu | None) -> list[KernelCase]:
+def _cases(lowered: Lowered, choices: ShaderChoices | None) -> list[KernelCase]:
     """What can be tuned of a model's kernels; where only tiles can, those that have some."""
-    cases = kernel_cases(read_module(lowered.bytecode), None if gpu is None else gpu.bounds)
-    if gpu is not None and not gpu.storages:
+    cases = kernel_cases(
+        read_module(lowered.bytecode), None if choices is None else choices.gpu
+    )
+    if choices is not None and not choices.storages:
         cases = [case for case in cases if case.start is not None]
     return cases
 
 
-def _gpu(target: Target) -> Gpu | None:
+def _shader_choices(target: Target) -> ShaderChoices | None:
     """What is to be known of a Vulkan target; None for a CPU."""
-    bounds = pass_context(Parameters(), target).workgroups
-    if target.kind == "cpu" or bounds is None:
+    gpu = target.processor
+    if not isinstance(gpu, Gpu):
         return None
     usual = family_of(target).reads
     others: tuple[Storage, ...] = tuple(s for s in STORAGES if s != usual)
-    return Gpu(bounds, usual, others if _has_library() else ())
+    return ShaderChoices(gpu, usual, others if _has_library() else ())
 
 
 def _has_library() -> bool:

@@ -14,10 +14,11 @@ from smartmem.backend.targets import resolve_target
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.analysis.gpu_tiles import GpuTiles
 from smartmem.passes.analysis.kernel_costs import Rates
-from smartmem.passes.base import Workgroups
 from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.configure_shaders import ConfigureShaders
 from smartmem.passes.form_regions import FormRegions
+from smartmem.pipelines import run_pipeline
+from smartmem.processor import Gpu
 from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.shipped import machine_of
@@ -77,7 +78,7 @@ BATCH_KEY = "contraction 4x64x32x16 abd.f32,adc.f32->abc.f32"
 
 LAYER_KEY = "contraction 64x64x48 ac.f32,cb.f32->ab.f32"
 
-BOUNDS = Workgroups(8, 1024, (1024, 1024, 64))
+PHONE = Gpu(8, 1024, (1024, 1024, 64), shared_memory=32768)
 
 TILES = GpuTiles((8, 32, 0), (4, 4, 0), (0, 0, 4), (8, 2, 1))
 
@@ -92,16 +93,15 @@ def lowered(text: str, tuning: Table | None = None) -> tuple[ir.Module, PassCont
     dialect.load(context)
     with context:
         module = ir.Module.parse(text)
-        shared = PassContext(shared_memory=32768, workgroups=BOUNDS, tuning=tuning)
-        for pass_ in PASSES[: PASSES.index(FormRegions)]:
-            pass_().run(module.operation, shared)
-        for pass_ in (FormRegions, ChainWindows, ConfigureShaders):
-            pass_().run(module.operation, shared)
+        shared = PassContext(processor=PHONE, tuning=tuning)
+        before = PASSES[: PASSES.index(FormRegions)]
+        chosen = [*before, FormRegions, ChainWindows, ConfigureShaders]
+        run_pipeline(module, [pass_() for pass_ in chosen], shared)
         return module, shared
 
 
 def cases(text: str) -> list[KernelCase]:
-    return kernel_cases(lowered(text)[0], BOUNDS)
+    return kernel_cases(lowered(text)[0], PHONE)
 
 
 class FakeBench(Bench):
@@ -135,7 +135,7 @@ class FakeBench(Bench):
     def _speed(self, path: Path, exact: bool) -> float | None:
         if exact:
             return self.speed(path.suffix[1:])  # type: ignore[attr-defined, no-any-return]
-        (case,) = kernel_cases(read_module(path), BOUNDS)
+        (case,) = kernel_cases(read_module(path), PHONE)
         return self.speed(case.tiles)  # type: ignore[attr-defined, no-any-return]
 
 
