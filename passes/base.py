@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 REGION = "flow.dispatch.region"
 """IREE's operation around what becomes one kernel."""
 
+KERNEL = "smartmem.kernel"
+"""The attribute of a region that holds its number in the model, an i64."""
+
 GROUP_FILE = "smartmem.group"
 """The file that does not exist and whose lines are the numbers of groups: of what is in one
 region (see ``backend/regions.py``). iree-compile keeps it as the place of a kernel."""
@@ -212,8 +215,24 @@ class Pass:
         return cls(**values)
 
 
+def kernel_number(region: ir.Operation) -> int | None:
+    """The number of a region; None if it has none."""
+    if KERNEL not in region.attributes:
+        return None
+    return int(ir.IntegerAttr(region.attributes[KERNEL]).value)
+
+
+def number_kernel(region: ir.Operation, number: int) -> None:
+    """Gives a region its number."""
+    i64 = ir.IntegerType.get_signless(64, region.context)
+    region.attributes[KERNEL] = ir.IntegerAttr.get(i64, number)
+
+
 def group_of(text: str) -> int | None:
-    """The number of the group that a printed location names, if it names one."""
+    """The number of the region that a location names which iree-compile printed, if any.
+
+    Attributes do not get through iree-compile; places do (see ``backend/regions.py``).
+    """
     match = _PLACED.search(text)
     return int(match[1]) if match else None
 

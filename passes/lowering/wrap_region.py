@@ -17,7 +17,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.movement import long_dims, shape_of
 from smartmem.passes.analysis.rows import RESHAPES
 from smartmem.passes.analysis.strides import SLICE, has_strides, merged_slice
-from smartmem.passes.base import REGION, erase_if_unused
+from smartmem.passes.base import REGION, erase_if_unused, number_kernel
 from smartmem.passes.lowering import tensor_ops as build
 from smartmem.passes.lowering.clone_bodies import Values, clone_op
 
@@ -33,16 +33,14 @@ def wrap_region(
     """Moves the kernel's operations, up to ``root``, into a region in place of ``root``.
 
     Args:
-        number: of the kernel's group; the region's location tells it.
+        number: of the kernel's group, an attribute of the region.
     """
     inside = _Inside(spirv)
     for op in kernel:
         inside.add(op)
     if root not in inside.operations:
         inside.operations.append(root)
-    name = f"smartmem.group.{number}"
-    location = ir.Location.name(name, root.location, context=root.context)
-    with ir.InsertionPoint(root), location:
+    with ir.InsertionPoint(root), root.location:
         region = ir.Operation.create(
             REGION,
             [root.results[0].type],
@@ -50,6 +48,7 @@ def wrap_region(
             {"operandSegmentSizes": ir.DenseI32ArrayAttr.get([0, 0])},
             regions=2,
         )
+        number_kernel(region, number)
         root.results[0].replace_all_uses_with(region.results[0])
         block = region.regions[0].blocks.append()
         with ir.InsertionPoint(block):

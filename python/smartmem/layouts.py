@@ -7,7 +7,6 @@ each tensor lies in memory, how each kernel reads it, and why that order was cho
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -30,11 +29,9 @@ from smartmem.passes.analysis.kernel_keys import kernel_key
 from smartmem.passes.analysis.loops import contracts
 from smartmem.passes.analysis.movement import shape_of
 from smartmem.passes.analysis.window_sums import is_window_sum
-from smartmem.passes.base import REGION, operations
+from smartmem.passes.base import REGION, kernel_number, operations
 from smartmem.passes.configure_kernels import computing_operations, root_of
 from smartmem.passes.configure_shaders import shader_operations, shader_root
-
-_NUMBER = re.compile(r"smartmem\.group\.(\d+)")
 
 
 @dataclass(frozen=True)
@@ -151,8 +148,8 @@ def layouts_of(
 
 
 def _number(region: ir.Operation) -> int:
-    match = _NUMBER.search(str(region.location))
-    return int(match[1]) if match else -1
+    number = kernel_number(region)
+    return -1 if number is None else number
 
 
 def _reads(region: ir.Operation) -> Iterator[tuple[ir.Value, ir.Operation, Einsum, int]]:

@@ -12,7 +12,6 @@ from smartmem.backend.regions import (
     dissolve,
     failed_groups,
     give_up,
-    group_of,
     groups_in,
     place_groups,
     use_default_configuration,
@@ -26,7 +25,7 @@ from smartmem.fallback import (
     repaired,
     steps,
 )
-from smartmem.passes.base import operations
+from smartmem.passes.base import group_of, operations
 
 GROUPS = {
     1: Group(1, True, "matmul"),
@@ -107,7 +106,7 @@ func.func @main(%a: tensor<4xf32>, %b: tensor<4xf32>) -> (tensor<4xf32>, tensor<
   %0 = "flow.dispatch.region"() ({
     %s = arith.addf %a, %a {lowering_config = #iree_cpu.lowering_config<x>} : tensor<4xf32>
     "flow.return"(%s) : (tensor<4xf32>) -> ()
-  }, {}) : () -> tensor<4xf32> loc("smartmem.group.7"("model.py":3:4))
+  }, {}) {smartmem.kernel = 7} : () -> tensor<4xf32> loc("model.py":3:4)
   %1 = "flow.dispatch.region"() ({
     %t = arith.addf %b, %b {lowering_config = #iree_cpu.lowering_config<x>} : tensor<4xf32>
     "flow.return"(%t) : (tensor<4xf32>) -> ()
@@ -134,9 +133,7 @@ def save(module: ir.Module, path: Path) -> Path:
     return path
 
 
-def test_groups_have_the_number_of_their_name_or_a_free_one(
-    module: ir.Module, tmp_path: Path
-) -> None:
+def test_groups_have_their_number_or_a_free_one(module: ir.Module, tmp_path: Path) -> None:
     place_groups(module.operation)
     groups = groups_in(save(module, tmp_path / "m.mlirbc"))
     assert sorted(groups) == [0, 7]

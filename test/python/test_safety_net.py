@@ -91,8 +91,8 @@ def region(name: str, body: str, group: int | None) -> str:
     return (
         f'%{name} = "flow.dispatch.region"() ({{\n{body}'
         f'"flow.return"(%m{name}) : (tensor<448x96xf32>) -> ()\n'
-        "}, {}) {operandSegmentSizes = array<i32: 0, 0>} : () -> tensor<448x96xf32>"
-        f' loc("smartmem.group.{group}")\n'
+        f"}}, {{}}) {{operandSegmentSizes = array<i32: 0, 0>, smartmem.kernel = {group}}}"
+        " : () -> tensor<448x96xf32>\n"
     )
 
 

@@ -4,8 +4,9 @@ A ``flow.dispatch.region`` holds a group of operations that is to become one ker
 the operations can carry a configuration (tile sizes) for code generation. Where IREE
 cannot compile a group so, it can be given up: first its configuration, then the region.
 
-Groups have numbers. iree-compile prints the source place of what fails, so the place of
-everything in group 7 is made line 7 of a file that does not exist, ``smartmem.group``::
+Groups have numbers, as an attribute of their region. iree-compile drops the attribute, but
+prints the source place of what fails, so the place of everything in group 7 is made line 7
+of a file that does not exist, ``smartmem.group``::
 
     smartmem.group:7:0: error: 'func.func' op exceeded stack allocation limit ...
 """
@@ -21,7 +22,15 @@ from torch_mlir import ir
 
 from smartmem.files import write_file
 from smartmem.passes.analysis.kernel_limits import sums_several_dims
-from smartmem.passes.base import GROUP_FILE, REGION, PassContext, group_of, operations
+from smartmem.passes.base import (
+    GROUP_FILE,
+    KERNEL,
+    REGION,
+    PassContext,
+    kernel_number,
+    number_kernel,
+    operations,
+)
 from smartmem.passes.form_regions import FormRegions
 from smartmem.torch_dialects import load_torch_dialects
 
@@ -29,7 +38,6 @@ CONFIGURATION = ("compilation_info", "lowering_config", "translation_info")
 """The attributes that configure code generation of an operation."""
 
 _CONSTANT_ELEMENTS = 64  # the values of larger constants make no other kernel
-_NAMED = re.compile(r'"smartmem\.group\.(\d+)"')  # as passes name a location
 _VALUE = re.compile(r"%[\w$.-]+")
 _ERROR = re.compile(r"^smartmem\.group:(\d+):\d+: error: (.*)$", re.MULTILINE)
 
@@ -52,15 +60,16 @@ class Group:
 def place_groups(module: ir.Operation) -> None:
     """Gives every region and all in it the source place that tells its number.
 
-    The number is that of a location ``loc("smartmem.group.7")``, or else a free one; the
-    original place is kept behind it.
+    A region without a number gets a free one. The original place is kept behind the new.
     """
     regions = list(_regions(module))
-    named = [_NAMED.search(str(region.location)) for region in regions]
-    taken = {int(match[1]) for match in named if match}
-    free = (n for n in range(len(regions) + len(taken)) if n not in taken)
-    for region, match in zip(regions, named, strict=True):
-        number = int(match[1]) if match else next(free)
+    taken = {kernel_number(region) for region in regions}
+    free = (n for n in range(2 * len(regions)) if n not in taken)
+    for region in regions:
+        number = kernel_number(region)
+        if number is None:
+            number = next(free)
+            number_kernel(region, number)
         place = ir.Location.file(GROUP_FILE, number, 0, context=module.context)
         for op in operations(region):
             op.location = ir.Location.fused([place, op.location], context=module.context)
@@ -91,7 +100,7 @@ def groups_in(bytecode: Path, *, spirv: bool = False) -> dict[int, Group]:
     module = read_module(bytecode)
     found: dict[int, Group] = {}
     for region in _regions(module.operation):
-        number = group_of(str(region.location))
+        number = kernel_number(region)
         if number is not None:
             inside = operations(region)
             configured = any(map(_configuration, inside))
@@ -148,7 +157,7 @@ def _for_groups(
     module: ir.Module, groups: Collection[int], change: Callable[[ir.Operation], None]
 ) -> None:
     for region in list(_regions(module.operation)):
-        if group_of(str(region.location)) in groups:
+        if kernel_number(region) in groups:
             change(region)
 
 
@@ -161,11 +170,14 @@ def _configuration(op: ir.Operation) -> list[str]:
 
 
 def _signature(region: ir.Operation) -> str:
-    """The region's text without places, its values renamed by their first occurrence.
+    """The region's text without places and number, its values renamed by their occurrence.
 
     IREE compiles regions that are equal in this way once, and names one of them only.
     """
-    text = region.get_asm(
+    alone = region.clone()
+    if KERNEL in alone.attributes:
+        del alone.attributes[KERNEL]
+    text = alone.get_asm(
         use_local_scope=True,
         assume_verified=True,
         large_elements_limit=_CONSTANT_ELEMENTS,
