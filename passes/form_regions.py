@@ -17,9 +17,10 @@ reads become one operation with it, and loops are split where only a reshape lie
 
 A slice beside a contraction would be a copy in the code generator; in the region it is
 an offset. Where a reshape merges dims between which the slice leaves gaps it is a copy
-anyway, for which a region has no place, and stays outside. Each operation of a region looks elements of a table up itself; the same lookup
-can be in several regions. The region is an operation of IREE, in generic form; its location is
-``smartmem.group.<number>``, by which messages of iree-compile and the report name it.
+anyway, for which a region has no place, and stays outside. Each operation of a region looks
+elements of a table up itself; the same lookup can be in several regions. The region is an
+operation of IREE, in generic form; its number is the attribute ``smartmem.kernel``, by which
+messages of iree-compile and the report name it.
 
 Keeps pairs apart that the plan refuses; each has a remark with the reason. A group that
 cannot be a region is left to IREE's own fusion. That is wrong on SPIR-V where a sum over
