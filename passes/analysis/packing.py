@@ -78,7 +78,10 @@ def column_packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     layer = linear_layer(op)
     if not isinstance(layer, LinearLayer) or not layer.nest.is_plain:
         return None
-    data, weights = (layer.nest.loops_of(k)[-1] for k in (layer.data, 1 - layer.data))
+    loops = [layer.nest.loops_of(k) for k in (layer.data, 1 - layer.data)]
+    if not all(loops):
+        return None  # one number, which is read as such
+    data, weights = (indexed[-1] for indexed in loops)
     if weights == layer.channel or (weights == data and weights in layer.nest.reductions):
         return None
     if _has_unit_dims(layer):

@@ -62,3 +62,16 @@ func.func @keeps_columns_that_are_no_vectors(%x: tensor<16x8xf32>) -> tensor<8x1
   } -> tensor<8x10xf32>
   return %0 : tensor<8x10xf32>
 }
+
+// -----
+// A layer of one number has no loops over its data.
+// CHECK-LABEL: func @one_number
+// CHECK: linalg.matmul
+func.func @one_number(%x: tensor<1x1xf32>) -> tensor<1x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %w = arith.constant dense<[[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0]]> : tensor<1x16xf32>
+  %e = tensor.empty() : tensor<1x16xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<1x16xf32>) -> tensor<1x16xf32>
+  %y = linalg.matmul ins(%x, %w : tensor<1x1xf32>, tensor<1x16xf32>) outs(%f : tensor<1x16xf32>) -> tensor<1x16xf32>
+  return %y : tensor<1x16xf32>
+}

@@ -18,7 +18,7 @@ from smartmem.passes.base import PassContext, Steps
 from smartmem.pipeline_text import PipelineElement, format_element
 from smartmem.pipelines import run_pipeline
 from smartmem.validation.reduction import Part, reduced
-from smartmem.validation.validator import Mismatch, mismatch
+from smartmem.validation.validator import PASS_TOLERANCES, Mismatch, mismatch
 
 if TYPE_CHECKING:
     from smartmem.validation.validator import Validator
@@ -74,7 +74,8 @@ def difference_of(
     except SmartMemError:
         return None  # another fault, if it is one
     try:
-        return mismatch(expected, interpret(copy, part.inputs, context.parameters), tolerance)
+        actual = interpret(copy, part.inputs, context.parameters)
+        return mismatch(expected, actual, tolerance, PASS_TOLERANCES)
     except UnsupportedError:
         return None
     except InterpreterError as error:
