@@ -81,7 +81,7 @@ def run_pipeline(
     if context.validator is not None:
         own = replace(context, validator=None)
         for element in elements:
-            run = partial(
+            run_one = partial(
                 run_pipeline,
                 module,
                 [element],
@@ -93,7 +93,7 @@ def run_pipeline(
                 on_diagnostic=on_diagnostic,
                 on_step=on_step,
             )
-            context.validator.around(module, element, own, run)
+            context.validator.around(module, element, own, run_one)
         return
     if not elements:
         return

@@ -123,7 +123,8 @@ def _read(op: ir.Operation) -> list[ir.Value]:
 
 def _live(block: ir.Block, start: int, stop: int) -> list[ir.Value]:
     """What is computed in a part and read behind it."""
-    numbers, found = _places(block), {}
+    numbers = _places(block)
+    found: dict[ir.Value, None] = {}
     for op in list(block.operations)[stop:]:
         for value in _read(op.operation):
             number = numbers.get(value, (-1, 0))[0]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch_mlir import ir
 
+from smartmem.array_files import write_arrays
 from smartmem.errors import InterpreterError, SmartMemError, UnsupportedError
 from smartmem.files import make_folder, write_file
 from smartmem.interpreter import interpret
@@ -54,7 +54,7 @@ def write_reproducer(
     text = reproducer(part.module, [element], True).encode()
     write_file(folder / MODULE, lambda out: out.write(text))
     arrays = {f"arg{n}": array for n, array in enumerate(part.inputs)}
-    write_file(folder / INPUTS, lambda out: np.savez(out, **arrays))
+    write_arrays(folder / INPUTS, arrays)
     about = _readme(folder, element, difference(part), validator.target).encode()
     write_file(folder / README, lambda out: out.write(about))
     return folder
