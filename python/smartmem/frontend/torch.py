@@ -33,6 +33,7 @@ from smartmem.frontend.torch_capture import (
     load_program,
     quiet_torch,
 )
+from smartmem.frontend.torch_complex import make_real
 from smartmem.frontend.torch_constants import fold_constants
 from smartmem.frontend.torch_decompositions import decompositions
 from smartmem.frontend.torch_program import (
@@ -91,8 +92,10 @@ def import_program(program: ExportedProgram, reference: Reference | None) -> Imp
     """Imports an exported program; ``program`` itself stays as it is."""
     check_sizes(program)
     with quiet_torch():
-        program = program.run_decompositions(decompositions())
-    check_program(program)
+        table = decompositions()
+        program = program.run_decompositions(table)
+        check_program(program)
+        make_real(program, table)
     inputs, outputs = input_specs(program), output_specs(program)
     _drop_plain_outputs(program)
     fold_constants(program)

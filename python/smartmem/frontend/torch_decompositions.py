@@ -125,7 +125,18 @@ def _polynomial(coefficients: Sequence[float], x: torch.Tensor) -> torch.Tensor:
     return functools.reduce(lambda value, c: value * x + c, coefficients, torch.zeros_like(x))
 
 
+def _hypot(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """The larger side times a factor: squares of the sides themselves can overflow."""
+    x, y = x.abs(), y.abs()
+    longer, shorter = torch.maximum(x, y), torch.minimum(x, y)
+    ratio = shorter / torch.where(longer == 0, 1, longer)
+    result = longer * torch.sqrt(1 + ratio * ratio)
+    return torch.where(torch.isinf(x) | torch.isinf(y), torch.inf, result)
+
+
 _OWN: Table = {
+    _aten.hypot.default: _hypot,
+    _aten._neg_view.default: lambda x: -x,
     _aten.fmod.Scalar: _fmod,
     _aten._cdist_forward.default: _distances,
     _aten._euclidean_dist.default: _distances,

@@ -36,7 +36,7 @@ def check_sizes(program: ExportedProgram) -> None:
         for value in pytree.tree_leaves(node.meta.get("val")):
             if isinstance(value, torch.Tensor) and not _is_static(value):
                 raise UnsupportedError(
-                    f"{_operator(node)} gives a result whose size depends on data "
+                    f"{operator_at(node)} gives a result whose size depends on data "
                     f"({', '.join(map(str, value.shape))}); SmartMem compiles static shapes: "
                     "compute with masks (torch.where) instead, or leave it out of the model"
                 )
@@ -51,12 +51,13 @@ def _check_inner_graph(node: fx.Node) -> None:
     if str(node.target) in _INLINED:
         return
     raise UnsupportedError(
-        f"{_operator(node)} decides while the model runs what is computed, which SmartMem "
+        f"{operator_at(node)} decides while the model runs what is computed, which SmartMem "
         "cannot compile; compute both sides and select by torch.where, or write the loop out"
     )
 
 
-def _operator(node: fx.Node) -> str:
+def operator_at(node: fx.Node) -> str:
+    """The operator of ``node``, the node's path and its place in the model's code."""
     trace = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
     place = f" at {trace[-1][0]}:{trace[-1][1]}" if trace else ""
     return f"operator {node.target} (node {node_path(node)!r}){place}"
