@@ -195,7 +195,10 @@ class Planner:
 
     def _factor(self, source: ir.Value) -> Array | Refusal:
         """The factor of each element of ``source`` that its readers want; 1 elsewhere."""
-        reads = [(r, p) for r in readers_of(source) for p in _pieces(r.value, source)]
+        seen = [(r, _pieces(r.value, source)) for r in readers_of(source)]
+        if not all(pieces for _, pieces in seen):
+            return Refusal("its operand has readers behind a movement that stays")
+        reads = [(r, p) for r, pieces in seen for p in pieces]
         wanted = [
             (p, shape_of(r.value), self._demands[r]) for r, p in reads if r in self._demands
         ]

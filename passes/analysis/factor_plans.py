@@ -96,20 +96,24 @@ def _plan_below(body: Body, value: Node, factor: Array) -> Plan | Refusal:
         return written
     scalings = []
     for reader in readers_of(body.op.results[0]):
-        scaling = _scale_reader(reader, written, body.parameters)
+        scaling = _scale_reader(reader, body.op.results[0], written, body.parameters)
         if isinstance(scaling, Refusal):
             return scaling
         scalings.append(scaling)
     return Plan(_BELOW, (NewRoot(body, value),), tuple(scalings))
 
 
-def _scale_reader(reader: Reader, factor: Array, parameters: Parameters) -> Scaling | Refusal:
+def _scale_reader(
+    reader: Reader, value: ir.Value, factor: Array, parameters: Parameters
+) -> Scaling | Refusal:
     linear = linear_of(reader.op, parameters)
     if linear is None or reader.number != linear.data:
         return Refusal(f"{reader.op.name} reads it and has no weights to take the factor")
     seen = reading(reader.value)
     if len(seen.pieces) > 1:
         return Refusal("it is joined with other values")
+    if seen.pieces[0].source != value:
+        return Refusal("it is read behind a movement that stays")
     if seen.fill is not None and not is_zero(seen.fill, parameters):
         return Refusal("it is padded with a value that is not 0")
     weights = linear.weights_factor(to_reader(seen.pieces[0], factor), linear.data)

@@ -191,7 +191,7 @@ def _move(
         after = Cost()  # only names its operand, or moves it
     roots = [source]
     for op, readers in operands.items():
-        reading_body = _reading_body(op, readers, body.parameters)
+        reading_body = _reading_body(op, readers, result, body.parameters)
         if isinstance(reading_body, Refusal):
             return reading_body
         root = _applied(reading_body, readers, function, constants)
@@ -206,7 +206,7 @@ def _move(
 
 
 def _reading_body(
-    op: ir.Operation, readers: list[Reader], parameters: Parameters
+    op: ir.Operation, readers: list[Reader], value: ir.Value, parameters: Parameters
 ) -> Body | Refusal:
     body = body_of(op, parameters)
     # Named operations and contractions are more to code generators than their bodies.
@@ -218,6 +218,8 @@ def _reading_body(
         seen = reading(reader.value)
         if len(seen.pieces) > 1 or seen.fill is not None:
             return Refusal("it is padded or joined with other values")
+        if seen.pieces[0].source != value:
+            return Refusal("it is read behind a movement that stays")
     return body
 
 

@@ -103,6 +103,8 @@ class _Choices:
     def all(self) -> Iterator[list[int]]:
         """The sizes of each; those with the fewest workgroups first."""
         joined = self.vector[self._blocks[-1]] if self._blocks else 1
+        if self._extent_of_blocks % joined:  # the last of them is cut off: all in one
+            joined = self._extent_of_blocks
         for together in divisors(self._extent_of_blocks):
             fits = together == joined or together * self._weights <= _CACHED_WEIGHTS
             if fits and together % joined == 0:

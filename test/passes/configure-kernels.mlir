@@ -222,3 +222,20 @@ func.func @keeps_a_window_that_is_written_across(%x: tensor<6x5x16xf32>) -> tens
   %1 = linalg.transpose ins(%0 : tensor<5x5x16xf32>) outs(%t : tensor<16x5x5xf32>) permutation = [2, 0, 1]
   return %1 : tensor<16x5x5xf32>
 }
+
+// -----
+// Rows that the picture lacks are no packed blocks: a last block of them may be cut off.
+// CHECK-LABEL: func @dots_with_a_picture
+// CHECK: lowering_config<distribution = [4, 17, 16, 0], vector_common_parallel = [1, 9, 16, 0], vector_reduction = [0, 0, 0, 16]>
+func.func @dots_with_a_picture(%x: tensor<17x16x16xf32>, %w: tensor<16x16xf32>) -> tensor<16x17x16xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<16x17x16xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<16x17x16xf32>) -> tensor<16x17x16xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(n, h, w, k) -> (h, w, k)>, affine_map<(n, h, w, k) -> (n, k)>, affine_map<(n, h, w, k) -> (n, h, w)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<17x16x16xf32>, tensor<16x16xf32>) outs(%z : tensor<16x17x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<16x17x16xf32>
+  return %0 : tensor<16x17x16xf32>
+}

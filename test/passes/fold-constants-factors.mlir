@@ -267,3 +267,32 @@ func.func @keeps_factor_of_rows(%x: tensor<5x8xf32>) -> tensor<5x4xf32> {
   } -> tensor<5x4xf32>
   return %0 : tensor<5x4xf32>
 }
+
+// -----
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#transposed = affine_map<(d0, d1) -> (d1, d0)>
+#first = affine_map<(d0, d1) -> (-d0 + 3)>
+#second = affine_map<(d0, d1) -> (d0 - 4)>
+// The concat reads the transposed result, which stays a movement of its own.
+// CHECK-LABEL: func @keeps_factor_of_a_result_that_a_concat_reads
+func.func @keeps_factor_of_a_result_that_a_concat_reads(%x: tensor<5x8xf32>, %y: tensor<4x5xf32>) -> (tensor<8x5xf32>, tensor<4x5xf32>) {
+  // CHECK-NOT: dense_resource
+  // CHECK: arith.mulf
+  %w = arith.constant dense<0.5> : tensor<8x4xf32>
+  %k = arith.constant 2.0 : f32
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<5x4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %m = linalg.matmul ins(%x, %w : tensor<5x8xf32>, tensor<8x4xf32>) outs(%f : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %t = "smartmem.view"(%m) {map = #transposed} : (tensor<5x4xf32>) -> tensor<4x5xf32>
+  %a = "smartmem.view"(%t) {domain = #first, map = #id} : (tensor<4x5xf32>) -> tensor<8x5xf32>
+  %b = "smartmem.view"(%y) {domain = #second, map = affine_map<(d0, d1) -> (d0 - 4, d1)>} : (tensor<4x5xf32>) -> tensor<8x5xf32>
+  %joined = "smartmem.concat"(%a, %b) {domains = [#first, #second]} : (tensor<8x5xf32>, tensor<8x5xf32>) -> tensor<8x5xf32>
+  %o = tensor.empty() : tensor<4x5xf32>
+  %0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%t : tensor<4x5xf32>) outs(%o : tensor<4x5xf32>) {
+  ^bb0(%p: f32, %r: f32):
+    %s = arith.mulf %p, %k : f32
+    linalg.yield %s : f32
+  } -> tensor<4x5xf32>
+  return %joined, %0 : tensor<8x5xf32>, tensor<4x5xf32>
+}
