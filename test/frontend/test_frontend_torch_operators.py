@@ -14,6 +14,8 @@ from torch.nn import functional
 from torch_functions import Function, assert_equal, assert_right
 
 import smartmem
+from smartmem.errors import UnsupportedError
+from smartmem.frontend import import_model
 
 
 def test_adaptive_pooling_where_windows_differ_in_length() -> None:
@@ -210,3 +212,8 @@ def test_sampling_outside_of_the_image(corners: bool) -> None:
         )
 
     assert_right(sample, x, grid)
+
+
+def test_refusal_names_the_operator_that_can_stop_a_run() -> None:
+    with pytest.raises(UnsupportedError, match=r"operator linalg\.inv "):
+        import_model(Function(torch.linalg.inv), inputs=torch.eye(3))

@@ -67,10 +67,11 @@ def check_program(program: ExportedProgram) -> None:
     """Checks what has to hold before the program can be lowered.
 
     Raises:
-        UnsupportedError: it writes to an input or is random.
+        UnsupportedError: it writes to an input, is random or can stop a run.
     """
     _check_signature(program)
     _check_deterministic(program)
+    _check_effects(program)
 
 
 def _check_signature(program: ExportedProgram) -> None:
@@ -98,6 +99,17 @@ def _check_deterministic(program: ExportedProgram) -> None:
             raise UnsupportedError(
                 f"operator {node.target} draws random numbers; call model.eval() if it is a "
                 "dropout, else give the numbers as an input"
+            )
+
+
+def _check_effects(program: ExportedProgram) -> None:
+    for node in program.graph.nodes:
+        if node.target == torch.ops.higher_order.with_effects:
+            # The operator that can fail is an argument of the one that checks it.
+            names = [str(arg) for arg in node.args if isinstance(arg, str)]
+            raise UnsupportedError(
+                f"operator {(names or [node.args[1]])[0]} (node {node_path(node)!r}) cannot be "
+                "compiled: it stops the program where it fails; compute it outside of the model"
             )
 
 
