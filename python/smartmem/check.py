@@ -31,7 +31,7 @@ from smartmem.validation.locate import locate
 
 STOCK = "stock IREE on the CPU"
 
-_ORIGINALS = {"torch": "PyTorch", "onnx": "ONNX"}
+_ORIGINALS = {"torch": "PyTorch"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def check_model(
     pairs = zip(expected, runs.results, strict=True)
     result = CheckResult(
         outputs=_worst(*(compare(names, want, got, tolerance) for want, got in pairs)),
-        reference=_ORIGINALS.get(imported.source, STOCK),
+        reference=_name_of_original(imported),
         device=compiled.module.device_name,
         runs=runs.how,
         differing=runs.differing,
@@ -139,6 +139,12 @@ def _run_original(
         compile_bytecode(source, target, limits, output=module)
         original: Callable[..., list[Array]] = LoadedModule(module, "cpu")
         return [original(*arrays) for arrays in inputs]
+
+
+def _name_of_original(imported: ImportedModel) -> str:
+    """What ran the original model; one of ONNX's says itself which it found."""
+    named = getattr(imported.reference, "name", None)
+    return str(named or _ORIGINALS.get(imported.source, STOCK))
 
 
 def _run_reference(reference: Reference, arrays: Sequence[Array]) -> list[Array]:

@@ -58,7 +58,7 @@ class CheckResult:
 
     Attributes:
         outputs: one entry for each output.
-        reference: what computed the expected values, e.g. ``onnxruntime``.
+        reference: what computed the expected values, e.g. ``ONNX Runtime``.
         device: what the compiled model ran on.
         runs: in how many processes it ran how often; empty: once.
         differing: names of outputs that were not the same bits in two runs of one input.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from onnx import TensorProto, helper
 from onnx_models import floats, model, relu, value
 
 from smartmem.errors import InvalidInputError, UnsupportedError
-from smartmem.frontend import import_model
+from smartmem.frontend import import_model, onnx_reference
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "small_swin.onnx"
 
@@ -87,11 +86,23 @@ def test_element_type_is_refused(element: str) -> None:
 
 
 def test_reference_without_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    imported = import_model(relu(2, 3))
-    assert imported.reference is not None
+    monkeypatch.setattr(onnx_reference, "find_spec", lambda _: None)
+    reference = import_model(relu(2, 3)).reference
+    assert isinstance(reference, onnx_reference.OnnxReference)
     x = floats(2, 3)
-    np.testing.assert_array_equal(imported.reference([x])[0], np.maximum(x, 0))
+    np.testing.assert_array_equal(reference([x])[0], np.maximum(x, 0))
+    assert "ONNX Runtime is not installed" in reference.name
+
+
+def test_reference_of_what_onnx_runtime_has_not() -> None:
+    pytest.importorskip("onnxruntime")
+    lrn = helper.make_node("LRN", ["x"], ["y"], size=4)
+    proto = model([lrn], [value("x", 1, 6, 2, 2)], [value("y", 1, 6, 2, 2)])
+    references = [import_model(m).reference for m in (relu(1, 6, 2, 2), proto)]
+    for reference, name in zip(references, ("ONNX Runtime", "cannot load"), strict=True):
+        assert isinstance(reference, onnx_reference.OnnxReference)
+        reference([floats(1, 6, 2, 2)])
+        assert name in reference.name
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ from smartmem.frontend.onnx_pools import POOL_REWRITES
 from smartmem.frontend.onnx_products import PRODUCT_REWRITES
 from smartmem.frontend.onnx_quantized import QUANTIZED_REWRITES
 from smartmem.frontend.onnx_recurrent import RECURRENT_REWRITES
-from smartmem.frontend.onnx_reference import onnx_reference
+from smartmem.frontend.onnx_reference import OnnxReference
 from smartmem.frontend.onnx_regions import REGION_REWRITES
 from smartmem.frontend.onnx_resize import RESIZE_REWRITES
 from smartmem.frontend.onnx_scatters import SCATTER_REWRITES
@@ -125,8 +125,7 @@ def import_onnx(
     run_passes(module, *_ONNX_TO_LINALG)
     propagate_nans(module)
     parameters = finish_module(module, parameters)
-    reference = onnx_reference(model, names)
-    return ImportedModel(module, parameters, *specs, "onnx", reference)
+    return ImportedModel(module, parameters, *specs, "onnx", OnnxReference(model, names))
 
 
 def _example_shapes(inputs: Any, names: Sequence[str]) -> dict[str, tuple[int, ...]]:

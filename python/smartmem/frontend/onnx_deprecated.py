@@ -8,6 +8,7 @@ In opsets 18 to 20 it has a factor for each group, as instances of that many cha
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,7 +49,7 @@ def _instances(graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodePr
     given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     numbers = count(1)
 
-    def add(op: str, *inputs: str, **attributes: float) -> str:
+    def add(op: str, *inputs: str, **attributes: Any) -> str:
         name = f"{node.output[0]}/{next(numbers)}/{op.lower()}"
         nodes.append(helper.make_node(op, inputs, [name], name=node.name, **attributes))
         return name
