@@ -160,6 +160,7 @@ def convolution(kind: str, weight: tuple[int, ...], **attributes: Any) -> Any:
         {"strides": [3, 2], "auto_pad": "SAME_LOWER", "output_padding": [1, 1]},
         {"strides": [2, 2], "output_shape": [10, 8]},
         {"strides": [2, 2], "output_shape": [9, 9], "auto_pad": "SAME_UPPER"},
+        {"strides": [1, 2], "output_shape": [3, 7]},
         {
             "strides": [2, 1],
             "dilations": [2, 1],

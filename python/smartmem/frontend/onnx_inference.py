@@ -11,6 +11,8 @@ from smartmem.errors import InvalidInputError
 _ROUNDED_POOLS = ("AveragePool", "LpPool", "MaxPool")
 _RIGHT_OPSET = 22
 """From this on, inference leaves out windows that begin in the padding behind."""
+_ATTRIBUTES_OPSET = 9
+"""In this one pads and slices are attributes."""
 _DOMAIN = "smartmem.shapes"
 
 
@@ -58,10 +60,12 @@ def _stand_in(model: onnx.ModelProto) -> dict[int, onnx.NodeProto]:
             continue
         body = onnx.NodeProto()
         body.CopyFrom(node)
-        if (opset < _RIGHT_OPSET and _is_rounded(node)) or _padded_less(body, weights):
+        cut = _cut_to_size(body, weights)
+        if cut or (opset < _RIGHT_OPSET and _is_rounded(node)) or _padded_less(body, weights):
             originals[place] = onnx.NodeProto()
             originals[place].CopyFrom(node)
-            model.functions.append(_function(body, f"node{place}"))
+            version = _ATTRIBUTES_OPSET if cut else _RIGHT_OPSET
+            model.functions.append(_function(node, [body, *cut], f"node{place}", version))
             del node.attribute[:]
             node.domain, node.op_type = _DOMAIN, f"node{place}"
     if originals:
@@ -107,11 +111,39 @@ def _padded_less(node: onnx.NodeProto, weights: Mapping[str, Sequence[int]]) -> 
     return True
 
 
-def _function(node: onnx.NodeProto, name: str) -> onnx.FunctionProto:
-    opset = onnx.helper.make_opsetid("", _RIGHT_OPSET)
+def _cut_to_size(
+    node: onnx.NodeProto, weights: Mapping[str, Sequence[int]]
+) -> list[onnx.NodeProto]:
+    """What makes the whole result of a transposed convolution as large as the node says.
+
+    Inference finds no shape where that is less than the operand. Changes ``node``, whose result
+    becomes the whole one.
+    """
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    sizes = list(attributes.get("output_shape", []))
+    known = weights.get(node.input[1]) if node.op_type == "ConvTranspose" else None
+    if known is None or not sizes or len(sizes) != len(known) - 2:
+        return []
+    kept = [a for a in node.attribute if a.name in ("dilations", "group", "strides")]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    (result,) = node.output
+    node.output[0], padded = f"{result}/whole", f"{result}/padded"
+    pads = [0] * (len(sizes) + 4) + sizes
+    limits = {"starts": [0] * len(sizes), "axes": range(2, len(sizes) + 2), "ends": sizes}
+    return [
+        onnx.helper.make_node("Pad", [node.output[0]], [padded], pads=pads),
+        onnx.helper.make_node("Slice", [padded], [result], **limits),
+    ]
+
+
+def _function(
+    node: onnx.NodeProto, body: Sequence[onnx.NodeProto], name: str, version: int
+) -> onnx.FunctionProto:
+    """A function in the place of ``node``, computed by ``body``, whose results can be left out."""
+    opset = onnx.helper.make_opsetid("", version)
     outputs = [output or f"{name}/left_out" for output in node.output]
-    body = onnx.NodeProto()
-    body.CopyFrom(node)
-    del body.output[:]
-    body.output.extend(outputs)
-    return onnx.helper.make_function(_DOMAIN, name, node.input, outputs, [body], [opset])
+    if len(body) == 1:
+        del body[0].output[:]
+        body[0].output.extend(outputs)
+    return onnx.helper.make_function(_DOMAIN, name, node.input, outputs, body, [opset])
