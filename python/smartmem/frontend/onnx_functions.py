@@ -43,7 +43,9 @@ def inline_functions(model: onnx.ModelProto, typed: onnx.GraphProto) -> bool:
         typed: the same graph with the types of its values, on which the bodies of
             functions can depend; large constants can be inputs there.
     """
+    opset = _opset(model)
     called = {node.op_type for node in typed.node if _is_function(node)}
+    called = {name for name in called if _has_body(name, opset)}
     if not called:
         return False
     bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
@@ -64,7 +66,7 @@ def complete_functions(model: onnx.ModelProto) -> None:
 
     The bodies refer to attributes, and onnx finds only those that a node names.
     """
-    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+    opset = _opset(model)
     for node in model.graph.node:
         if not _is_function(node) and node.op_type not in _INFERRED_BY_ATTRIBUTES:
             continue
@@ -72,6 +74,16 @@ def complete_functions(model: onnx.ModelProto) -> None:
         for name, attribute in onnx.defs.get_schema(node.op_type, opset).attributes.items():
             if name not in given and attribute.default_value.type:
                 node.attribute.append(attribute.default_value)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+
+
+def _has_body(name: str, opset: int) -> bool:
+    """Whether ONNX writes the operator in others; some it does from a later opset on."""
+    schema = onnx.defs.get_schema(name, opset)
+    return bool(schema.has_function or schema.has_context_dependent_function)
 
 
 def _is_function(node: onnx.NodeProto) -> bool:
