@@ -57,10 +57,14 @@ def test_spectra_losses_and_determinants(run: Run) -> None:
         "square": floats(3, 5, 5),
         "scores": floats(3, 5, 4),
         "classes": np.array([[0, 2, 1, 2], [4, 4, 2, 0], [1, 3, 3, 2]], np.int64),
+        "none": floats(0, 4),
         "odd": np.array([np.nan, -np.inf, -2, -0.0, 3], np.float32),
     }
     constants = {
         "two": np.array([2]),
+        "zeros": np.array([1, 1, 0, 2]),
+        "parts": np.array([2, 0, 4]),
+        "first": np.array([0]),
         "three": np.array([3]),
         "step": np.int64(2),
         "five": np.int64(5),
@@ -88,6 +92,9 @@ def test_spectra_losses_and_determinants(run: Run) -> None:
         ("Softsign", "x", 1, {}),
         ("Sign", "odd", 1, {}),
         ("TopK", "x three", 2, {"axis": 1}),
+        ("Tile", "x zeros", 1, {}),
+        ("Split", "x parts", 3, {"axis": 1}),
+        ("ReduceSum", "none first", 1, {"keepdims": 0}),
         ("TopK", "x two", 2, {"largest": 0}),
     ]
     _check(run, _graph(nodes, inputs, constants, 20), inputs)
@@ -119,4 +126,10 @@ def test_running_products_and_caches(run: Run) -> None:
 def test_determinants_of_large_matrices_are_refused() -> None:
     proto = _graph([("Det", "m", 1, {})], {"m": floats(11, 11)}, {}, 17)
     with pytest.raises(UnsupportedError, match=r"operator Det .*up to 10 rows, not of 11"):
+        import_model(proto)
+
+
+def test_the_error_function_of_f64_is_refused() -> None:
+    proto = _graph([("Gelu", "x", 1, {})], {"x": np.ones(3)}, {}, 20)
+    with pytest.raises(UnsupportedError, match=r"operator Gelu .*is of f64; cast it to f32"):
         import_model(proto)

@@ -33,6 +33,7 @@ from smartmem.frontend.onnx_convolutions import CONVOLUTION_REWRITES
 from smartmem.frontend.onnx_deprecated import replace_deprecated
 from smartmem.frontend.onnx_determinant import DETERMINANT_REWRITES
 from smartmem.frontend.onnx_elements import ELEMENT_REWRITES
+from smartmem.frontend.onnx_empty import fold_empty
 from smartmem.frontend.onnx_expansion import Rewrite, expand_operators
 from smartmem.frontend.onnx_grid_sample import GRID_REWRITES
 from smartmem.frontend.onnx_indices import check_indices
@@ -116,6 +117,7 @@ def import_onnx(
     specs = _specs(values), _specs(proto.graph.output)
     check_shapes(proto)
     check_indices(proto)
+    fold_empty(proto)
     widen_unsigned(proto)
     expand_operators(proto, REWRITES)
     flatten_matmuls(proto)
