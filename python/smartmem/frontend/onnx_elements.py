@@ -4,7 +4,7 @@
     Softsign(x)          ->  x / (1 + |x|)
     CumProd(x, axis)     ->  ReduceProd(Where(earlier, x, 1))
 
-PyTorch's sign of NaN is 0, and so is torch-mlir's. IREE has no error function of f64.
+PyTorch's sign of NaN is 0, and so is torch-mlir's.
 """
 
 from __future__ import annotations
@@ -28,11 +28,6 @@ def _sign(to: Expansion) -> Nodes | None:
         return None
     is_nan = to.op("IsNaN", value)
     return to.finish(to.op("Where", is_nan, value, to.op("Sign", value)))
-
-
-def _error_function(to: Expansion) -> None:
-    if to.dtype(to.node.input[0]) == np.float64:
-        raise to.unsupported("its operand is of f64; cast it to f32 in the model")
 
 
 def _softsign(to: Expansion) -> Nodes:
@@ -62,8 +57,6 @@ def _running_product(to: Expansion) -> Nodes:
 
 ELEMENT_REWRITES: Mapping[str, Rewrite] = {
     "CumProd": _running_product,
-    "Erf": _error_function,
-    "Gelu": _error_function,
     "Sign": _sign,
     "Softsign": _softsign,
 }

@@ -5,7 +5,7 @@
     Einsum(x, equation="->")          ->  Identity(x)
 
 torch-mlir permutes the wrong dims in mode CRD, makes dynamic shapes of negative steps, and
-crashes on an equation without dims, and on a Reshape of no elements, which is refused.
+crashes on an equation without dims.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from smartmem.errors import UnsupportedError
 from smartmem.frontend.onnx_fold import constant_tensors
 from smartmem.frontend.onnx_shapes import tensor_shape
 from smartmem.parameters import Array
@@ -39,11 +38,7 @@ class _Step(NamedTuple):
 
 
 def expand_movements(model: onnx.ModelProto) -> None:
-    """Applies the rewrites in place; every value of ``model`` has a static shape.
-
-    Raises:
-        UnsupportedError: a Reshape of no elements.
-    """
+    """Applies the rewrites in place; every value of ``model`` has a static shape."""
     graph = model.graph
     values = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
     constants = constant_tensors(graph)
@@ -117,13 +112,6 @@ def _without_dims(shape: Shape, attributes: Attributes, _: Tables) -> list[_Step
     return [_Step("Identity", shape)] if is_identity else []
 
 
-def _without_elements(shape: Shape, attributes: Attributes, _: Tables) -> list[_Step]:
-    if 0 in shape:
-        sizes = "x".join(map(str, shape))
-        raise UnsupportedError(f"a Reshape of {sizes}, no elements at all, is not supported")
-    return []
-
-
 def _backwards(shape: Shape, attributes: Attributes, tables: Tables) -> list[_Step]:
     starts, ends, axes, steps = _padded(tables, 4)
     if starts is None or ends is None or steps is None or min(steps, default=1) > 0:
@@ -154,7 +142,6 @@ def _gathered(shape: Shape, ranges: Mapping[int, range]) -> list[_Step]:
 _REWRITES: Mapping[str, Callable[[Shape, Attributes, Tables], list[_Step]]] = {
     "DepthToSpace": _to_space,
     "Einsum": _without_dims,
-    "Reshape": _without_elements,
     "Slice": _backwards,
     "SpaceToDepth": _to_depth,
 }
