@@ -36,6 +36,7 @@ NUMPY_DTYPES: Mapping[str, np.dtype[np.generic]] = {
     **{f"ui{bits}": np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64)},
 }
 
+_NUMBER = re.compile(r"0x[0-9A-Fa-f]+|[-+.0-9e]+")
 _RESOURCE_KEY = re.compile(r'dense_resource<(?:"((?:[^"\\]|\\.)*)"|([^>]+))>')
 
 
@@ -131,4 +132,23 @@ def _dense_value(attribute: ir.DenseElementsAttr) -> Array | None:
         return None
     if attribute.is_splat:
         return np.full(type.shape, attribute.get_splat_value().value, dtype=dtype)
+    if dtype == ml_dtypes.bfloat16:
+        return _printed_bfloat16(str(attribute)).reshape(type.shape)
     return np.array(attribute).astype(dtype, copy=False).reshape(type.shape)
+
+
+def _printed_bfloat16(text: str) -> Array:
+    """The elements of a ``dense`` attribute, from its text: the bindings know no bf16.
+
+    MLIR prints many as one string of digits, and what is no finite number as its bits.
+    """
+    body = text[text.index("<") + 1 : text.rindex("> : ")]
+    if body.startswith('"0x'):
+        return np.frombuffer(bytes.fromhex(body[3:-1]), ml_dtypes.bfloat16)
+    return np.array([_bfloat16(number) for number in _NUMBER.findall(body)])
+
+
+def _bfloat16(number: str) -> np.generic:
+    if number.startswith("0x"):
+        return np.uint16(int(number, 16)).view(ml_dtypes.bfloat16)
+    return ml_dtypes.bfloat16(float(number))

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from interpreting import run, run_body
 
-from smartmem.errors import UnsupportedError
-from smartmem.interpreter import InterpreterError
+from smartmem.errors import InterpreterError, InvalidInputError, UnsupportedError
 
 A = np.array([-7, -1, 0, 3, 127, -128], np.int8)
 B = np.array([2, -3, 5, -2, 127, 3], np.int8)
@@ -169,6 +168,20 @@ def test_half_precision_rounds_each_operation_once(name: str, dtype: type) -> No
     )
 
 
+def test_constants_of_bf16() -> None:
+    many = [i / 8 for i in range(-100, 100)]  # so many are printed as one string of digits
+    body = f"""%0 = arith.constant dense<[1.5, 0x7FC0, -2.0e-3]> : tensor<3xbf16>
+      %1 = arith.constant dense<{many}> : tensor<200xbf16>
+      %2 = arith.constant dense<0.5> : tensor<2xbf16>
+      return %0, %1, %2 : tensor<3xbf16>, tensor<200xbf16>, tensor<2xbf16>"""
+    results = "tensor<3xbf16>, tensor<200xbf16>, tensor<2xbf16>"
+    few, all_, same = run_body(body, [], results)
+    for got, want in ((few, [1.5, math.nan, -2e-3]), (all_, many), (same, [0.5, 0.5])):
+        assert got.dtype == ml_dtypes.bfloat16
+        rounded = np.array(want, ml_dtypes.bfloat16).astype(np.float32)
+        np.testing.assert_array_equal(got.astype(np.float32), rounded)
+
+
 def test_bits_are_counted_in_the_type() -> None:
     body = """%0 = math.ctlz %arg0 : tensor<3xi8>
       %1 = math.cttz %arg0 : tensor<3xi8>
@@ -211,3 +224,5 @@ def test_what_is_not_known_and_not_defined_is_said() -> None:
     }"""
     with pytest.raises(InterpreterError, match=r"tensor\.extract.*test\.mlir.*index 4"):
         run(text, np.int64(4), np.zeros(4, np.float32))
+    with pytest.raises(InvalidInputError, match="takes 2 arrays, but 1 are given"):
+        run(text, np.int64(4))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from torch_mlir import ir
 
-from smartmem.errors import InterpreterError
+from smartmem.errors import InterpreterError, InvalidInputError
 
 # Each of these registers the evaluators of a dialect.
 from smartmem.interpreter import (  # noqa: F401
@@ -97,7 +97,15 @@ def trace(
 
 
 def _logical(block: ir.Block, inputs: Sequence[Any]) -> list[Array]:
-    """The arguments as tensors, wherever their elements lie in the arrays."""
+    """The arguments as tensors, wherever their elements lie in the arrays.
+
+    Raises:
+        InvalidInputError: there are more or fewer arrays than arguments.
+    """
+    if len(inputs) != len(block.arguments):
+        raise InvalidInputError(
+            f"the function takes {len(block.arguments)} arrays, but {len(inputs)} are given"
+        )
     pairs = zip(inputs, block.arguments, strict=True)
     return [from_memory(np.asarray(array), argument.type) for array, argument in pairs]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,8 @@ def _constant(op: ir.Operation, _: Sequence[Array], frame: Frame) -> list[Array]
         return [_scalar(attribute.value, kind)]
     value = frame.parameters.value(attribute)
     if value is None and isinstance(attribute, ir.DenseElementsAttr):
-        value = np.array(attribute).reshape(ir.ShapedType(attribute.type).shape)
+        with suppress(TypeError):  # MLIR's bindings know no elements of other widths
+            value = np.array(attribute).reshape(ir.ShapedType(attribute.type).shape)
     if value is None:
         raise UnsupportedError(f"the data of the constant at {op.location} is not known")
     return [conform(value, kind)]
