@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import os
+from typing import Any
+
+from smartmem.options import STRICT_VARIABLE
 
 
 def script_parser(document: str) -> argparse.ArgumentParser:
-    """A parser that shows a script's docstring: its first line, then the rest as it is."""
+    """A parser that shows a script's docstring: its first line, then the rest as it is.
+
+    From here on every compilation of this process and of its children is strict, unless
+    ``SMARTMEM_STRICT=0`` or ``--no-strict`` says otherwise: figures of a model of which
+    something was given up are not what they seem.
+    """
     first, rest = document.split("\n\n", 1)
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    os.environ.setdefault(STRICT_VARIABLE, "1")
+    parser.add_argument(
+        "--strict",
+        action=_Strict,
+        default=os.environ[STRICT_VARIABLE] == "1",
+        help="whether what a pass or a kernel fails at is an error (default)",
+    )
+    return parser
+
+
+class _Strict(argparse.BooleanOptionalAction):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        super().__call__(parser, namespace, values, option_string)
+        os.environ[STRICT_VARIABLE] = str(int(namespace.strict))

@@ -6,9 +6,9 @@ the first again, which must give the same bits.
 
 A graph fails if its results are wrong, if it does not compile or crashes, and if the
 safety net had to compile it as it was imported: then a pass failed, or made something
-that iree-compile does not take. Smaller steps back are counted; --strict makes them
-failures, too. Of a graph that fails, the smallest one that fails in the same way is
-printed and saved with its inputs and results.
+that iree-compile does not take. Smaller steps back are failures, too; with --no-strict they
+are counted. Of a graph that fails, the smallest one that fails in the same way is printed
+and saved with its inputs and results.
 
     python benchmarks/check_random_graphs.py
     python benchmarks/check_random_graphs.py --examples 2000 --seed 7
@@ -81,7 +81,6 @@ class Run:
 
     Attributes:
         check: how a graph is checked.
-        strict: whether every step back is a fault.
         end: when to stop drawing, by ``time.monotonic``.
         checked: how many were drawn; those of the search for the smallest do not count.
         steps_back: how often the safety net did what.
@@ -89,7 +88,6 @@ class Run:
     """
 
     check: Check
-    strict: bool
     end: float
     checked: int = 0
     steps_back: Counter[str] = field(default_factory=Counter)
@@ -120,7 +118,7 @@ class Run:
         if time.monotonic() > self.end:
             return
         verdict = self.check(graph)
-        fault = verdict.fault or "; ".join(verdict.steps_back[:1] if self.strict else ())
+        fault = verdict.fault
         if self.failure is None:
             self.checked += 1
             self.steps_back.update(set(verdict.steps_back))
@@ -237,7 +235,6 @@ def main() -> int:
     )
     parser.add_argument("--storage", choices=STORAGES, default="buffer", help="on Vulkan")
     parser.add_argument("--log", type=Path, help="file to add a line for 25 graphs to")
-    parser.add_argument("--strict", action="store_true", help="no step back is allowed")
     arguments = parser.parse_args()
     logging.getLogger("smartmem").setLevel(logging.ERROR)  # steps back are counted below
     os.environ[FILL_VARIABLE] = "nan"  # of the processes that open a device
@@ -246,7 +243,7 @@ def main() -> int:
     check = isolated(check_smartmem, target, limit, storage=arguments.storage)
     stock = isolated(check_stock, target, limit)
     console = Console(width=160, markup=False, highlight=False)
-    run = Run(check, arguments.strict, time.monotonic() + 60 * arguments.minutes)
+    run = Run(check, time.monotonic() + 60 * arguments.minutes)
     log = Log(arguments.log)
     run.checked, failures = log.checked, log.failed
     for chunk in itertools.count(log.chunks):

@@ -5,13 +5,12 @@
 
 Each case is a process of its own with limits of time and memory. It fails if a signal ends
 it, if it ends otherwise than with 0 or 1, takes too long, prints a traceback or more than a
-few lines on stderr, or leaves files. A damaged module has to be refused. What failed is
+few lines on stderr, or that a pass has failed, or leaves files. A damaged module has to be refused. What failed is
 kept in --keep, with the command that shows it.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import resource
@@ -26,10 +25,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from arguments import script_parser
 from fuzzing import KINDS, Case, Kind
 
 _LINES = 4
 """Of stderr: one message, and notes of the device's driver."""
+
+
+_BUG = "please report it"
+"""Said where a pass fails, which under --strict ends the tool, or MLIR crashes."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ def _fault(case: Case, status: int | None, stderr: str, left: Sequence[str]) -> 
         return f"ended by {signal.Signals(-status).name}"
     if "Traceback" in stderr:
         return f"traceback: {stderr.strip().splitlines()[-1]}"
+    if _BUG in stderr:
+        return f"a fault of ours: {stderr.strip().splitlines()[-1]}"
     if status not in case.statuses:
         return f"exit status {status}"
     if status == 1 and "error: " not in stderr:
@@ -146,7 +152,7 @@ def fuzz(
 
 def main(arguments: Iterable[str] | None = None) -> int:
     """Runs the kinds asked for; 1 if a case fails."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = script_parser(__doc__)
     parser.add_argument("kinds", nargs="*", help=f"of {', '.join(KINDS)}; all by default")
     parser.add_argument("--cases", type=int, default=300, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)

@@ -83,15 +83,16 @@ class ComposeViews(Pass):
 
 def _pad_last(op: ir.Operation) -> None:
     """view(pad(x)) -> pad(view(x)): what computes x can write it in the view's order."""
-    found = reading(op.results[0])
     inner = op.operands[0].owner
-    if "domain" in op.attributes or found.single is None or isinstance(inner, ir.Block):
+    if "domain" in op.attributes or isinstance(inner, ir.Block):
         return
     if inner.name != ViewOp.OPERATION_NAME or inner.opview.fill is None:
         return
     shape, pad = shape_of(op.results[0]), inner.opview
     if isinstance(pad.source.owner, ir.Block) or len(readers_of(pad.result)) > 1:
         return  # nothing computes it, or it would be padded for each of its readers
+    if reading(op.results[0]).single is None:
+        return
     held = Domain(from_affine(ir.AffineMapAttr(pad.domain).value, shape_of(pad.result)).exprs)
     through = view_map(op)
     box = compose_domain(through, held).box(shape)
@@ -108,8 +109,9 @@ def _pad_last(op: ir.Operation) -> None:
 def _readings(read: list[ir.Operation], context: PassContext) -> dict[ir.Operation, Reading]:
     """What the movements read, and those that they do not look through."""
     found: dict[ir.Operation, Reading] = {}
+    known: dict[ir.Value, Reading] = {}
     for op in context.each(_popped(read)):
-        found[op] = reading(op.results[0])
+        found[op] = reading(op.results[0], known)
         owners = [piece.source.owner for piece in found[op].pieces]
         ends = [end.operation for end in owners if not isinstance(end, ir.Block)]
         read += [end for end in ends if end.name in MOVEMENTS and end not in found]

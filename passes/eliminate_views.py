@@ -103,9 +103,11 @@ def _sweep(
     if sum(map(_split_padding, context.each(_paddings(module)))):
         return None
     views = [view for view in _views(module) if list(view.results[0].uses)]
-    moving = [view for view in views if not is_address(view)]
+    addresses = [view for view in views if is_address(view)]
+    names = {view.results[0] for view in addresses}
+    moving = [view for view in views if view.results[0] not in names]
     placed = False
-    for view in context.each(view for view in views if view not in moving):
+    for view in context.each(addresses):
         placed |= _merge(view)
     early = functools.partial(early_placement, parameters=parameters)
     for decide in (early, placement):

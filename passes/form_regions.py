@@ -42,9 +42,9 @@ from torch_mlir import ir
 from smartmem.passes.analysis.fusion_plan import Group, Plan, RedException, fusion_plan
 from smartmem.passes.analysis.joint_sums import share_results, share_threads
 from smartmem.passes.analysis.kernel_limits import (
+    FusionLimits,
     must_stand_alone,
     reduces_alone,
-    refuse_fusion,
     refuse_insertion,
     refuse_region,
     sums_several_dims,
@@ -104,8 +104,8 @@ class FormRegions(Pass):
         copy_lookups(block)
         exception = _exception(context)
         times = None if context.tuning is None else context.tuning.fusions
-        refuse = functools.partial(refuse_fusion, spirv=context.gpu is not None)
-        return fusion_plan(block, refuse, exception, times)
+        limits = FusionLimits(spirv=context.gpu is not None)
+        return fusion_plan(block, limits, exception, times)
 
     def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
         """Makes regions of the groups, in program order, of which one can be made."""

@@ -7,7 +7,7 @@ Sees through movements and any linalg operation whose body consists of operation
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,9 @@ from smartmem.passes.analysis.scalar_functions import apply, dtype_of
 
 # Iterations; the compiler is no place for larger computations.
 EVALUATION_LIMIT = 1 << 24
+
+_MOST_SOURCES = 512
+"""Values that one is computed from, with more of which it is taken to be no constant."""
 
 # A computed constant takes at most this many times the bytes that it replaces, or has
 # SMALL elements: parameters must not swell.
@@ -109,20 +112,31 @@ def constant_value(value: ir.Value, parameters: Parameters) -> Array | None:
 
 
 def _depends_on_constants(value: ir.Value) -> bool:
-    """Whether neither an argument nor an operation with several results reaches ``value``."""
-    seen: set[ir.Value] = set()
-    stack = [value]
+    """Whether neither an argument nor an operation with several results reaches ``value``.
+
+    No, too, where more reaches it than is worth computing: a search to the other end of a
+    long graph, from each of its operations, would take a time that grows with its square.
+    """
+    for number, source in enumerate(sources(value)):
+        owner = source.owner
+        if isinstance(owner, ir.Block) or len(owner.operation.results) != 1:
+            return False
+        if number == _MOST_SOURCES:
+            return False
+    return True
+
+
+def sources(value: ir.Value) -> Iterator[ir.Value]:
+    """``value``, and all that it is computed from, each once."""
+    seen, stack = {value}, [value]
     while stack:
         value = stack.pop()
+        yield value
         if isinstance(value.owner, ir.Block):
-            return False
-        op = value.owner.operation
-        if len(op.results) != 1:
-            return False
-        new = [operand for operand in op.operands if operand not in seen]
+            continue
+        new = [operand for operand in value.owner.operands if operand not in seen]
         seen.update(new)
         stack.extend(new)
-    return True
 
 
 def _computed(value: ir.Value, parameters: Parameters) -> Array | None:

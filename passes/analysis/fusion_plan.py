@@ -291,11 +291,12 @@ def is_kernel(op: ir.Operation) -> bool:
 
 def _inputs(operations: Sequence[ir.Operation]) -> set[ir.Value]:
     """Tensors that the operations read from outside, in part or whole."""
+    made = {result for op in operations for result in op.results}
     return {
         _whole(value)
         for op in operations
         for value in list(op.operands)[:-1]
-        if isinstance(value.type, ir.RankedTensorType) and not is_made_by(value, operations)
+        if isinstance(value.type, ir.RankedTensorType) and not is_made_by(value, made)
     }
 
 

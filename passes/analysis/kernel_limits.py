@@ -6,6 +6,8 @@ The table says what fusing two operators could give; these rules say what iree-c
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
@@ -22,13 +24,25 @@ from smartmem.passes.analysis.window_sums import is_window_sum
 from smartmem.processor import Gpu
 
 
-def refuse_fusion(producer: Group, consumer: Group, *, spirv: bool = False) -> Refusal | None:
-    """Why a kernel of both would be slower or not compile; None: it is good."""
-    if _reduces(consumer):
-        return None if _reduces(producer) else _refuse_prologue(producer, consumer, spirv)
-    if _reduces(producer) or any(map(ends_reduction, producer.operations)):
-        return _refuse_epilogue(producer, consumer)
-    return None
+@dataclass(frozen=True)
+class FusionLimits:
+    """What must not be fused, in IR that does not change meanwhile.
+
+    Attributes:
+        spirv: whether for SPIR-V.
+    """
+
+    spirv: bool = False
+    _ends: dict[ir.Value, bool] = field(default_factory=dict)
+
+    def __call__(self, producer: Group, consumer: Group) -> Refusal | None:
+        """Why a kernel of both would be slower or not compile; None: it is good."""
+        if _reduces(consumer):
+            if _reduces(producer):
+                return None
+            return _refuse_prologue(producer, consumer, self.spirv)
+        behind = any(ends_reduction(op, self._ends) for op in producer.operations)
+        return _refuse_epilogue(producer, consumer) if behind or _reduces(producer) else None
 
 
 def refuse_region(group: Group, gpu: Gpu | None = None) -> Refusal | None:
@@ -39,11 +53,11 @@ def refuse_region(group: Group, gpu: Gpu | None = None) -> Refusal | None:
     """
     if len(group.operations) == 1 and not _reduces(group) and not _reads_slices(group):
         return Refusal("alone, IREE may still fuse it with what is in no region")
+    pools = gpu is None and any(map(_multiplies_and_adds, group.operations))
     for op in group.operations:
         if is_convolution(op):
             # IREE drops its dims of size 1, and pads and fuses it, before code generation.
             return Refusal("convolutions are prepared by IREE outside of regions")
-        pools = gpu is None and any(map(_multiplies_and_adds, group.operations))
         if sums_several_dims(op) and not pools and not _has_rows(group, gpu):
             # Seen on lavapipe: the sum over three dims of a region without tile sizes is
             # wrong by a factor; outside of regions IREE first collapses what it can, and

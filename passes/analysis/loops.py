@@ -113,18 +113,41 @@ def loop_nest(op: ir.Operation) -> LoopNest | None:
     """The loop nest of ``op``; None if it has no indexing maps or several results."""
     if not op.name.startswith("linalg.") or len(op.results) != 1:
         return None
-    maps, shapes = indexing_maps(op), _static_shapes(op)
-    if not maps or shapes is None:
+    found = _loops(op)
+    if found is None:
         return None
-    domain = _domain(maps, shapes)
+    return LoopNest(*found, bool(linalg.isa_contraction_op(op)), _uses_index(op))
+
+
+Loops = tuple[Shape, tuple[IndexMap, ...], frozenset[int]]
+"""Domain, accesses and reductions of a nest."""
+
+_MOST_FOUND = 1 << 14
+_found: dict[tuple[str, tuple[Shape, ...]], Loops | None] = {}
+"""By the text of the maps and the operands' shapes. Passes ask for the same nests again and
+again, and many operations have equal ones. No attribute is kept: it would keep its context."""
+
+
+def _loops(op: ir.Operation) -> Loops | None:
+    attribute, shapes = linalg.get_indexing_maps(op), _static_shapes(op)
+    if attribute is None or shapes is None:
+        return None
+    key = (str(attribute), tuple(shapes))
+    if key not in _found:
+        if len(_found) >= _MOST_FOUND:
+            _found.clear()
+        _found[key] = _new_loops(indexing_maps(op), shapes)
+    return _found[key]
+
+
+def _new_loops(maps: list[ir.AffineMap], shapes: list[Shape]) -> Loops | None:
+    domain = _domain(maps, shapes) if maps else None
     if domain is None:
         return None
     accesses = tuple(from_affine(m, domain) for m in maps)
     used = {a.index for e in accesses[-1].exprs for a, _ in e.terms if isinstance(a, Dim)}
     reductions = frozenset(d for d, n in enumerate(domain) if n > 1 and d not in used)
-    return LoopNest(
-        domain, accesses, reductions, bool(linalg.isa_contraction_op(op)), _uses_index(op)
-    )
+    return domain, accesses, reductions
 
 
 def generic_nest(op: ir.Operation) -> LoopNest | None:

@@ -101,10 +101,15 @@ def constant_source(value: ir.Value, parameters: Parameters) -> ir.Operation | N
     return None
 
 
-def reading(value: ir.Value) -> Reading:
-    """The pieces of computed values, arguments and constants that ``value`` is made of."""
-    found: dict[ir.Value, Reading] = {}
-    pending = [value]
+def reading(value: ir.Value, known: dict[ir.Value, Reading] | None = None) -> Reading:
+    """The pieces of computed values, arguments and constants that ``value`` is made of.
+
+    Args:
+        known: what values read, to be shared by all questions about IR that does not change
+            meanwhile.
+    """
+    found = {} if known is None else known
+    pending = [] if value in found else [value]
     while pending:  # no recursion: a chain can be longer than Python's stack
         sources = [source for source in _sources(pending[-1]) if source not in found]
         if sources:

@@ -9,7 +9,7 @@ one many-to-many operator of DNNFusion's table 2 (Softmax, InstanceNormalization
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from torch_mlir import ir
 
@@ -59,6 +59,7 @@ class _Rows:
     def __init__(self, root: ir.Operation, nest: LoopNest) -> None:
         self.members = [root]
         self._reduced: dict[ir.Value, Reduced] = {}
+        self._ends: dict[ir.Value, bool] = {}
         self._scalars = [root.results[0]]  # with one element for each row
         for operand in range(nest.output):
             if len(nest.loops_of(operand)) == _rank(nest):
@@ -106,7 +107,8 @@ class _Rows:
         return True
 
     def _reads_member(self, op: ir.Operation) -> bool:
-        return any(is_made_by(v, self.members) for v in list(op.operands)[:-1])
+        made = [member.results[0] for member in self.members]
+        return any(is_made_by(v, made) for v in list(op.operands)[:-1])
 
     def _absorb(self, value: ir.Value) -> bool:
         """Takes in the elementwise producer of ``value`` that only members read.
@@ -121,7 +123,7 @@ class _Rows:
         used = all(reader in self.members for reader in readers(value))
         if nest.reductions or not used or not nest.keeps_order:
             return False
-        if ends_reduction(op) or is_window_sum(op):
+        if ends_reduction(op, self._ends) or is_window_sum(op):
             return False
         self._include(op, nest, _loops(nest, nest.output, self._reduced[value]))
         return True
@@ -204,15 +206,26 @@ def _is_reshape(op: ir.Operation) -> bool:
     return op.name in RESHAPES or (op.name == ViewOp.OPERATION_NAME and is_free(op))
 
 
-def is_made_by(value: ir.Value, operations: Sequence[ir.Operation]) -> bool:
-    """Whether one of ``operations`` computes ``value``, seen through reshapes."""
+def is_made_by(value: ir.Value, results: Collection[ir.Value]) -> bool:
+    """Whether ``value`` is one of ``results``, seen through reshapes."""
     producer = origin(value)
-    # The bindings refuse to compare an operation with None.
-    return producer is not None and producer in operations
+    return producer is not None and any(result in results for result in producer.results)
 
 
-def ends_reduction(op: ir.Operation) -> bool:
-    """Whether ``op``, elementwise, is behind a reduction, seen through its likes."""
+def ends_reduction(op: ir.Operation, known: dict[ir.Value, bool]) -> bool:
+    """Whether ``op``, elementwise, is behind a reduction, seen through its likes.
+
+    Args:
+        known: the answers for results so far, to be shared by all questions about IR that
+            does not change meanwhile.
+    """
+    result = op.results[0]
+    if result not in known:
+        known[result] = _ends_reduction(op, known)
+    return known[result]
+
+
+def _ends_reduction(op: ir.Operation, known: dict[ir.Value, bool]) -> bool:
     for value in list(op.operands)[:-1]:
         producer = origin(value)
         if producer is None or not producer.name.startswith("linalg."):
@@ -220,7 +233,8 @@ def ends_reduction(op: ir.Operation) -> bool:
         nest = loop_nest(producer)
         if nest is None or nest.reductions:
             return producer.name != "linalg.fill"
-        if len(list(readers(producer.results[0]))) == 1 and ends_reduction(producer):
+        alone = len(list(readers(producer.results[0]))) == 1
+        if alone and ends_reduction(producer, known):
             return True
     return False
 

@@ -67,7 +67,7 @@ def levels_of(options: CompileOptions) -> tuple[str, ...]:
 
 def compile_with_fallbacks(
     bytecode: Path,
-    plain: Callable[[Path], None],
+    plain: Callable[[Path, float], None],
     target: Target,
     options: CompileOptions,
     output: Path,
@@ -79,7 +79,8 @@ def compile_with_fallbacks(
     Args:
         bytecode: the lowered module, its groups placed (``regions.place_groups``). Other
             forms of it are written beside it.
-        plain: writes the model as it was imported to a file.
+        plain: writes the model as it was imported to a file, until a time of
+            ``time.monotonic``.
         output: where the compiled module goes.
         kernels: rewrites the kernels that iree-compile makes.
         left_s: what is left of the time limit; None: all of it.
@@ -104,7 +105,7 @@ class _Run:
     def __init__(
         self,
         bytecode: Path,
-        plain: Callable[[Path], None],
+        plain: Callable[[Path, float], None],
         target: Target,
         options: CompileOptions,
         output: Path,
@@ -224,6 +225,7 @@ class _Run:
 
         Raises:
             CompileError: ``error``, if the model cannot be lowered without the passes.
+            TimeLimitError: that took all the time that was left.
             InvalidInputError: the file cannot be written.
         """
         if attempt.lowering == "grouped" and not attempt.repairs:
@@ -246,7 +248,10 @@ class _Run:
         if path.exists():  # of another level
             return
         try:
-            self._plain(path)
+            with self._spending():
+                self._plain(path, time.monotonic() + self._left_s)
+        except TimeLimitError:
+            raise
         except SmartMemError as reason:
             logger.info("the import itself cannot be compiled: %s", reason)
             raise error from reason

@@ -9,7 +9,7 @@ fault is in no step, the pass is left out. Under ``CompileOptions.strict`` it is
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,13 +64,12 @@ class Net:
     def _run_in_time(
         self, module: ir.Module, element: PipelineElement, context: PassContext
     ) -> None:
-        name = format_element(element)
-        try:
-            with activity(f"pass {name}", self.options, self.deadline):
-                run_deep(lambda: self._run(module, element, context), self.deadline)
-        except TimeoutError as error:
-            message = time_is_over(f"pass {name}", self.options.timeout_s)
-            raise TimeLimitError(message) from error
+        run_in_time(
+            lambda: self._run(module, element, context),
+            f"pass {format_element(element)}",
+            self.options,
+            self.deadline,
+        )
 
     @contextmanager
     def holding(self, what: str) -> Iterator[None]:
@@ -143,6 +142,25 @@ class Net:
         path = folder / f"fault-{number}.mlirbc"
         save_bytecode(module, path)
         return f"please report it with {path}, the module before {name}"
+
+
+def run_in_time(
+    work: Callable[[], None], name: str, options: CompileOptions, deadline: float | None
+) -> None:
+    """Calls ``work``, of this name for people, which may recurse deeply.
+
+    Args:
+        options: say how much time and memory it may take.
+        deadline: when the time is over, as ``time.monotonic`` tells it; None: never.
+
+    Raises:
+        TimeLimitError: it did not end in time.
+    """
+    try:
+        with activity(name, options, deadline):
+            run_deep(work, deadline)
+    except TimeoutError as error:
+        raise TimeLimitError(time_is_over(name, options.timeout_s)) from error
 
 
 class _Snapshot:

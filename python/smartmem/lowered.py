@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from smartmem.backend.regions import place_groups
 from smartmem.backend.targets import Target
 from smartmem.errors import PassError
 from smartmem.fallback import Fallback
-from smartmem.faults import Net, describe
+from smartmem.faults import Net, describe, run_in_time
 from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel
 from smartmem.frontend.finish import entry_function
@@ -48,13 +49,13 @@ class Job:
     target: Target
     options: CompileOptions
 
-    def read(self) -> ImportedModel:
+    def read(self, deadline: float | None = None) -> ImportedModel:
         """Imports the model; errors as for ``smartmem.compile``.
 
         Also a second time, where the first import was changed in vain: to keep a copy
         would take its size in memory or on the disk, and it is rarely needed.
         """
-        return read_model(self.model, self.inputs, self.options)
+        return read_model(self.model, self.inputs, self.options, deadline)
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,19 @@ class Lowered:
         """The file of the lowered module."""
         return Path(self.folder.name) / "lowered.mlirbc"
 
-    def save_plain(self, path: Path) -> None:
+    def save_plain(self, path: Path, deadline: float | None = None) -> None:
         """Writes the model as it was imported, no pass having eliminated anything.
 
+        Args:
+            deadline: when the time limit is over, as ``time.monotonic`` tells it.
+
         Raises:
+            TimeLimitError: it was over.
             SmartMemError: it cannot be imported again, or the path cannot be written.
         """
-        imported = self.job.read()
-        run_pipeline(imported.module, [p() for p in PLAIN], PassContext(imported.parameters))
+        imported = self.job.read(deadline)
+        context = PassContext(imported.parameters)
+        _run_plain(imported.module, context, Net(self.job.options, deadline))
         embed_metadata(imported, self.job.target)
         save_bytecode(imported.module, path)
 
@@ -139,7 +145,7 @@ def lower(
         after = first_stage(imported.module)
         run_stages(imported.module, context, recorder, net, after=after)
     except PassError as error:
-        imported = job.read()
+        imported = job.read(deadline)
         context = pass_context(imported.parameters, job.target, job.options)
         _without_passes(imported.module, context, recorder, net, error)
     else:
@@ -173,11 +179,18 @@ def _without_passes(
 ) -> None:
     """Lowers ``module`` in place with ``PLAIN`` alone, because of ``error``."""
     with recorder.stage(IR_STAGES[-1], "smartmem"):
-        run_pipeline(module, [p() for p in PLAIN], context)
+        _run_plain(module, context, net)
     recorder.keep(module)
     fallback = Fallback("plain_lowering", (), None, describe(error))
     logger.warning("%s, because %s", fallback, fallback.reason)
     net.fallbacks.append(fallback)
+
+
+def _run_plain(module: ir.Module, context: PassContext, net: Net) -> None:
+    """Runs ``PLAIN`` on ``module``, in place; nothing of it can be given up."""
+    for pass_ in PLAIN:
+        work = partial(run_pipeline, module, [pass_()], context)
+        run_in_time(work, f"pass {pass_.argument}", net.options, net.deadline)
 
 
 def embed_metadata(imported: ImportedModel, target: Target) -> None:

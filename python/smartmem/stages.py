@@ -47,9 +47,17 @@ def import_stage(
     return imported
 
 
-def read_model(model: Any, inputs: Any, options: CompileOptions) -> ImportedModel:
-    """Imports a model as ``options`` say; arguments and errors as for ``import_stage``."""
-    deadline = time.monotonic() + options.timeout_s
+def read_model(
+    model: Any, inputs: Any, options: CompileOptions, deadline: float | None = None
+) -> ImportedModel:
+    """Imports a model as ``options`` say; arguments and errors as for ``import_stage``.
+
+    Args:
+        deadline: when the time limit is over, as ``time.monotonic`` tells it; None: it begins
+            now.
+    """
+    if deadline is None:
+        deadline = time.monotonic() + options.timeout_s
     with activity(f"the import of {model_name(model)}", options, deadline):
         return import_model(
             model,

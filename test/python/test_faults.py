@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 from torch_mlir import ir
 
 import smartmem
-from smartmem import CompileOptions, attempts, stages
+from smartmem import CompileOptions, attempts, lowered, stages
 from smartmem.backend.compile_errors import CompileError
+from smartmem.backend.targets import resolve_target
 from smartmem.compiler import CompiledModel, module_at
 from smartmem.errors import PassError, StrictError, TimeLimitError, UnsupportedError
 from smartmem.passes import Pass, PassContext
@@ -213,6 +215,18 @@ def test_a_pass_without_end_is_stopped(source: Path, monkeypatch: pytest.MonkeyP
     message = "smartmem-endless did not end within the time limit of 0.5 s; give more"
     with pytest.raises(TimeLimitError, match=message):
         smartmem.compile(source, target="cpu", options=options)
+
+
+def test_so_is_one_of_a_model_that_is_compiled_as_imported(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lowered, "PLAIN", (_Endless,))
+    job = lowered.Job(source, None, resolve_target("cpu"), CompileOptions(timeout_s=7.0))
+    given_up = SimpleNamespace(job=job)
+    message = "smartmem-endless did not end within the time limit of 7 s"
+    with pytest.raises(TimeLimitError, match=message):
+        lowered.Lowered.save_plain(given_up, tmp_path / "plain", deadline=0.0)  # type: ignore[arg-type]
+    assert not (tmp_path / "plain").exists()
 
 
 def test_the_import_takes_of_the_time_limit(source: Path) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import pytest
 from torch_mlir import ir
 
 from smartmem.compiler import module_at
+from smartmem.passes.analysis import reading, rows
 from smartmem.passes.analysis.fusion_plan import MAX_BODY
 from smartmem.passes.base import REGION
 
@@ -18,9 +22,9 @@ LENGTH = 1100
 TYPE = "tensor<4x4xf32>"
 
 
-def chain(line: Callable[[str, str], str], name: str) -> str:
+def chain(line: Callable[[str, str], str], name: str, length: int = LENGTH) -> str:
     """Lines that begin with %x and end with %``name``."""
-    values = ["%x", *(f"%{name}{step}" for step in range(1, LENGTH)), f"%{name}"]
+    values = ["%x", *(f"%{name}{step}" for step in range(1, length)), f"%{name}"]
     return "\n".join(line(read, made) for read, made in pairwise(values))
 
 
@@ -82,6 +86,47 @@ def kernel_sizes(module: ir.Module) -> list[int]:
 def test_elementwise_operations_become_several_kernels(tmp_path: Path) -> None:
     sizes = kernel_sizes(lowered(model(chain(sine, "y"), "%y"), tmp_path))
     assert sum(sizes) >= LENGTH and max(sizes) <= MAX_BODY and len(sizes) < 10
+
+
+def named(read: str, made: str) -> str:
+    return f"{made} = linalg.exp ins({read} : {TYPE}) outs(%e : {TYPE}) -> {TYPE}"
+
+
+def concatenated(read: str, made: str) -> str:
+    """Concatenates and cuts off again, so that all have one shape."""
+    long = TYPE.replace("4x4", "8x4")
+    return (
+        f"{made}long = tensor.concat dim(0) {read}, %e : ({TYPE}, {TYPE}) -> {long}\n"
+        f"{made} = tensor.extract_slice {made}long[2, 0] [4, 4] [1, 1] : {long} to {TYPE}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "module", "function"),
+    [(named, rows, "_ends_reduction"), (concatenated, reading, "_reading")],
+    ids=["elementwise", "concats"],
+)
+def test_each_operation_is_looked_at_a_few_times(
+    line: Callable[[str, str], str],
+    module: ModuleType,
+    function: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not once for each of those behind it: the time grows with the length."""
+    asked, calls = getattr(module, function), []
+
+    def counting(value: Any, known: Any) -> Any:
+        calls.append(value)
+        return asked(value, known)
+
+    monkeypatch.setattr(module, function, counting)
+    counts = []
+    for length in (20, 40):
+        calls.clear()
+        lowered(model(chain(line, "y", length), "%y"), tmp_path)
+        counts.append(len(calls))
+    assert 0 < counts[0] and counts[1] <= 2.2 * counts[0]
 
 
 def test_movements_become_one_or_none(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch_mlir import ir
 
 from smartmem.errors import UnsupportedError
 from smartmem.frontend.operations import walk, where
+from smartmem.passes.analysis.constant_values import sources
 
 _GAVE_UP = ("unimplemented", "not implemented", "unsupported")
 
@@ -58,13 +59,4 @@ def _is_true(condition: ir.Value) -> bool:
 
 def _depends_on_data(condition: ir.Value) -> bool:
     """Whether an argument, of the function or of a body, reaches ``condition``."""
-    seen: set[ir.Value] = set()
-    stack = [condition]
-    while stack:
-        value = stack.pop()
-        if isinstance(value.owner, ir.Block):
-            return True
-        if value not in seen:
-            seen.add(value)
-            stack.extend(value.owner.operands)
-    return False
+    return any(isinstance(value.owner, ir.Block) for value in sources(condition))

@@ -16,7 +16,7 @@ import onnx
 
 from smartmem.frontend.onnx_convolutions import convolved, kernel_of
 from smartmem.frontend.onnx_expansion import Expansion, Rewrite
-from smartmem.frontend.onnx_windows import Window, numbers
+from smartmem.frontend.onnx_windows import Window, numbers, strides_dilations_pads
 
 Nodes = list[onnx.NodeProto]
 
@@ -65,11 +65,8 @@ def _transposed(expansion: Expansion) -> Nodes | None:
 def _transposed_axes(expansion: Expansion) -> list[_Axis]:
     source, weight = expansion.node.input[:2]
     sizes, kernel = expansion.shape(source)[2:], kernel_of(expansion, weight)
-    ones, zeros = [1] * len(sizes), [0] * len(sizes)
-    strides = numbers(expansion, "strides", ones, 1)
-    dilations = numbers(expansion, "dilations", ones, 1)
-    more = numbers(expansion, "output_padding", zeros, 0)
-    pads = numbers(expansion, "pads", zeros * 2, 0)
+    strides, dilations, pads = strides_dilations_pads(expansion, len(sizes))
+    more = numbers(expansion, "output_padding", [0] * len(sizes), 0)
     results = expansion.shape(expansion.node.output[0])[2:]
     is_given_size = _is_given_size(expansion)
     axes = []

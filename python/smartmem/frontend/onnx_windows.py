@@ -64,9 +64,7 @@ def windows_of(expansion: Expansion, kernel: list[int], axes: list[int]) -> list
     """
     sizes = expansion.shape(expansion.operand(0) or "")
     counts = expansion.shape(next(filter(None, expansion.node.output)))
-    strides = numbers(expansion, "strides", [1] * len(axes), 1)
-    dilations = numbers(expansion, "dilations", [1] * len(axes), 1)
-    pads = numbers(expansion, "pads", [0] * 2 * len(axes), 0)
+    strides, dilations, pads = strides_dilations_pads(expansion, len(axes))
     found = []
     for place, axis in enumerate(axes):
         window = Window(
@@ -80,6 +78,20 @@ def windows_of(expansion: Expansion, kernel: list[int], axes: list[int]) -> list
         )
         found.append(_padded(window, expansion.attribute("auto_pad", "NOTSET")))
     return found
+
+
+def strides_dilations_pads(expansion: Expansion, rank: int) -> tuple[list[int], ...]:
+    """The attributes of these names for ``rank`` axes; pads in front of all, then behind.
+
+    Raises:
+        InvalidInputError: as ``windows_of``.
+    """
+    ones, zeros = [1] * rank, [0] * 2 * rank
+    return (
+        numbers(expansion, "strides", ones, 1),
+        numbers(expansion, "dilations", ones, 1),
+        numbers(expansion, "pads", zeros, 0),
+    )
 
 
 def numbers(expansion: Expansion, name: str, default: list[int], least: int) -> list[int]:

@@ -9,51 +9,6 @@ import torch
 _Filter = Callable[[torch.Tensor], torch.Tensor]
 
 
-def resize_linear(
-    x: torch.Tensor,
-    output_size: Sequence[int],
-    align_corners: bool,
-    scales_h: float | None = None,
-    scales_w: float | None = None,
-) -> torch.Tensor:
-    """``x`` [N, C, H, W] of another size, by a triangle as wide as the step at least."""
-    scales = (scales_h, scales_w)
-    return _resize(x, output_size, align_corners, scales, _triangle, radius=1)
-
-
-def resize_cubic(
-    x: torch.Tensor,
-    output_size: Sequence[int],
-    align_corners: bool,
-    scales_h: float | None = None,
-    scales_w: float | None = None,
-) -> torch.Tensor:
-    """``x`` [N, C, H, W] of another size, by Keys' cubic filter of a = -1/2."""
-    scales = (scales_h, scales_w)
-    return _resize(x, output_size, align_corners, scales, _cubic, radius=2)
-
-
-def _resize(
-    x: torch.Tensor,
-    sizes: Sequence[int],
-    align_corners: bool,
-    scales: Sequence[float | None],
-    shape: _Filter,
-    radius: int,
-) -> torch.Tensor:
-    if not x.dtype.is_floating_point:
-        return NotImplemented
-    steps = [
-        _step(n, size, align_corners, scale)
-        for n, size, scale in zip(x.shape[-2:], sizes, scales, strict=True)
-    ]
-    rows, columns = (
-        _matrix(n, size, step, shape, radius).to(x.dtype)
-        for n, size, step in zip(x.shape[-2:], sizes, steps, strict=True)
-    )
-    return torch.matmul(rows, torch.matmul(x, columns.T))
-
-
 def _step(count: int, size: int, align_corners: bool, scale: float | None) -> float:
     if align_corners:
         return (count - 1) / (size - 1) if size > 1 else 0.0
@@ -82,3 +37,33 @@ def _cubic(x: torch.Tensor) -> torch.Tensor:
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     return torch.where(x < 1, near, torch.where(x < 2, far, 0))
+
+
+def _antialiased(shape: _Filter, radius: int) -> Callable[..., torch.Tensor]:
+    """Resizing with a filter that is as wide as the step at least."""
+
+    def resize(
+        x: torch.Tensor,
+        output_size: Sequence[int],
+        align_corners: bool,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
+    ) -> torch.Tensor:
+        if not x.dtype.is_floating_point:
+            return NotImplemented
+        rows, columns = (
+            _matrix(n, size, _step(n, size, align_corners, scale), shape, radius).to(x.dtype)
+            for n, size, scale in zip(
+                x.shape[-2:], output_size, (scales_h, scales_w), strict=True
+            )
+        )
+        return torch.matmul(rows, torch.matmul(x, columns.T))
+
+    return resize
+
+
+resize_linear = _antialiased(_triangle, radius=1)
+"""[N, C, H, W] of another size, by a triangle."""
+
+resize_cubic = _antialiased(_cubic, radius=2)
+"""[N, C, H, W] of another size, by Keys' cubic filter of a = -1/2."""
