@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arguments import script_parser
-from fuzzing import KINDS, Case, Kind
+from fuzz_kinds import KINDS
+from fuzzing import Case, Kind
 
 _LINES = 4
 """Of stderr: one message, and notes of the device's driver."""
