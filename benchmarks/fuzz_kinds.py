@@ -28,9 +28,11 @@ class Modules:
 
     def case(self, rng: random.Random) -> Case:
         content = damaged(self._module, rng)
-        statuses = (0,) if content == self._module else (1,)
+        is_whole = content == self._module  # what was made zero was zero
+        statuses, outputs = ((0,), ["m-bundle"]) if is_whole else ((1,), [])
         command = rng.choice(("run", "run", "info", "bundle"))
-        return Case("smartmem", [command, "m.vmfb", "-q"], {"m.vmfb": content}, (), statuses)
+        files = {"m.vmfb": content}
+        return Case("smartmem", [command, "m.vmfb", "-q"], files, outputs, statuses)
 
 
 KINDS: Mapping[str, Callable[[], Kind]] = {

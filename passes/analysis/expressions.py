@@ -43,9 +43,9 @@ class Node:
         return self.payload
 
 
-def _attributes(op: ir.Operation | None) -> tuple[tuple[str, str], ...]:
+def _attributes(op: ir.Operation | None) -> tuple[tuple[str, ir.Attribute], ...]:
     """What besides its operands tells ``op`` from others; a map of them is no key."""
-    return () if op is None else tuple((name, str(a)) for name, a in op.attributes.items())
+    return () if op is None else tuple(op.attributes.items())
 
 
 class Pool:

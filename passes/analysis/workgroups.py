@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from smartmem.passes.analysis.loops import LoopNest, divisors
 from smartmem.passes.analysis.workers import waiting
@@ -59,8 +59,13 @@ def workgroup_sizes(nest: LoopNest, vector: Sequence[int], beside: int) -> list[
         vector: the block of results that is kept in registers.
         beside: elements of each row that the kernel reads for other sums.
     """
+    return list(_best_sizes(nest, tuple(vector), beside))
+
+
+@lru_cache(maxsize=1024)  # the layers of a network are alike
+def _best_sizes(nest: LoopNest, vector: tuple[int, ...], beside: int) -> tuple[int, ...]:
     choices = _Choices(nest, vector, beside)
-    return min(choices.all(), key=choices.cost)
+    return tuple(min(choices.all(), key=choices.cost))
 
 
 def row_workgroups(extent: Sequence[int]) -> list[int]:
