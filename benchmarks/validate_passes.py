@@ -89,7 +89,7 @@ def validate_graph(
     tally.graphs += 1
     try:
         imported = read_model(graph.model, None, CompileOptions())
-    except UnsupportedError as error:
+    except SmartMemError as error:
         tally.unknown[str(error)] += 1
         return
     inputs = [*graph.inputs.values()]
