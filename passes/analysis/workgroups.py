@@ -65,7 +65,8 @@ def workgroup_sizes(nest: LoopNest, vector: Sequence[int], beside: int) -> list[
 @lru_cache(maxsize=1024)  # the layers of a network are alike
 def _best_sizes(nest: LoopNest, vector: tuple[int, ...], beside: int) -> tuple[int, ...]:
     choices = _Choices(nest, vector, beside)
-    return tuple(min(choices.all(), key=choices.cost))
+    best: list[int] = min(choices.all(), key=choices.cost)
+    return tuple(best)
 
 
 def row_workgroups(extent: Sequence[int]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import onnx
 
@@ -130,7 +131,11 @@ def _cut_to_size(
     (result,) = node.output
     node.output[0], padded = f"{result}/whole", f"{result}/padded"
     pads = [0] * (len(sizes) + 4) + sizes
-    limits = {"starts": [0] * len(sizes), "axes": range(2, len(sizes) + 2), "ends": sizes}
+    limits: dict[str, Any] = {
+        "starts": [0] * len(sizes),
+        "axes": range(2, len(sizes) + 2),
+        "ends": sizes,
+    }
     return [
         onnx.helper.make_node("Pad", [node.output[0]], [padded], pads=pads),
         onnx.helper.make_node("Slice", [padded], [result], **limits),

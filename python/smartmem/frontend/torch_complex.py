@@ -152,9 +152,10 @@ def _traced(node: fx.Node, values: _Values, table: Mapping[Any, _Rule]) -> Any:
     def compute(*tensors: torch.Tensor) -> list[torch.Tensor]:
         known = _joined(pytree.tree_unflatten(list(tensors), structure))
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
-        with _RealArithmetic():
-            # Directly: a composite operator is decomposed before the mode sees it.
-            results[:] = [_MAKERS.get(node.target, node.target)(*args, **kwargs)]
+        # Directly: a composite operator is decomposed before the mode sees it.
+        called: Any = _MAKERS.get(node.target, node.target)
+        with _RealArithmetic():  # type: ignore[no-untyped-call]
+            results[:] = [called(*args, **kwargs)]
         if any(map(_is_left_complex, pytree.tree_leaves(results))):
             raise NotImplementedError(str(node.target))
         return pytree.tree_leaves(pytree.tree_map_only(ComplexTensor, _parts, results[0]))
@@ -181,7 +182,9 @@ def _traced(node: fx.Node, values: _Values, table: Mapping[Any, _Rule]) -> Any:
 
 def _inlined(node: fx.Node, traced: fx.Graph, given: list[fx.Node]) -> list[fx.Node]:
     """Copies the operators of ``traced`` to before ``node``; returns the results."""
-    kept = {k: node.meta[k] for k in ("nn_module_stack", "stack_trace") if k in node.meta}
+    kept: dict[str, Any] = {
+        k: node.meta[k] for k in ("nn_module_stack", "stack_trace") if k in node.meta
+    }
     sources = iter(given)
     new: dict[fx.Node, fx.Node] = {}
     for inner in traced.nodes:
@@ -216,10 +219,11 @@ def _joined(known: dict[fx.Node, Any]) -> dict[fx.Node, Any]:
 
 def _fake_mode(node: fx.Node) -> Any:
     leaves = pytree.tree_leaves(node.meta["val"])
-    return next(leaf for leaf in leaves if isinstance(leaf, torch.Tensor)).fake_mode
+    first: Any = next(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+    return first.fake_mode
 
 
-class _RealArithmetic(TorchDispatchMode):
+class _RealArithmetic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Computes what takes or makes complex tensors on pairs of real ones."""
 
     def __torch_dispatch__(

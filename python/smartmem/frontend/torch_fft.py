@@ -187,8 +187,8 @@ def _split(re: torch.Tensor, im: torch.Tensor, sign: int, inner: int) -> _Parts:
     """By size = outer * inner: element ``a * inner + b`` of [.., outer, inner]."""
     size = re.shape[-1]
     outer = size // inner
-    parts = (torch.unflatten(part, -1, (outer, inner)).transpose(-1, -2) for part in (re, im))
-    re, im = _rows(*parts, sign, outer)  # [.., inner, outer]
+    re, im = (torch.unflatten(p, -1, (outer, inner)).transpose(-1, -2) for p in (re, im))
+    re, im = _rows(re, im, sign, outer)  # [.., inner, outer]
     cos, sin = _turns(size, range(inner), range(outer), sign, re)
     re, im = re * cos - im * sin, re * sin + im * cos
     re, im = _rows(re.transpose(-1, -2), im.transpose(-1, -2), sign, inner)
