@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from row_sums import SUM, SUM_INPUTS, SUM_OUTPUTS, build
+from tool_process import run_tool
 
 from smartmem.parameters import Array
 
@@ -93,15 +93,7 @@ def cli(tmp_path: Path) -> Cli:
     def run(
         *arguments: str | Path, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "smartmem.tools.cli", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run_tool([*map(str, arguments)], tmp_path, {**os.environ, **(env or {})})
 
     return run
 
