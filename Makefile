@@ -52,9 +52,10 @@ ctest: vulkan library ## C++ tests of the Vulkan library, where it can be built
 lit: install ## IR tests
 	$(BIN)/lit --quiet test
 
-# The tests of a file share what it sets up: one worker runs them.
+# The tests of a file share what it sets up: workers take halves of the list, and of what is
+# left of it when one of them is done.
 pytest: install ## Python tests, on all cores
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 docs: install ## write docs/passes.md and docs/dialect.md from the docstrings
 	$(BIN)/python scripts/generate_docs.py
