@@ -18,6 +18,7 @@ from smartmem.lowered import embed_metadata
 from smartmem.parameters import Parameters
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.form_regions import FormRegions
+from smartmem.pipelines import run_pipeline
 from smartmem.recorder import save_bytecode
 
 X = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
@@ -65,8 +66,7 @@ def run(text: str, folder: Path) -> np.ndarray:
     smartmem.dialect.load(context)
     module = ir.Module.parse(text, context)
     with context:
-        for pass_ in (p for p in PASSES if p is not FormRegions):
-            pass_().run(module.operation, PassContext())
+        run_pipeline(module, [p() for p in PASSES if p is not FormRegions], PassContext())
     model = ImportedModel(module, Parameters(), *function_specs(module), "mlir", None)
     target = resolve_target("cpu")
     embed_metadata(model, target)

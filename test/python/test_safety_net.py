@@ -124,7 +124,7 @@ def imported(text: str) -> ImportedModel:
 class LoweredJob(Job):
     """A job whose import is another module than the one that the passes left."""
 
-    def read(self) -> ImportedModel:
+    def read(self, deadline: float | None = None) -> ImportedModel:
         return imported(self.inputs)
 
 

@@ -20,6 +20,7 @@ from smartmem.passes.analysis.siblings import Merge, Sibling, siblings
 from smartmem.passes.base import operations
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lowering.merge_layers import merge_layers
+from smartmem.pipelines import run_pipeline
 
 HEADS, DEPTH, WIDTH = 2, 8, 8
 
@@ -112,8 +113,7 @@ def expected(
 def lower(module: ir.Module, without: type | None = None) -> PassContext:
     """Runs all passes but ``without``."""
     context = PassContext(read_resources(module))
-    for pass_ in (p for p in PASSES if p is not without):
-        pass_().run(module.operation, context)
+    run_pipeline(module, [p() for p in PASSES if p is not without], context)
     return context
 
 

@@ -19,6 +19,8 @@ from smartmem.backend.iree import compile_bytecode
 from smartmem.backend.targets import resolve_target
 from smartmem.index_map import expr as ex
 from smartmem.passes import PASSES, PassContext
+from smartmem.passes.base import operations
+from smartmem.pipelines import run_pipeline
 
 CHAINS = 40
 
@@ -167,9 +169,8 @@ def test_random_chains_equal_numpy(seed: int, tmp_path: Path) -> None:
     smartmem.dialect.load(context)
     with context, ir.Location.unknown():
         module = build_module(chains)
-        for pass_ in PASSES:
-            pass_().run(module.operation, PassContext())
-        assert "smartmem" not in str(module)
+        run_pipeline(module, [pass_() for pass_ in PASSES], PassContext())
+        assert not any(op.name.startswith("smartmem.") for op in operations(module.operation))
         results = run(module, [c.input for c in chains], tmp_path)
     for chain, result in zip(chains, results, strict=True):
         np.testing.assert_array_equal(result, chain.expected)
@@ -182,8 +183,7 @@ def test_raising_what_was_lowered_gives_the_same_values(tmp_path: Path) -> None:
     smartmem.dialect.load(context)
     with context, ir.Location.unknown():
         module = build_module(chains)
-        for pass_ in (*PASSES, *PASSES, *PASSES):
-            pass_().run(module.operation, PassContext())
+        run_pipeline(module, [pass_() for pass_ in (*PASSES, *PASSES, *PASSES)], PassContext())
         assert module.operation.verify()
         results = run(module, [c.input for c in chains], tmp_path)
     for chain, result in zip(chains, results, strict=True):
