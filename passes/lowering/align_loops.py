@@ -38,17 +38,23 @@ def align_loops(operations: Sequence[ir.Operation]) -> list[ir.Operation]:
     for op in aligned if radices else ():
         for number, value in enumerate(op.operands):
             op.operands[number] = _reshaped(value, shape_of(value))
-            _erase_unread(value)
+            _erase_unread([value])
     return aligned
 
 
-def _erase_unread(value: ir.Value) -> None:
-    """Erases the reshapes that make ``value``, where nothing reads them any more."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name in RESHAPES:
-        reshape, source = value.owner.operation, value.owner.operands[0]
-        if not erase_if_unused(reshape):
-            return
-        value = source
+def _erase_unread(values: Sequence[ir.Value]) -> None:
+    """Erases the reshapes that make ``values``, where nothing reads them any more."""
+    gone: set[ir.Value] = set()  # a value can be there twice
+    for value in values:
+        while value not in gone and not isinstance(value.owner, ir.Block):
+            reshape = value.owner.operation
+            if reshape.name not in RESHAPES:
+                break
+            source = reshape.operands[0]
+            if not erase_if_unused(reshape):
+                break
+            gone.add(value)
+            value = source
 
 
 def _split(op: ir.Operation, radices: Radices) -> ir.Operation:
@@ -67,8 +73,7 @@ def _split(op: ir.Operation, radices: Radices) -> ir.Operation:
         _fill(op, generic, radices, box)
         old.replace_all_uses_with(build.reshape(generic.results[0], shape_of(old)))
     op.erase()
-    for value in inputs:
-        _erase_unread(value)
+    _erase_unread(inputs)
     return generic
 
 
