@@ -188,6 +188,10 @@ class Pass:
     runs_on: ClassVar[tuple[type[Processor], ...]] = (Cpu, Gpu)
     """The kinds of processor that the pass is for; for others a pipeline leaves it out."""
 
+    def is_for(self, processor: Processor) -> bool:
+        """Whether a pipeline that compiles for ``processor`` holds the pass."""
+        return isinstance(processor, self.runs_on)
+
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Changes ``module`` in place.
 

@@ -59,7 +59,9 @@ class Net:
             SmartMemError: what a pass says about the model.
         """
         for element in elements:
-            self._run_in_time(module, element, context)
+            # Others need no copy of the module, no thread and no verification.
+            if isinstance(element, str) or element.is_for(context.processor):
+                self._run_in_time(module, element, context)
 
     def _run_in_time(
         self, module: ir.Module, element: PipelineElement, context: PassContext

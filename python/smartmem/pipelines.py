@@ -222,7 +222,7 @@ class _Run:
             # An exception must not travel through MLIR's C++ frames, so it waits here
             # until the pass manager has returned.
             try:
-                if isinstance(self._context.processor, pass_.runs_on):
+                if pass_.is_for(self._context.processor):
                     pass_.run(operation, self._context)
             except SmartMemError as error:
                 self.failure = error

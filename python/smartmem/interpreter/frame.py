@@ -111,14 +111,14 @@ def _last_uses(operations: Sequence[ir.Operation]) -> dict[int, list[ir.Value]]:
     """The values that nothing reads behind an operation, by its number."""
     last: dict[ir.Value, int] = {}
     for number, outer in enumerate(operations):
-        last.update(dict.fromkeys(_read(outer), number))
+        last.update(dict.fromkeys(values_read_in(outer), number))
     found: dict[int, list[ir.Value]] = {}
     for value, number in last.items():
         found.setdefault(number, []).append(value)
     return found
 
 
-def _read(outer: ir.Operation) -> list[ir.Value]:
+def values_read_in(outer: ir.Operation) -> list[ir.Value]:
     """What an operation and all that is in it read."""
     if not outer.regions:
         return [*outer.operands]

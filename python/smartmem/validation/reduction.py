@@ -15,6 +15,7 @@ from torch_mlir import ir
 
 from smartmem.interpreter import trace
 from smartmem.interpreter.boundary import in_memory
+from smartmem.interpreter.frame import values_read_in
 from smartmem.parameters import Array, Parameters
 
 TIME_LIMIT_S = 60.0
@@ -110,23 +111,12 @@ def _places(block: ir.Block) -> dict[ir.Value, Place]:
     return numbers
 
 
-def _read(op: ir.Operation) -> list[ir.Value]:
-    found: list[ir.Value] = []
-
-    def visit(inner: ir.Operation) -> ir.WalkResult:
-        found.extend(inner.operands)
-        return ir.WalkResult.ADVANCE
-
-    op.walk(visit)
-    return found
-
-
 def _live(block: ir.Block, start: int, stop: int) -> list[ir.Value]:
     """What is computed in a part and read behind it."""
     numbers = _places(block)
     found: dict[ir.Value, None] = {}
     for op in list(block.operations)[stop:]:
-        for value in _read(op.operation):
+        for value in values_read_in(op.operation):
             number = numbers.get(value, (-1, 0))[0]
             if start <= number < stop and block.operations[number].operation.name not in _KEPT:
                 found[value] = None
@@ -162,7 +152,7 @@ def _replace_operands(block: ir.Block, start: int, stop: int) -> list[tuple[Plac
     numbers, taken = _places(block), {}
     operations = [op.operation for op in block.operations]
     for op in operations[start:stop]:
-        for value in _read(op):
+        for value in values_read_in(op):
             place = numbers.get(value)
             if place is None or start <= place[0]:
                 continue
