@@ -37,10 +37,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 from arguments import script_parser
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky
 from isolated import ChildError, run_isolated
-from random_graphs import RandomGraph, graphs
+from random_graphs import DRAWN, RandomGraph, graphs
 from rich.console import Console
 from stock import compile_stock
 
@@ -99,12 +99,9 @@ class Run:
 
         @seed(number)
         @settings(
+            DRAWN,
             max_examples=examples,
-            deadline=None,
-            database=None,
             phases=[Phase.generate, Phase.shrink],
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
         )
         @given(graphs())

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import onnx
 from arguments import script_parser
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from random_graphs import RandomGraph, graphs
+from hypothesis import given, seed, settings
+from random_graphs import DRAWN, RandomGraph, graphs
 
 from smartmem.backend.targets import Target, resolve_target
 from smartmem.errors import SmartMemError, UnsupportedError, ValidationError
@@ -129,13 +129,7 @@ def draw(number: int, count: int, check: Callable[[RandomGraph], None]) -> None:
     """Calls ``check`` with ``count`` graphs of one seed."""
 
     @seed(number)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(DRAWN, max_examples=count)
     @given(graphs())
     def each(graph: RandomGraph) -> None:
         check(graph)

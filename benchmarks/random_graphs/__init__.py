@@ -8,13 +8,22 @@ shrinks what fails to fewer steps and smaller sizes.
 
 from __future__ import annotations
 
-from hypothesis import assume
+from hypothesis import HealthCheck, Phase, assume, settings
 from hypothesis import strategies as st
 
 from random_graphs import contractions, elementwise, movements
 from random_graphs.builder import LARGEST, GraphBuilder, RandomGraph, Tensor
 
-__all__ = ["RandomGraph", "graphs"]
+__all__ = ["DRAWN", "RandomGraph", "graphs"]
+
+DRAWN = settings(
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+"""What all that draws graphs has in common: a graph may take its time, and is drawn anew."""
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 49)
 """Small, odd and composite ones; 49 is the tokens of a 7x7 window."""

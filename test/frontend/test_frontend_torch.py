@@ -16,23 +16,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn
+from torch_functions import Function
 
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.frontend import import_model
 from smartmem.frontend.torch_tensors import to_array, to_tensor
 
 Pair = namedtuple("Pair", ["left", "right"])
-
-
-class Function(nn.Module):
-    """A module that computes a given function."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
 
 
 class Affine(nn.Module):

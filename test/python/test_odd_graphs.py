@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from random_graphs import RandomGraph, graphs
+from hypothesis import given, settings
+from random_graphs import DRAWN, RandomGraph, graphs
 
 from smartmem.compiler import module_at
 
@@ -112,14 +112,7 @@ def test_odd_shapes(name: str, tmp_path: Path) -> None:
 
 
 # The same graphs in every run, as in test_random_graphs.py.
-@settings(
-    max_examples=12,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(DRAWN, max_examples=12, derandomize=True)
 @given(graphs())
 def test_random_graphs(graph: RandomGraph) -> None:
     for target in TARGETS:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from check_random_graphs import check_smartmem
-from hypothesis import HealthCheck, Phase, given, note, settings
-from random_graphs import RandomGraph, graphs
+from hypothesis import given, note, settings
+from random_graphs import DRAWN, RandomGraph, graphs
 
 from smartmem.backend.image_library import find_image_library
 from smartmem.backend.targets import resolve_target
@@ -17,14 +17,7 @@ from smartmem.backend.targets import resolve_target
 
 # The same graphs in every run, and none smaller if one fails: each compilation takes half a
 # second. benchmarks/check_random_graphs.py draws others and finds the smallest that fails.
-@settings(
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(DRAWN, max_examples=50, derandomize=True)
 @given(graphs())
 @pytest.mark.fallback  # IREE cannot compile every group of booleans
 def test_random_graphs_compute_what_onnx_does(graph: RandomGraph) -> None:
