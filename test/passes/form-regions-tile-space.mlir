@@ -70,6 +70,48 @@ func.func @splits_loops_before_rows(%x: tensor<8x3x8xf32>) -> tensor<4x2x3x8xf32
 }
 
 // -----
+// The same where one operand is read twice: its reshape goes once.
+// CHECK-LABEL: func @splits_loops_of_an_operand_read_twice
+// CHECK-NOT: tensor.collapse_shape
+// CHECK: flow.dispatch.region
+// CHECK-NOT: tensor.expand_shape
+// CHECK: linalg.generic {{.*}} ins({{.*}} : tensor<4x2x3x8xf32>)
+// CHECK: linalg.generic {{.*}} -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+// CHECK-NOT: tensor.expand_shape
+// CHECK: flow.return
+func.func @splits_loops_of_an_operand_read_twice(%x: tensor<4x2x3x8xf32>) -> tensor<4x2x3x8xf32> {
+  %c = arith.constant 0.0 : f32
+  %k = tensor.collapse_shape %x [[0, 1], [2], [3]] : tensor<4x2x3x8xf32> into tensor<8x3x8xf32>
+  %e = tensor.empty() : tensor<8x3x8xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%k, %k : tensor<8x3x8xf32>, tensor<8x3x8xf32>) outs(%e : tensor<8x3x8xf32>) {
+  ^bb0(%v: f32, %w: f32, %o: f32):
+    %y = arith.mulf %v, %w : f32
+    linalg.yield %y : f32
+  } -> tensor<8x3x8xf32>
+  %s = tensor.expand_shape %a [[0, 1], [2], [3]] output_shape [4, 2, 3, 8] : tensor<8x3x8xf32> into tensor<4x2x3x8xf32>
+  %f = tensor.empty() : tensor<4x2x3xf32>
+  %z = linalg.fill ins(%c : f32) outs(%f : tensor<4x2x3xf32>) -> tensor<4x2x3xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>, affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%s : tensor<4x2x3x8xf32>) outs(%z : tensor<4x2x3xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    %y = arith.addf %v, %o : f32
+    linalg.yield %y : f32
+  } -> tensor<4x2x3xf32>
+  %most = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>, affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%s : tensor<4x2x3x8xf32>) outs(%z : tensor<4x2x3xf32>) {
+  ^bb0(%v: f32, %o: f32):
+    %y = arith.maximumf %v, %o : f32
+    linalg.yield %y : f32
+  } -> tensor<4x2x3xf32>
+  %g = tensor.empty() : tensor<4x2x3x8xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>, affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>, affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>, affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} ins(%s, %sum, %most : tensor<4x2x3x8xf32>, tensor<4x2x3xf32>, tensor<4x2x3xf32>) outs(%g : tensor<4x2x3x8xf32>) {
+  ^bb0(%v: f32, %w: f32, %u: f32, %o: f32):
+    %d = arith.divf %v, %w : f32
+    %y = arith.addf %d, %u : f32
+    linalg.yield %y : f32
+  } -> tensor<4x2x3x8xf32>
+  return %r : tensor<4x2x3x8xf32>
+}
+
+// -----
 // The loop's index is put together from the digits that the loop is split into.
 // CHECK-LABEL: func @splits_loops_with_indices
 // CHECK: flow.dispatch.region
