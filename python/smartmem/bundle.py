@@ -15,6 +15,7 @@ from smartmem.bundle_folder import replace_files
 from smartmem.errors import InvalidInputError, ToolMissingError
 from smartmem.files import printable
 from smartmem.inputs import random_inputs
+from smartmem.installed_files import data_folder
 from smartmem.tensor_spec import TensorSpec
 
 _TEMPLATES = Path(__file__).parent / "bundle_files"
@@ -84,12 +85,9 @@ def library_sources() -> Path:
     Raises:
         ToolMissingError: this installation has none.
     """
-    installed = [Path(folder) / "_library" / "runtime" for folder in smartmem.__path__]
-    # In a checkout, the package's files lie in python/smartmem.
-    checkout = Path(__file__).resolve().parents[2] / "runtime"
-    for folder in (*installed, checkout):
-        if (folder / "CMakeLists.txt").is_file():
-            return folder
+    folder = data_folder("_data/runtime", "runtime")
+    if folder is not None and (folder / "CMakeLists.txt").is_file():
+        return folder
     raise ToolMissingError(
         "the module needs SmartMem's Vulkan library, and its sources are not installed: "
         "install SmartMem from its sources, or compile the module with --storage=buffer"

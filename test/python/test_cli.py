@@ -220,11 +220,6 @@ def test_demo_prints_one_table(cli: Cli, onnx_file: Path) -> None:
     assert "error against ONNX" in done.stdout
 
 
-def test_demo_without_its_model(cli: Cli) -> None:
-    done = cli("demo")
-    assert done.returncode == 1 and "or name a model" in done.stderr
-
-
 def test_progress_bar_only_where_it_is_wanted(cli: Cli, mlir_file: Path) -> None:
     quiet = cli("compile", mlir_file, "-t", "cpu", "-o", "a.vmfb").stderr
     forced = cli("compile", mlir_file, "-t", "cpu", "-o", "a.vmfb", "--progress").stderr

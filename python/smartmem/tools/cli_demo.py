@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from smartmem.check import CheckedModel
 
 
-EXAMPLE = Path("examples/small_swin.onnx")
-
-
 @command
 def demo_command(
     messages: MessageSettings,
     model: Annotated[
-        Path, typer.Argument(metavar="[MODEL]", help="Any model that compile takes.")
-    ] = EXAMPLE,
+        Path | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="Any model that compile takes; by default a small Swin Transformer.",
+            show_default=False,
+        ),
+    ] = None,
     repetitions: Annotated[int, typer.Option(help="Measured runs on each device.")] = 5,
 ) -> None:
     """Compile a model for every device of this machine, check and measure it.
@@ -33,10 +35,7 @@ def demo_command(
     from smartmem.check import check_model
     from smartmem.options import CompileOptions
 
-    if model == EXAMPLE and not model.exists():
-        raise InvalidInputError(
-            f"there is no {EXAMPLE} here; run this in SmartMem's source tree, or name a model"
-        )
+    model = example_model() if model is None else model
     columns: list[CheckedModel] = []
     for target in _targets(messages):
         with stage_progress(messages, f"{model.name} for {target}") as progress:
@@ -45,6 +44,21 @@ def demo_command(
     result(_table(model, columns, repetitions))
     for checked in columns:
         checked.result.require()
+
+
+def example_model() -> Path:
+    """The model that comes with SmartMem.
+
+    Raises:
+        InvalidInputError: it did not come with this installation.
+    """
+    from smartmem.installed_files import data_folder
+
+    folder = data_folder("_data/examples", "examples")
+    path = None if folder is None else folder / "small_swin.onnx"
+    if path is None or not path.is_file():
+        raise InvalidInputError("this installation has no example model; name a model")
+    return path
 
 
 def _targets(messages: MessageSettings) -> list[str]:
