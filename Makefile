@@ -10,6 +10,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(TORCH),-torch)
 
+# Every start of a tool would compile all of its source.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test install vulkan library lint typecheck ctest lit pytest docs clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

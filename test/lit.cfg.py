@@ -1,8 +1,8 @@
 """Configuration of the lit tests: ``lit -q test`` from the root of the repository.
 
 Tools are taken from the folder of the interpreter that runs lit, then from PATH;
-SMARTMEM_OPT and FILECHECK in the environment override them. Tests named ``test_*.py``
-belong to pytest.
+SMARTMEM_OPT and FILECHECK in the environment override them. The tools that are in Python run
+in a server, which has imported them. Tests named ``test_*.py`` belong to pytest.
 """
 
 import importlib.util
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import lit.formats
 
-SECONDS_PER_COMMAND = 120
-
 test_root = Path(__file__).parent
+sys.path.append(str(test_root / "Inputs"))
+import tool_client
+import tool_server
 
 config.name = "smartmem"
 config.test_format = lit.formats.ShTest(execute_external=False)
@@ -69,10 +70,6 @@ def has_vulkan_device():
     return devices.returncode == 0 and "vulkan://" in devices.stdout
 
 
-# lit's own time limit per test needs psutil; a limit on each command needs nothing.
-limiter = shutil.which("timeout")
-limit = f"{limiter} {SECONDS_PER_COMMAND} " if limiter else ""
-
 filecheck = required_tool(
     "FileCheck",
     *(f"FileCheck-{n}" for n in range(24, 14, -1)),
@@ -80,9 +77,20 @@ filecheck = required_tool(
     variable="FILECHECK",
 )
 smartmem_opt = required_tool("smartmem-opt", variable="SMARTMEM_OPT")
+
+# lit's own time limit per test needs psutil; a limit on each command needs nothing.
+limiter = shutil.which("timeout")
+limit = f"{limiter} {tool_server.SECONDS_PER_COMMAND} " if limiter else ""
+if "SMARTMEM_OPT" not in os.environ:
+    client = f"{sys.executable} -I -S {tool_client.__file__} {tool_server.start()}"
+    smartmem_opt = f"{client} smartmem-opt"
+    if Path(filecheck).name == "filecheck":  # the one in Python
+        filecheck = f"{client} filecheck"
+else:
+    smartmem_opt = limit + smartmem_opt
 # The look-arounds leave paths and flags alone that contain a tool's name.
 config.substitutions += [
-    (r"(?<![-\w/.])smartmem-opt(?![-\w])", limit + smartmem_opt),
+    (r"(?<![-\w/.])smartmem-opt(?![-\w])", smartmem_opt),
     (r"(?<![-\w/.])FileCheck(?![-\w])", f"{filecheck} --enable-var-scope"),
     ("%PYTHON", limit + sys.executable),
 ]
