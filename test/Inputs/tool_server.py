@@ -74,6 +74,10 @@ def _run(mains: Mapping[str, Callable[[], int | None]], connection: socket.socke
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # The server's own know whether they could be sought in.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
