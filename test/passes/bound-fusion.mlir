@@ -1,6 +1,5 @@
 // RUN: smartmem-opt --smartmem-bound-fusion=max-operations=4 --smartmem-remarks --split-input-file %s 2>%t | FileCheck %s
 // RUN: FileCheck %s --check-prefix=REMARK < %t
-// RUN: smartmem-opt --smartmem-bound-fusion=max-operations=4 --smartmem-bound-fusion=max-operations=4 --split-input-file %s | FileCheck %s
 
 // A body of two operations with its yield: of three one after the other, the last is cut off.
 // CHECK-LABEL: func @chain

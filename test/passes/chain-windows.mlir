@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-chain-windows --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-chain-windows --split-input-file %s | FileCheck %s --check-prefix=CPU
 

@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-classify-ops %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-classify-ops --smartmem-classify-ops %s | FileCheck %s
 
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #swap = affine_map<(d0, d1) -> (d1, d0)>

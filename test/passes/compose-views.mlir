@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-compose-views --mlir-print-local-scope --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-compose-views --smartmem-compose-views --mlir-print-local-scope --split-input-file %s | FileCheck %s
 
 // CHECK-LABEL: func @two_views
 func.func @two_views(%x: tensor<4x8xf32>) -> tensor<32xf32> {

@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-demote-f64 %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-demote-f64 --smartmem-demote-f64 %s | FileCheck %s
 
 #id = affine_map<(d0) -> (d0)>
 

@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-eliminate-views --mlir-print-local-scope --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-eliminate-views --smartmem-eliminate-views --mlir-print-local-scope --split-input-file %s | FileCheck %s
 
 #id = affine_map<(d0, d1) -> (d0, d1)>
 

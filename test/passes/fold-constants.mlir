@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-fold-constants --split-input-file --mlir-print-local-scope %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-fold-constants --smartmem-fold-constants --split-input-file --mlir-print-local-scope %s | FileCheck %s
 
 // Factors, which move into weights, are in fold-constants-factors.mlir.
 

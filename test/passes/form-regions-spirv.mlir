@@ -1,7 +1,6 @@
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-target=adreno --mlir-print-local-scope --split-input-file %s | FileCheck %s --check-prefixes=CHECK,SPIRV
 // RUN: smartmem-opt --smartmem-form-regions --mlir-print-local-scope --split-input-file %s | FileCheck %s --check-prefixes=CHECK,CPU
 // RUN: smartmem-opt --smartmem-form-regions='reductions-alone=true' --mlir-print-local-scope --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ALONE
-// RUN: smartmem-opt --smartmem-form-regions='reductions-alone=true' --smartmem-form-regions='reductions-alone=true' --mlir-print-local-scope --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ALONE
 
 #id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
 #kept = affine_map<(d0, d1, d2) -> (d1)>

@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --mlir-print-local-scope --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-form-regions --mlir-print-local-scope --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Elementwise operations of other loops are one operation: nothing goes from thread to thread.

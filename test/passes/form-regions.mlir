@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-form-regions --smartmem-form-regions --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-form-regions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // CHECK-LABEL: func @contraction_with_a_slice

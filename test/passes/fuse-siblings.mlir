@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-fuse-siblings --mlir-print-local-scope --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-fuse-siblings --smartmem-fuse-siblings --mlir-print-local-scope --split-input-file %s | FileCheck %s
 
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d1)>

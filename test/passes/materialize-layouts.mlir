@@ -1,6 +1,5 @@
 // RUN: smartmem-opt --smartmem-materialize-layouts --smartmem-remarks --mlir-print-local-scope --split-input-file %s 2>%t | FileCheck %s
 // RUN: FileCheck %s --check-prefix=REMARK < %t
-// RUN: smartmem-opt --smartmem-materialize-layouts --split-input-file %s | smartmem-opt --smartmem-materialize-layouts --mlir-print-local-scope --split-input-file | FileCheck %s
 
 // Each layout lies behind an exponential, and a tangent reads it.
 // CHECK-LABEL: func @split_and_reorder

@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-pad-blocks --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-pad-blocks --smartmem-pad-blocks --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-blocks --split-input-file %s | FileCheck %s --check-prefix=GPU
 // RUN: smartmem-opt --smartmem-pad-blocks --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 

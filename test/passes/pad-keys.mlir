@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-keys --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-keys --smartmem-pad-keys --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-pad-keys --split-input-file %s | FileCheck %s --check-prefix=CPU
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-keys --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 

@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-raise-views --mlir-print-local-scope %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-raise-views --smartmem-raise-views --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func @expand_shape
 func.func @expand_shape(%x: tensor<6x4xf32>) -> tensor<2x3x4xf32> {

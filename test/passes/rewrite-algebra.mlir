@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-rewrite-algebra --split-input-file --mlir-print-local-scope %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-rewrite-algebra --smartmem-rewrite-algebra --split-input-file --mlir-print-local-scope %s | FileCheck %s
 
 // Each row of the tables of rules is applied, and its numbers are compared, in
 // test/python/test_algebra_numerics.py.

@@ -1,5 +1,4 @@
 // RUN: smartmem-opt --smartmem-split-contractions --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-split-contractions --smartmem-split-contractions --split-input-file %s | FileCheck %s
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-split-contractions --split-input-file %s | FileCheck %s --check-prefix=GPU
 // RUN: smartmem-opt --smartmem-split-contractions --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefix=KERNEL
 // RUN: smartmem-opt --smartmem-split-contractions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
