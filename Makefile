@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed$(if $(TORCH),-torch)
 # Every start of a tool would compile all of its source.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test install vulkan library lint typecheck ctest lit pytest docs clean
+.PHONY: help demo test install vulkan library lint typecheck ctest lit pytest docs site clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -23,7 +23,7 @@ demo: install vulkan ## compile a small Swin for CPU and Vulkan, run it, check i
 # One after the other: the library is built when SmartMem is installed, and what that needs
 # comes first.
 .NOTPARALLEL:
-test: vulkan library install lint typecheck ctest lit pytest ## run all checks and tests
+test: vulkan library install lint typecheck site ctest lit pytest ## run all checks and tests
 
 install: $(STAMP) ## create .venv and install SmartMem with its test tools
 
@@ -60,8 +60,14 @@ lit: install ## IR tests
 pytest: install ## Python tests, on all cores
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
-docs: install ## write docs/passes.md and docs/dialect.md from the docstrings
+docs: install ## write the reference from the code, and build the site in build/site
 	$(BIN)/python scripts/generate_docs.py
+	@$(MAKE) --no-print-directory site
+
+# Without --quiet, which would keep warnings from --strict.
+site: install ## build the site; a dead link is an error
+	@mkdir -p build
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict >build/site.log 2>&1 || { cat build/site.log; exit 1; }
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build

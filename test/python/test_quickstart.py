@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-QUICKSTART = Path(__file__).resolve().parents[2] / "docs" / "quickstart.md"
+QUICKSTART = Path(__file__).resolve().parents[2] / "docs" / "tutorials" / "quickstart.md"
 
 
 def blocks(language: str) -> list[str]:

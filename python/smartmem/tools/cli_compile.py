@@ -34,11 +34,18 @@ def compile_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Output file; by default beside the model. - is stdout."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Output file; by default beside the model. - is stdout.",
         ),
     ] = None,
     emit: Annotated[
-        str, typer.Option(help="What to write: vmfb, or the IR of a stage: input, views ...")
+        str,
+        typer.Option(
+            metavar="STAGE",
+            help="What to write: vmfb, or the IR of a stage: input, views ...",
+        ),
     ] = "vmfb",
     elide: Annotated[
         bool, typer.Option("--elide", help="Leave large constants out of IR, for reading.")
@@ -50,7 +57,8 @@ def compile_command(
         bool, typer.Option("--check", help="Compare with the original before writing.")
     ] = False,
     tolerance: Annotated[
-        float | None, typer.Option(help="Largest accepted error of --check.")
+        float | None,
+        typer.Option(metavar="NUMBER", help="Largest accepted error of --check."),
     ] = None,
 ) -> None:
     """Compile a model to a module that `smartmem run` and IREE's tools can run.

@@ -25,9 +25,10 @@ ModuleArgument = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(
+        metavar="DEVICE",
         help="Where to run: cpu, vulkan, vulkan:N, vulkan:PART-OF-NAME, or auto for the "
         "first device that fits the target. A model is compiled for it unless --target "
-        "is given."
+        "is given.",
     ),
 ]
 
@@ -78,8 +79,9 @@ def check_command(
     tolerance: Annotated[
         float | None,
         typer.Option(
+            metavar="NUMBER",
             help="Largest accepted error; by default 1e-4 for float32, 1e-2 for float16, "
-            "5e-2 for bfloat16."
+            "5e-2 for bfloat16.",
         ),
     ] = None,
     kernels: Annotated[

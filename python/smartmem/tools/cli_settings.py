@@ -33,6 +33,7 @@ class CompileSettings:
         typer.Option(
             "--target",
             "-t",
+            metavar="TARGET",
             help="What to compile for: cpu, vulkan, adreno, valhall4 ..., or a target file; "
             "`smartmem targets` lists them. auto: a real Vulkan device, else the CPU.",
             rich_help_panel=_BUILD,
@@ -43,6 +44,7 @@ class CompileSettings:
         typer.Option(
             "--opt-level",
             "-O",
+            metavar="LEVEL",
             help="Optimization level of iree-compile, O0 to O3; by default O3, or O1 if it "
             "fails there.",
             rich_help_panel=_BUILD,
@@ -51,6 +53,7 @@ class CompileSettings:
     iree_flag: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="FLAG",
             help="A further flag for iree-compile, e.g. --iree-flag=--iree-opt-strip-assertions;"
             " may be repeated.",
             rich_help_panel=_BUILD,
@@ -59,6 +62,7 @@ class CompileSettings:
     storage: Annotated[
         str,
         typer.Option(
+            metavar="STORAGE",
             help="How kernels read what they only read: buffer, texel_buffer, image2d; auto "
             "takes what was measured (--tuning), or else what is best for the target.",
             rich_help_panel=_BUILD,
@@ -67,6 +71,7 @@ class CompileSettings:
     storage_writes: Annotated[
         str,
         typer.Option(
+            metavar="STORAGE",
             help="How kernels write what they only write: buffer, texel_buffer, image2d.",
             rich_help_panel=_BUILD,
         ),
@@ -74,6 +79,7 @@ class CompileSettings:
     layout: Annotated[
         str,
         typer.Option(
+            metavar="STRATEGY",
             help="How tensors' layouts are chosen: rule (what consumers prefer), model "
             "(each by a cost model) or search (all together by that model).",
             rich_help_panel=_BUILD,
@@ -152,7 +158,8 @@ class CompileSettings:
     input_format: Annotated[
         str | None,
         typer.Option(
-            help="Format of the model; by default its suffix and content tell.",
+            metavar="FORMAT",
+            help="Format of the model: onnx, torch or mlir; by default its suffix and content tell.",
             rich_help_panel=_IMPORT,
         ),
     ] = None

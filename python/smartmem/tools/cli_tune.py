@@ -27,6 +27,7 @@ def tune_command(
         typer.Option(
             "--output",
             "-o",
+            metavar="FILE",
             help="Tuning file; by default MODEL.tuning.json. One that is there is continued.",
         ),
     ] = None,
@@ -35,7 +36,8 @@ def tune_command(
     ] = 10.0,
     device: DeviceOption = "auto",
     threads: Annotated[
-        int | None, typer.Option(help="Worker threads on a CPU; one per core by default.")
+        int | None,
+        typer.Option(metavar="N", help="Worker threads on a CPU; one per core by default."),
     ] = None,
 ) -> None:
     """Measure a model's kernels and fusions, and the device, on this machine.

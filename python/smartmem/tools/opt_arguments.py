@@ -111,7 +111,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, PassArgume
     Raises:
         InvalidInputError: a malformed option, or flags that exclude each other.
     """
-    parser = _parser()
+    parser = argument_parser()
     switches = {f"--{name}" for group in _SWITCHES.values() for name in group}
     defaults = {
         option: action.const
@@ -200,7 +200,8 @@ def _limits(arguments: argparse.Namespace) -> CompileOptions:
     return CompileOptions(timeout_s=arguments.timeout, memory_limit=memory)
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """The parser of the tool's own options, which are all but the passes."""
     parser = _Parser(
         prog="smartmem-opt",
         usage="smartmem-opt [options] [--PASS[='option=value ...'] ...] [input]",

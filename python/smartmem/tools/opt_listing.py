@@ -78,7 +78,7 @@ def pass_listing() -> str:
 
 def _describe(cls: type[Pass]) -> Iterator[str]:
     yield _row(f"  --{cls.argument}", cls.summary)
-    hints, texts = get_type_hints(cls), _field_docs(cls)
+    hints, texts = get_type_hints(cls), field_docs(cls)
     for field in fields(cls):
         default = str(field.default).lower() if hints[field.name] is bool else field.default
         yield _row(
@@ -91,7 +91,7 @@ def _row(left: str, text: str) -> str:
     return f"{left:<{_INDENT}} - {text}"
 
 
-def _field_docs(cls: type[Pass]) -> dict[str, str]:
+def field_docs(cls: type[Pass]) -> dict[str, str]:
     """The docstring below each field of a pass."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)
