@@ -31,15 +31,20 @@ from rich.table import Table
 from stock import compile_stock
 
 import smartmem
-from smartmem.backend.iree import dump_phase
-from smartmem.backend.kernels import PHASE, WITHOUT_EVALUATION, kernels_of, load_time_dispatches
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import Target, resolve_target
-from smartmem.backend.tool import IreeOptions
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.compile import dump_phase
+from smartmem.backend.iree_compile.kernels import (
+    PHASE,
+    WITHOUT_EVALUATION,
+    kernels_of,
+    load_time_dispatches,
+)
+from smartmem.backend.iree_compile.tool import IreeOptions
+from smartmem.backend.targets.targets import Target, resolve_target
+from smartmem.compiler.recorder import save_bytecode
 from smartmem.frontend import import_model
-from smartmem.inputs import random_inputs
 from smartmem.options import CompileOptions
-from smartmem.recorder import save_bytecode
+from smartmem.runtime.inputs import random_inputs
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,10 @@ from rich.console import Console
 from stock import compile_stock
 
 import smartmem
-from smartmem.backend.fresh_run import same_bits
-from smartmem.backend.image_library import FILL_VARIABLE
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import Target, resolve_target
+from smartmem.backend.device.fresh_run import same_bits
+from smartmem.backend.device.image_library import FILL_VARIABLE
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.targets.targets import Target, resolve_target
 from smartmem.options import STORAGES, CompileOptions
 
 

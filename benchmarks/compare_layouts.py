@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
-from smartmem.compiler import CompiledModel
+from smartmem.compiler.compile import CompiledModel
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
 

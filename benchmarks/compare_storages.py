@@ -29,17 +29,17 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
-from smartmem.backend.fresh_run import (
+from smartmem.backend.device.fresh_run import (
     FreshRun,
     are_finite,
     has_validation_layer,
     run_fresh,
     same_bits,
 )
-from smartmem.inputs import random_inputs
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
-from smartmem.report import Report
+from smartmem.report.report import Report
+from smartmem.runtime.inputs import random_inputs
 
 BUFFERS = "buffer"
 WAYS = {

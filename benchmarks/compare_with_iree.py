@@ -34,8 +34,8 @@ from rich.table import Table
 from stock import compile_stock
 
 import smartmem
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import Target, resolve_target
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.targets.targets import Target, resolve_target
 from smartmem.parameters import Array
 
 _PAUSE_S = 0.1

@@ -31,9 +31,9 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
-from smartmem.backend.devices import select_device
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import device_target
+from smartmem.backend.device.devices import select_device
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.targets.targets import device_target
 from smartmem.parameters import Array
 
 try:

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
-from smartmem.backend.kernels import KernelCounts
+from smartmem.backend.iree_compile.kernels import KernelCounts
 from smartmem.options import CompileOptions
-from smartmem.report import Report
+from smartmem.report.report import Report
 
 
 class CountError(Exception):

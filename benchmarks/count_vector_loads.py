@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
-from smartmem.backend.spirv import Words, shaders
+from smartmem.backend.module.spirv import Words, shaders
 from smartmem.options import CompileOptions
 
 NETWORKS = (

@@ -94,9 +94,9 @@ class JsonFiles:
 
 
 def tuning_files() -> JsonFiles:
-    from smartmem.backend.targets import resolve_target
-    from smartmem.passes.analysis.kernel_costs import Rates
-    from smartmem.passes.analysis.tile_sizes import TileSizes
+    from smartmem.backend.targets.targets import resolve_target
+    from smartmem.passes.analysis.layout.kernel_costs import Rates
+    from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes
     from smartmem.tuning.shipped import machine_of
     from smartmem.tuning.table import Measured, Table
 
@@ -110,7 +110,7 @@ def tuning_files() -> JsonFiles:
 
 
 def target_files() -> JsonFiles:
-    from smartmem.backend.vulkan_device import BASELINE_FEATURES, VulkanDevice
+    from smartmem.backend.targets.vulkan_device import BASELINE_FEATURES, VulkanDevice
 
     kinds = {"int": 1 << 16, "tuple[int, int, int]": (1, 3, 200), "str": "some"}
     plain = {f.name: kinds.get(str(f.type)) for f in dataclasses.fields(VulkanDevice)}

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 import smartmem
-from smartmem.backend.fresh_run import run_fresh
-from smartmem.backend.hal import LOADER_VARIABLE
-from smartmem.backend.image_library import find_image_library
+from smartmem.backend.device.fresh_run import run_fresh
+from smartmem.backend.device.hal import LOADER_VARIABLE
+from smartmem.backend.device.image_library import find_image_library
 from smartmem.parameters import Array
 
 SYSTEM_LOADER = "libvulkan.so.1"

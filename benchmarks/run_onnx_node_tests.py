@@ -38,9 +38,9 @@ from rich.progress import track
 from rich.table import Table
 
 import smartmem
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import IreeOptions
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.iree_compile.tool import IreeOptions
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array

@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from smartmem.attempts import DEFAULT_LEVELS
-from smartmem.backend.compile_errors import CompileError
-from smartmem.backend.iree import CompileStatistics, compile_bytecode
-from smartmem.backend.targets import Target
-from smartmem.backend.tool import IreeOptions
+from smartmem.backend.iree_compile.compile import CompileStatistics, compile_bytecode
+from smartmem.backend.iree_compile.compile_errors import CompileError
+from smartmem.backend.iree_compile.tool import IreeOptions
+from smartmem.backend.targets.targets import Target
+from smartmem.compiler.attempts import DEFAULT_LEVELS
+from smartmem.compiler.recorder import save_bytecode
 from smartmem.frontend import import_model
-from smartmem.recorder import save_bytecode
 
 
 def compile_stock(

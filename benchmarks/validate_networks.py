@@ -15,16 +15,16 @@ from collections.abc import Sequence
 from arguments import script_parser
 from models import MODELS
 
-from smartmem.backend.targets import resolve_target
-from smartmem.compare import compare
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.checking.compare import compare
+from smartmem.compiler.faults import Net
+from smartmem.compiler.recorder import StageRecorder
+from smartmem.compiler.stages import INPUT, IR_STAGES, import_stage, pass_context, run_stages
 from smartmem.errors import ValidationError
-from smartmem.faults import Net
-from smartmem.inputs import fit_arrays
 from smartmem.interpreter import interpret
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
-from smartmem.recorder import StageRecorder
-from smartmem.stages import INPUT, IR_STAGES, import_stage, pass_context, run_stages
+from smartmem.runtime.inputs import fit_arrays
 
 TIMEOUT_S = 7200.0
 

@@ -25,13 +25,13 @@ from arguments import script_parser
 from hypothesis import given, seed, settings
 from random_graphs import DRAWN, RandomGraph, graphs
 
-from smartmem.backend.targets import Target, resolve_target
+from smartmem.backend.targets.targets import Target, resolve_target
+from smartmem.compiler.stages import pass_context, read_model
 from smartmem.errors import SmartMemError, UnsupportedError, ValidationError
 from smartmem.interpreter import interpret
+from smartmem.mlir.pipelines import PipelineElement, format_element
 from smartmem.options import LAYOUTS, CompileOptions
 from smartmem.passes import PIPELINE
-from smartmem.pipelines import PipelineElement, format_element
-from smartmem.stages import pass_context, read_model
 from smartmem.validation import Validator, validate
 
 TARGETS = ("cpu", "adreno", "valhall4")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast, get_type_hin
 
 from torch_mlir import ir
 
+from smartmem.backend.targets.processor import Cpu, Gpu, Processor
+from smartmem.backend.targets.vectors import Vectors
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
-from smartmem.processor import Cpu, Gpu, Processor
-from smartmem.vectors import Vectors
 
 if TYPE_CHECKING:
-    from smartmem.passes.analysis.image_choices import Storage
+    from smartmem.passes.analysis.images.image_choices import Storage
     from smartmem.tuning.table import Table
     from smartmem.validation import Validator
 
@@ -27,7 +27,7 @@ KERNEL = "smartmem.kernel"
 
 GROUP_FILE = "smartmem.group"
 """The file that does not exist and whose lines are the numbers of groups: of what is in one
-region (see ``backend/regions.py``). iree-compile keeps it as the place of a kernel."""
+region (see ``backend/iree_compile/regions.py``). iree-compile keeps it as the place of a kernel."""
 
 Item = TypeVar("Item")
 
@@ -85,7 +85,7 @@ class Steps:
     """How far a pass has come, operation by operation.
 
     A pass does the same on the same IR, so that the number of a step names it again when
-    the pass is run once more (see ``smartmem.faults``).
+    the pass is run once more (see ``smartmem.compiler.faults``).
 
     Attributes:
         skipped: the numbers of steps that are left out.
@@ -235,7 +235,7 @@ def number_kernel(region: ir.Operation, number: int) -> None:
 def group_of(text: str) -> int | None:
     """The number of the region that a location names which iree-compile printed, if any.
 
-    Attributes do not get through iree-compile; places do (see ``backend/regions.py``).
+    Attributes do not get through iree-compile; places do (see ``backend/iree_compile/regions.py``).
     """
     match = _PLACED.search(text)
     return int(match[1]) if match else None

@@ -37,19 +37,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from smartmem.errors import PassError
-from smartmem.passes.analysis.dispatch_ranges import dispatches_of
-from smartmem.passes.analysis.image_choices import (
+from smartmem.passes.analysis.images.dispatch_ranges import dispatches_of
+from smartmem.passes.analysis.images.image_choices import (
     STORAGES,
     ImageBinding,
     ImageChooser,
     ImageLimits,
     Storage,
 )
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.shader_bindings import Binding, Shader, shaders_of
-from smartmem.passes.analysis.shader_indices import Indices
+from smartmem.passes.analysis.images.shader_bindings import Binding, Shader, shaders_of
+from smartmem.passes.analysis.images.shader_indices import Indices
+from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.base import BindingRecord, Pass, PassContext
-from smartmem.passes.lowering.image_accesses import bind_as_images
+from smartmem.passes.rewrites.images.image_accesses import bind_as_images
 
 if TYPE_CHECKING:
     from iree.compiler import ir

@@ -20,7 +20,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import view
 from smartmem.index_map.affine import projection
-from smartmem.passes.analysis.loops import loop_nest
+from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.base import Pass, PassContext, operations
 
 

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.gpu_tiles import gpu_tiles
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.products import Product, contraction_of, products_of
+from smartmem.backend.targets.processor import Gpu
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.operators.product_sums import Product, contraction_of, products_of
+from smartmem.passes.analysis.tiling.gpu_tiles import gpu_tiles
 from smartmem.passes.base import REGION, Pass, PassContext, operations
-from smartmem.passes.lowering.chain_products import chain_products
-from smartmem.processor import Gpu
+from smartmem.passes.rewrites.layout.chain_products import chain_products
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,11 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.dialect import group, mapping
-from smartmem.passes.analysis.classification import UNKNOWN, classify, tensor_operations
+from smartmem.passes.analysis.operators.classification import (
+    UNKNOWN,
+    classify,
+    tensor_operations,
+)
 from smartmem.passes.base import Pass, PassContext
 
 GROUP = "smartmem.group"

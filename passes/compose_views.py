@@ -38,14 +38,14 @@ from smartmem.index_map import (
     restrict,
 )
 from smartmem.parameters import Array, Parameters
-from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.analysis.movement import Piece, shape_of, view_map
-from smartmem.passes.analysis.producer_consumer import Pair, pair_of
-from smartmem.passes.analysis.reading import MOVEMENTS, Reading, readers_of, reading
+from smartmem.passes.analysis.elimination.producer_consumer import Pair, pair_of
+from smartmem.passes.analysis.ir.def_use import MOVEMENTS, Reading, readers_of, reading
+from smartmem.passes.analysis.ir.loops import loop_nest
+from smartmem.passes.analysis.ir.movement import Piece, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.constants import constant_tensor
-from smartmem.passes.lowering.movement_ops import build_movement
-from smartmem.passes.lowering.pad_views import padded_view
+from smartmem.passes.rewrites.builders.constants import constant_tensor
+from smartmem.passes.rewrites.builders.movement_ops import build_movement
+from smartmem.passes.rewrites.padding.pad_views import padded_view
 
 # A folded constant may hold this many elements, or no more than its source.
 FOLD_LIMIT = 1 << 16

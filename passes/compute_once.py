@@ -21,11 +21,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.bodies import body_of
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.repeated_parts import repeated_part
+from smartmem.passes.analysis.fusion.repeated_parts import repeated_part
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.scalars.bodies import body_of
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.compute_part import compute_part
+from smartmem.passes.rewrites.algebra.compute_part import compute_part
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,19 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.joint_tiles import joint_tiles, operand_tiles, pooled_tiles
-from smartmem.passes.analysis.kernel_keys import kernel_key
-from smartmem.passes.analysis.loops import is_empty, loop_nest
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.tile_sizes import TileSizes, row_tiles
-from smartmem.passes.analysis.window_sums import is_window_sum
+from smartmem.backend.targets.processor import Cpu
+from smartmem.backend.targets.vectors import Vectors
+from smartmem.passes.analysis.ir.loops import is_empty, loop_nest
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
+from smartmem.passes.analysis.tiling.cpu_multi_reductions import (
+    joint_tiles,
+    operand_tiles,
+    pooled_tiles,
+)
+from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes, row_tiles
+from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
 from smartmem.passes.base import REGION, Pass, PassContext, operations
-from smartmem.processor import Cpu
-from smartmem.vectors import Vectors
 
 if TYPE_CHECKING:
     from smartmem.tuning.table import Table

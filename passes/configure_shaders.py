@@ -36,10 +36,8 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.gpu_rows import SUBGROUP
-from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, joint_gpu_tiles
-from smartmem.passes.analysis.kernel_keys import kernel_key
-from smartmem.passes.analysis.loops import (
+from smartmem.backend.targets.processor import Gpu
+from smartmem.passes.analysis.ir.loops import (
     LoopNest,
     contracts,
     indexing_maps,
@@ -47,11 +45,13 @@ from smartmem.passes.analysis.loops import (
     loop_nest,
     reduces,
 )
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.thread_tiles import row_tiles
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.tiling.gpu_rows import SUBGROUP
+from smartmem.passes.analysis.tiling.gpu_threads import row_tiles
+from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles, fits, joint_gpu_tiles
+from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 from smartmem.passes.configure_kernels import ATTRIBUTE, BESIDE
-from smartmem.processor import Gpu
 
 if TYPE_CHECKING:
     from smartmem.tuning.table import Table

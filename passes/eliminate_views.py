@@ -32,11 +32,9 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.parameters import Parameters
-from smartmem.passes.analysis.accesses import is_contracted
-from smartmem.passes.analysis.loop_merging import merged_loops
-from smartmem.passes.analysis.movement import Refusal, is_free
-from smartmem.passes.analysis.padded_reshape import padded_reshape
-from smartmem.passes.analysis.placement import (
+from smartmem.passes.analysis.elimination.loop_coalescing import merged_loops
+from smartmem.passes.analysis.elimination.padded_reshape import padded_reshape
+from smartmem.passes.analysis.elimination.placement import (
     InReads,
     InWrite,
     Placement,
@@ -44,15 +42,17 @@ from smartmem.passes.analysis.placement import (
     is_address,
     placement,
 )
-from smartmem.passes.analysis.producer_consumer import pair_of
-from smartmem.passes.analysis.reduction_order import InWeights
-from smartmem.passes.analysis.split_placement import split_end
+from smartmem.passes.analysis.elimination.producer_consumer import pair_of
+from smartmem.passes.analysis.elimination.reduction_order import InWeights
+from smartmem.passes.analysis.elimination.split_placement import split_end
+from smartmem.passes.analysis.ir.accesses import is_contracted
+from smartmem.passes.analysis.ir.movement import Refusal, is_free
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.compose_views import ComposeViews
-from smartmem.passes.lowering.merge_loops import merge_loops
-from smartmem.passes.lowering.permute_reduction import permute_reduction
-from smartmem.passes.lowering.split_loops import move_up, read_through, write_through
-from smartmem.passes.lowering.split_padding import split_padding
+from smartmem.passes.rewrites.loops.coalesce_loops import merge_loops
+from smartmem.passes.rewrites.loops.permute_reduction import permute_reduction
+from smartmem.passes.rewrites.loops.split_loops import move_up, read_through, write_through
+from smartmem.passes.rewrites.padding.split_padding import split_padding
 
 FREE = "only names a part of memory: nothing moves"
 

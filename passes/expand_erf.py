@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.rational_erf import rational_erf
+from smartmem.passes.rewrites.algebra.rational_erf import rational_erf
 
 
 @dataclass(frozen=True)

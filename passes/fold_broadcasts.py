@@ -27,9 +27,9 @@ from torch_mlir import ir
 from smartmem.dialect import ViewOp
 from smartmem.index_map import Expr, IndexMap, Shape, compose, dim
 from smartmem.index_map.affine import to_affine_map
-from smartmem.passes.analysis.loops import LoopNest, generic_nest, indexing_maps
-from smartmem.passes.analysis.movement import Piece, shape_of
-from smartmem.passes.analysis.reading import reading
+from smartmem.passes.analysis.ir.def_use import reading
+from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, indexing_maps
+from smartmem.passes.analysis.ir.movement import Piece, shape_of
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 
 _MAPS = "indexing_maps"

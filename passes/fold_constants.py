@@ -34,8 +34,12 @@ from torch_mlir import ir
 
 from smartmem.index_map import from_affine
 from smartmem.index_map.affine import projection
-from smartmem.passes.analysis.bodies import Body, Operand, body_of
-from smartmem.passes.analysis.constant_values import (
+from smartmem.passes.analysis.algebra.factor_planner import Plan
+from smartmem.passes.analysis.algebra.factor_plans import first_plan
+from smartmem.passes.analysis.ir.def_use import MOVEMENTS
+from smartmem.passes.analysis.ir.movement import Refusal, is_static
+from smartmem.passes.analysis.scalars.bodies import Body, Operand, body_of
+from smartmem.passes.analysis.scalars.constant_values import (
     Stored,
     constant_value,
     is_free,
@@ -43,15 +47,11 @@ from smartmem.passes.analysis.constant_values import (
     may_replace,
     stored,
 )
-from smartmem.passes.analysis.expressions import ARGUMENT, Node
-from smartmem.passes.analysis.factor_planner import Plan
-from smartmem.passes.analysis.factor_plans import first_plan
-from smartmem.passes.analysis.movement import Refusal, is_static
-from smartmem.passes.analysis.reading import MOVEMENTS
+from smartmem.passes.analysis.scalars.expressions import ARGUMENT, Node
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
-from smartmem.passes.lowering.apply_plans import apply_plan
-from smartmem.passes.lowering.constants import constant_tensor
-from smartmem.passes.lowering.rebuild_bodies import rebuild
+from smartmem.passes.rewrites.algebra.apply_plans import apply_plan
+from smartmem.passes.rewrites.builders.constants import constant_tensor
+from smartmem.passes.rewrites.builders.rebuild_bodies import rebuild
 
 # Constants that take no memory in the module.
 _NOT_STORED = ("linalg.fill", "tensor.empty")

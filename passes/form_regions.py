@@ -9,7 +9,7 @@ Rewrites:
         other readers of %r read a slice
 
 For SPIR-V, a group is one tile space, or it is parted, with a remark: no thread may read what
-another one wrote (``analysis/tile_space``). Elementwise operations of a group that one other
+another one wrote (``analysis/fusion/tile_space``). Elementwise operations of a group that one other
 reads become one operation with it, and loops are split where only a reshape lies between:
 
   region { linalg.generic {exp}; tensor.expand_shape; linalg.transpose; linalg.generic {mul} }
@@ -39,9 +39,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.fusion_plan import Group, Plan, RedException, fusion_plan
-from smartmem.passes.analysis.joint_sums import share_results, share_threads
-from smartmem.passes.analysis.kernel_limits import (
+from smartmem.passes.analysis.fusion.kernel_limits import (
     FusionLimits,
     must_stand_alone,
     reduces_alone,
@@ -49,19 +47,21 @@ from smartmem.passes.analysis.kernel_limits import (
     refuse_region,
     sums_several_dims,
 )
-from smartmem.passes.analysis.loop_order import loop_orders, result_order
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.padding import PaddedWrite, padded_write
-from smartmem.passes.analysis.rows import closed_parts
-from smartmem.passes.analysis.tile_space import connected_parts, refuse_tile_space
+from smartmem.passes.analysis.fusion.loop_order import loop_orders, result_order
+from smartmem.passes.analysis.fusion.multi_reductions import share_results, share_threads
+from smartmem.passes.analysis.fusion.padded_writes import PaddedWrite, padded_write
+from smartmem.passes.analysis.fusion.plan import Group, Plan, RedException, fusion_plan
+from smartmem.passes.analysis.fusion.tile_space import connected_parts, refuse_tile_space
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.operators.row_reductions import closed_parts
 from smartmem.passes.base import REGION, Pass, PassContext
-from smartmem.passes.lowering.align_loops import align_loops
-from smartmem.passes.lowering.copy_lookups import copy_lookups
-from smartmem.passes.lowering.inline_lookups import BITCAST, inline_lookups
-from smartmem.passes.lowering.interchange_loops import interchange_loops
-from smartmem.passes.lowering.merge_elementwise import generalized, merge_elementwise
-from smartmem.passes.lowering.wrap_region import RETURN, wrap_region
-from smartmem.passes.lowering.write_padded import write_padded
+from smartmem.passes.rewrites.fusion.copy_gathers import copy_lookups
+from smartmem.passes.rewrites.fusion.inline_gathers import BITCAST, inline_lookups
+from smartmem.passes.rewrites.fusion.merge_elementwise import generalized, merge_elementwise
+from smartmem.passes.rewrites.fusion.wrap_region import RETURN, wrap_region
+from smartmem.passes.rewrites.fusion.write_padded import write_padded
+from smartmem.passes.rewrites.loops.align_loops import align_loops
+from smartmem.passes.rewrites.loops.interchange_loops import interchange_loops
 
 REGION_OPERATIONS = (REGION, RETURN, BITCAST)
 """The operations of IREE that this pass makes."""

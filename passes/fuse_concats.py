@@ -25,16 +25,16 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp
-from smartmem.passes.analysis.accesses import ends_contraction, is_row_wise
-from smartmem.passes.analysis.elements import (
+from smartmem.passes.analysis.gathers.elements import (
     Element,
     computes_pieces,
     computing_nest,
     element_of,
     loads,
 )
+from smartmem.passes.analysis.ir.accesses import ends_contraction, is_row_wise
 from smartmem.passes.base import Pass, PassContext, erase_if_unused, operations
-from smartmem.passes.lowering.compute_elements import compute
+from smartmem.passes.rewrites.fusion.compute_elements import compute
 
 
 @dataclass(frozen=True)

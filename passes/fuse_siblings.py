@@ -29,9 +29,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.siblings import siblings
+from smartmem.passes.analysis.fusion.horizontal_fusion import siblings
 from smartmem.passes.base import Pass, PassContext
-from smartmem.passes.lowering.merge_layers import merge_layers
+from smartmem.passes.rewrites.fusion.merge_layers import merge_layers
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.elements import loads
-from smartmem.passes.analysis.operand_joins import Join, operand_joins
+from smartmem.passes.analysis.fusion.operand_joins import Join, operand_joins
+from smartmem.passes.analysis.gathers.elements import loads
 from smartmem.passes.base import Pass, PassContext, erase_unused
-from smartmem.passes.lowering.compute_elements import compute
-from smartmem.passes.lowering.split_loops import view_as
+from smartmem.passes.rewrites.fusion.compute_elements import compute
+from smartmem.passes.rewrites.loops.split_loops import view_as
 
 
 @dataclass(frozen=True)

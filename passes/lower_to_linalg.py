@@ -32,13 +32,13 @@ from smartmem.dialect import ConcatOp, RelayoutOp, ViewOp, layout_of
 from smartmem.errors import PassError
 from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
 from smartmem.parameters import Parameters, resource_key
-from smartmem.passes.analysis.accesses import is_reshape_view
-from smartmem.passes.analysis.loops import loop_nest
-from smartmem.passes.analysis.movement import domain_of, shape_of, view_map
+from smartmem.passes.analysis.ir.accesses import is_reshape_view
+from smartmem.passes.analysis.ir.loops import loop_nest
+from smartmem.passes.analysis.ir.movement import domain_of, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering import tensor_ops as build
-from smartmem.passes.lowering.generalize import UNKNOWN_TO_IREE, generalize
-from smartmem.passes.lowering.read_through import GatherPiece, gather, read
+from smartmem.passes.rewrites.builders import tensor_ops as build
+from smartmem.passes.rewrites.builders.generalize import UNKNOWN_TO_IREE, generalize
+from smartmem.passes.rewrites.builders.read_through import GatherPiece, gather, read
 
 _KERNEL_CONSTANT_BYTES = 256
 """The largest constant that IREE puts into a kernel."""

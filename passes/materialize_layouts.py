@@ -28,12 +28,17 @@ from torch_mlir import ir
 
 from smartmem.dialect import RelayoutOp, layout_fault, layout_of, storage_of
 from smartmem.errors import PassError
-from smartmem.passes.analysis.movement import Refusal, is_view
-from smartmem.passes.analysis.placement import InWrite, in_write, is_address, read_access
-from smartmem.passes.analysis.window_layouts import window_read
+from smartmem.passes.analysis.elimination.placement import (
+    InWrite,
+    in_write,
+    is_address,
+    read_access,
+)
+from smartmem.passes.analysis.ir.movement import Refusal, is_view
+from smartmem.passes.analysis.operators.window_layouts import window_read
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
 from smartmem.passes.eliminate_views import FREE
-from smartmem.passes.lowering.lay_out import (
+from smartmem.passes.rewrites.layout.lay_out import (
     carrying_arguments,
     is_plain,
     laid_out,
@@ -43,8 +48,8 @@ from smartmem.passes.lowering.lay_out import (
     through_plain,
     update_type,
 )
-from smartmem.passes.lowering.order_loops import order_loops
-from smartmem.passes.lowering.split_loops import read_through, write_through
+from smartmem.passes.rewrites.loops.order_loops import order_loops
+from smartmem.passes.rewrites.loops.split_loops import read_through, write_through
 
 _IN_KERNELS = "its storage is chosen kernel by kernel (smartmem-bind-images)"
 

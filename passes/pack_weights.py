@@ -25,11 +25,11 @@ from operator import itemgetter
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.packing import Packing, column_packing, packing
-from smartmem.passes.analysis.windows import Windows, windows_of
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.layout.packing import Packing, column_packing, packing
+from smartmem.passes.analysis.operators.sliding_windows import Windows, windows_of
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.pack_layer import pack_layer, split_end
+from smartmem.passes.rewrites.layout.pack_layer import pack_layer, split_end
 
 Decision = Callable[[ir.Operation, int], Packing | Refusal | None]
 

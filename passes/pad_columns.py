@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.fitting_rows import column_padding
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.row_padding import RowPadding
+from smartmem.backend.targets.processor import Gpu
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.padding.fitting_rows import column_padding
+from smartmem.passes.analysis.padding.row_padding import RowPadding
 from smartmem.passes.base import Pass, PassContext
-from smartmem.passes.lowering.pad_layers import pad_layers
-from smartmem.processor import Gpu
+from smartmem.passes.rewrites.padding.pad_layers import pad_layers
 
 
 @dataclass(frozen=True)

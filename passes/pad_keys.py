@@ -22,11 +22,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.key_padding import key_padding
-from smartmem.passes.analysis.movement import Refusal
+from smartmem.backend.targets.processor import Gpu
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.padding.key_padding import key_padding
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
-from smartmem.passes.lowering.pad_keys import pad_keys
-from smartmem.processor import Gpu
+from smartmem.passes.rewrites.padding.pad_keys import pad_keys
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.classification import tensor_operations
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.movements import movement
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.operators.classification import tensor_operations
+from smartmem.passes.analysis.raising.data_movements import movement
 from smartmem.passes.base import Pass, PassContext
-from smartmem.passes.lowering.movement_ops import replace_with_movement
+from smartmem.passes.rewrites.builders.movement_ops import replace_with_movement
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.costs import FLOPS
-from smartmem.passes.analysis.loops import LoopNest, generic_nest, loop_nest
-from smartmem.passes.analysis.rows import origin, readers
+from smartmem.passes.analysis.algebra.costs import FLOPS
+from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, loop_nest
+from smartmem.passes.analysis.operators.row_reductions import origin, readers
 from smartmem.passes.base import Pass, PassContext, operations
 
 TILE_ROWS = 64

@@ -1,6 +1,6 @@
 """Rewrite arithmetic by its mathematical properties (DNNFusion, section 4.2).
 
-Rewrites, by the tables in ``analysis/algebra_rules.py`` and ``analysis/moves.py``:
+Rewrites, by the tables in ``analysis/algebra/rules.py`` and ``analysis/algebra/sinking.py``:
   generic { (a - k1) * k2 + k3 }   ->  generic { a * k2 + (k3 - k1 * k2) }   and its like
   sum(a * k), read by op           ->  sum(a), op computes sum(a) * k        and its like
   contraction(x * k, y), read by op  ->  contraction(x, y), op computes its result * k
@@ -10,7 +10,7 @@ Rewrites, by the tables in ``analysis/algebra_rules.py`` and ``analysis/moves.py
   %0 = linalg.generic ins(%x, %y, %z) { x * (y + z) }
 
 In each body the rule that lowers the cost most is applied until none does. Cost is FLOPs
-and bytes as ``analysis/costs.py`` counts them. No rewrite adds a kernel: functions
+and bytes as ``analysis/algebra/costs.py`` counts them. No rewrite adds a kernel: functions
 of a result go into the bodies of the operations that read it.
 
 What the rules assume stands beside their table. Keeps, with a remark: arithmetic whose
@@ -29,16 +29,16 @@ from operator import itemgetter
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.algebra import simplify
-from smartmem.passes.analysis.bodies import body_of
-from smartmem.passes.analysis.factor_planner import Plan, is_multiply_add
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.moves import reduction_move, scale_move
-from smartmem.passes.analysis.reading import Reader
-from smartmem.passes.analysis.rounding import rounded_values
+from smartmem.passes.analysis.algebra.factor_planner import Plan, is_multiply_add
+from smartmem.passes.analysis.algebra.simplification import simplify
+from smartmem.passes.analysis.algebra.sinking import reduction_move, scale_move
+from smartmem.passes.analysis.ir.def_use import Reader
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.scalars.bodies import body_of
+from smartmem.passes.analysis.scalars.rounding import rounded_values
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
-from smartmem.passes.lowering.apply_plans import apply_plan
-from smartmem.passes.lowering.rebuild_bodies import rebuild
+from smartmem.passes.rewrites.algebra.apply_plans import apply_plan
+from smartmem.passes.rewrites.builders.rebuild_bodies import rebuild
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from torch_mlir.dialects import arith, linalg
 
 from smartmem.index_map import Shape
 from smartmem.index_map.affine import projection
-from smartmem.passes.analysis.movement import is_static, shape_of
+from smartmem.passes.analysis.ir.movement import is_static, shape_of
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering import tensor_ops as build
+from smartmem.passes.rewrites.builders import tensor_ops as build
 
 _CONVOLUTION = "linalg.conv_2d_nchw_fchw"
 

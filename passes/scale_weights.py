@@ -24,13 +24,13 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.loops import contracts, reduces
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.row_scales import RowScale, row_scale
-from smartmem.passes.analysis.tile_sizes import tile_sizes
+from smartmem.backend.targets.processor import Cpu
+from smartmem.passes.analysis.fusion.row_scales import RowScale, row_scale
+from smartmem.passes.analysis.ir.loops import contracts, reduces
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.tiling.cpu_tiles import tile_sizes
 from smartmem.passes.base import REGION, Pass, PassContext, operations
-from smartmem.passes.lowering.scale_weights import scale_weights
-from smartmem.processor import Cpu
+from smartmem.passes.rewrites.fusion.scale_weights import scale_weights
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,24 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.errors import PassError
-from smartmem.passes.analysis.format_search import BUDGET, Found, analytic, greedy, search
-from smartmem.passes.analysis.formats import Graph, graph_of, hidden_contractions, layout_in
-from smartmem.passes.analysis.kernel_costs import rates_of, source_of
-from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.ir.movement import shape_of
+from smartmem.passes.analysis.layout.format_search import (
+    BUDGET,
+    Found,
+    analytic,
+    greedy,
+    search,
+)
+from smartmem.passes.analysis.layout.formats import (
+    Graph,
+    graph_of,
+    hidden_contractions,
+    layout_in,
+)
+from smartmem.passes.analysis.layout.kernel_costs import rates_of, source_of
 from smartmem.passes.base import Pass, PassContext, erase_unused
-from smartmem.passes.lowering.lay_out import write_layout
-from smartmem.passes.lowering.squeeze import squeeze
+from smartmem.passes.rewrites.layout.lay_out import write_layout
+from smartmem.passes.rewrites.loops.squeeze import squeeze
 
 STRATEGIES = ("rule", "model", "search")
 

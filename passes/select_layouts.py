@@ -11,7 +11,7 @@ Rewrites:
   %r = "smartmem.view"(%b) {map = affine_map<(n, c, h, w) -> (n, h, w, c)>}
 
 The reduction dimension or, where that is short, the groups are innermost (``FORMS`` in
-``analysis/windows.py``; SmartMem, section 3.2.2): vectors are loaded of them. The views
+``analysis/operators/sliding_windows.py``; SmartMem, section 3.2.2): vectors are loaded of them. The views
 say which layout is wanted; elimination composes them into the producers and consumers,
 and those of weights are computed now. For GPUs a picture
 that is padded gets a fourth channel of zeros, which the padding writes.
@@ -26,11 +26,11 @@ from operator import itemgetter
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.channel_padding import channel_padding
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.windows import form_of, windows_of
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.operators.sliding_windows import form_of, windows_of
+from smartmem.passes.analysis.padding.channel_padding import channel_padding
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.rearrange_windows import rearrange_windows
+from smartmem.passes.rewrites.layout.rearrange_windows import rearrange_windows
 
 
 @dataclass(frozen=True)

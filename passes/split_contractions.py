@@ -27,12 +27,12 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.contraction_splits import contraction_split
-from smartmem.passes.analysis.loops import contracts
-from smartmem.passes.analysis.movement import Refusal
+from smartmem.backend.targets.processor import Cpu
+from smartmem.passes.analysis.fusion.contraction_splits import contraction_split
+from smartmem.passes.analysis.ir.loops import contracts
+from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.base import Pass, PassContext, erase_unused, operations
-from smartmem.passes.lowering.split_contraction import split_contraction
-from smartmem.processor import Cpu
+from smartmem.passes.rewrites.fusion.split_contraction import split_contraction
 
 
 @dataclass(frozen=True)

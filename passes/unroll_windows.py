@@ -25,10 +25,14 @@ from operator import itemgetter
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.movement import Refusal
-from smartmem.passes.analysis.windows import Windows, many_reductions_of, windows_of
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.operators.sliding_windows import (
+    Windows,
+    many_reductions_of,
+    windows_of,
+)
 from smartmem.passes.base import Pass, PassContext, operations
-from smartmem.passes.lowering.unroll_window import combination, unroll_window
+from smartmem.passes.rewrites.layout.unroll_window import combination, unroll_window
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import os
 import hypothesis
 import pytest
 
-from smartmem.backend.devices import probe_vulkan, usable_devices
-from smartmem.backend.image_library import find_image_library
+from smartmem.backend.device.devices import probe_vulkan, usable_devices
+from smartmem.backend.device.image_library import find_image_library
 from smartmem.options import STRICT_VARIABLE
 
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from smartmem.compare import compare
+from smartmem.checking.compare import compare
+from smartmem.checking.repeated_runs import shuffled
 from smartmem.parameters import Array
-from smartmem.repeated_runs import shuffled
 
 T = TypeVar("T")
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from smartmem.errors import SmartMemError
 
 if TYPE_CHECKING:
-    from smartmem.compiler import CompiledModel, compile
-    from smartmem.executable import Executable, load
+    from smartmem.compiler.compile import CompiledModel, compile
     from smartmem.options import CompileOptions
-    from smartmem.report import Report
+    from smartmem.report.report import Report
+    from smartmem.runtime.executable import Executable, load
 
 try:
     __version__ = version("smartmem")
@@ -42,11 +42,11 @@ __all__ = [
 # `smartmem --version` or a tool that needs only one of them would spend.
 _HOMES = {
     "CompileOptions": "smartmem.options",
-    "CompiledModel": "smartmem.compiler",
-    "Executable": "smartmem.executable",
-    "Report": "smartmem.report",
-    "compile": "smartmem.compiler",
-    "load": "smartmem.executable",
+    "CompiledModel": "smartmem.compiler.compile",
+    "Executable": "smartmem.runtime.executable",
+    "Report": "smartmem.report.report",
+    "compile": "smartmem.compiler.compile",
+    "load": "smartmem.runtime.executable",
 }
 
 

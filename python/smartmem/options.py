@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smartmem.backend.tool import IreeOptions
+from smartmem.backend.iree_compile.tool import IreeOptions
 from smartmem.errors import InvalidInputError
 
 Progress = Callable[[str, int, int], None]
@@ -46,7 +46,7 @@ class CompileOptions:
     storage: str = "auto"
     """How kernels read what they only read: buffer, texel_buffer or image2d. auto takes what
     was measured for a kernel, where ``tuning`` says it, and else what is best for the target
-    by the table in ``backend/storage.py``. Other than buffers, it takes SmartMem's Vulkan
+    by the table in ``backend/targets/storage.py``. Other than buffers, it takes SmartMem's Vulkan
     library to run the module."""
 
     storage_writes: str = "buffer"

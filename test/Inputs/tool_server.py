@@ -28,7 +28,7 @@ _MAINS = {
     "smartmem-opt": "smartmem.tools.opt",
     "filecheck": "filecheck.main",
 }
-_IMPORTED = ("smartmem.compiler", "smartmem.frontend.onnx", "onnx")
+_IMPORTED = ("smartmem.compiler.compile", "smartmem.frontend.onnx", "onnx")
 
 _started: list[subprocess.Popen[bytes]] = []
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import IreeOptions
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.iree_compile.tool import IreeOptions
+from smartmem.backend.module.metadata import REFLECTION_KEY, encode_metadata
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.tensor_spec import TensorSpec
 
 TARGET = resolve_target("vulkan")

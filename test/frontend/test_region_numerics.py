@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 import smartmem
-from smartmem import attempts
-from smartmem.backend.compile_errors import CompileError
-from smartmem.backend.iree import CompileStatistics
-from smartmem.backend.regions import groups_in
-from smartmem.compiler import CompiledModel
+from smartmem.backend.iree_compile.compile import CompileStatistics
+from smartmem.backend.iree_compile.compile_errors import CompileError
+from smartmem.backend.iree_compile.regions import groups_in
+from smartmem.compiler.compile import CompiledModel, attempts
 
 torch = pytest.importorskip("torch")
 

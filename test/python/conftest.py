@@ -26,7 +26,11 @@ func.func @main(%a: tensor<4x8xf32>) -> tensor<8x4xf32> {
 }
 """
 
-FALLBACK_LOGS = ("smartmem.attempts", "smartmem.faults", "smartmem.lowered")
+FALLBACK_LOGS = (
+    "smartmem.compiler.attempts",
+    "smartmem.compiler.faults",
+    "smartmem.compiler.lowered",
+)
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -15,21 +15,25 @@ import pytest
 from torch_mlir import ir
 
 import smartmem.dialect
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.compiler.lowered import embed_metadata
+from smartmem.compiler.recorder import save_bytecode
 from smartmem.frontend.finish import function_specs
 from smartmem.frontend.imported_model import ImportedModel
-from smartmem.lowered import embed_metadata
 from smartmem.parameters import Parameters
 from smartmem.passes import Pass, PassContext
-from smartmem.passes.analysis.algebra_rules import RULES, Rule
-from smartmem.passes.analysis.moves import CONTRACTION_RULE, REDUCTION_RULES, ReductionRule
-from smartmem.passes.analysis.patterns import Apply, Letter, Literal, Pattern, parse
+from smartmem.passes.analysis.algebra.patterns import Apply, Letter, Literal, Pattern, parse
+from smartmem.passes.analysis.algebra.rules import RULES, Rule
+from smartmem.passes.analysis.algebra.sinking import (
+    CONTRACTION_RULE,
+    REDUCTION_RULES,
+    ReductionRule,
+)
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
-from smartmem.recorder import save_bytecode
 
 ROWS, COLUMNS = 8, 16
 RNG = np.random.default_rng(0)

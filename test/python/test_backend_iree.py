@@ -11,13 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smartmem.backend import tool
-from smartmem.backend.compile_errors import CompileError, failure_message
-from smartmem.backend.iree import compile_bytecode, dump_phase
-from smartmem.backend.kernels import count_kernels
-from smartmem.backend.processes import in_parallel
-from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import IreeOptions, StoppedError, ToolRun, run_iree_compile
+from smartmem.backend.iree_compile import tool
+from smartmem.backend.iree_compile.compile import compile_bytecode, dump_phase
+from smartmem.backend.iree_compile.compile_errors import CompileError, failure_message
+from smartmem.backend.iree_compile.kernels import count_kernels
+from smartmem.backend.iree_compile.processes import in_parallel
+from smartmem.backend.iree_compile.tool import (
+    IreeOptions,
+    StoppedError,
+    ToolRun,
+    run_iree_compile,
+)
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.errors import BackendError, InvalidInputError
 
 ADD = b"""

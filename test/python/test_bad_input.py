@@ -13,7 +13,7 @@ from onnx import TensorProto
 from refusals import Cli, fails, relu
 
 import smartmem
-from smartmem.compiler import CompiledModel
+from smartmem.compiler.compile import CompiledModel
 from smartmem.errors import (
     BackendError,
     InvalidInputError,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.targets.targets import resolve_target
 
 # 252 channels are 63 groups of 4, which no vector of 8 or 16 divides; 256 are 64.
 CHANNELS, GROUPS = 252, 63

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.module_file import ModuleFile
-from smartmem.bundle import library_sources, write_bundle
+from smartmem.backend.module.module_file import ModuleFile
+from smartmem.bundle.bundle import library_sources, write_bundle
 from smartmem.errors import InvalidInputError, ToolMissingError
 from smartmem.options import CompileOptions
 
@@ -155,8 +155,8 @@ def test_a_bundle_that_was_not_finished_can_be_written_again(module, tmp_path, m
         raise InvalidInputError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("smartmem.bundle_folder.copy_file", fail)
-        patch.setattr("smartmem.bundle._readme", lambda *_, **__: "another")
+        patch.setattr("smartmem.bundle.folder.copy_file", fail)
+        patch.setattr("smartmem.bundle.bundle._readme", lambda *_, **__: "another")
         with pytest.raises(InvalidInputError, match="the disk is full"):
             write_bundle(module, folder)
     assert (folder / "README.md").read_text() == "another"
@@ -173,7 +173,7 @@ def test_foreign_names_are_strings_in_c(module, tmp_path, monkeypatch):
     evil = dataclasses.replace(file.metadata.inputs[0], name=EVIL)
     file.metadata = dataclasses.replace(file.metadata, inputs=(evil,), target_name=f"`{EVIL}")
     file.function = types.SimpleNamespace(name=EVIL)
-    monkeypatch.setattr("smartmem.bundle.ModuleFile", lambda _: file)
+    monkeypatch.setattr("smartmem.bundle.bundle.ModuleFile", lambda _: file)
     write_bundle(module, tmp_path / "bundle")
     app = tmp_path / "bundle/app"
     assert len((tmp_path / "bundle/README.md").read_text().splitlines()[0]) > 20

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 import pytest
 
-from smartmem import check
-from smartmem.check import check_model
-from smartmem.compare import CheckResult, OutputError, compare, compare_output
+from smartmem.checking import check
+from smartmem.checking.check import check_model
+from smartmem.checking.compare import CheckResult, OutputError, compare, compare_output
 from smartmem.errors import AccuracyError, InvalidInputError
 
 
@@ -171,7 +171,7 @@ def test_torch_module_with_integer_inputs() -> None:
 
 
 def test_a_saved_stage_has_no_original(mlir_file: Path, tmp_path: Path) -> None:
-    from smartmem.compiler import module_at
+    from smartmem.compiler.compile import module_at
 
     stage = tmp_path / "01-views.mlir"
     stage.write_text(str(module_at(mlir_file, "views")))

@@ -18,11 +18,11 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import smartmem
-from smartmem.backend.devices import usable_devices
-from smartmem.backend.tool import iree_compile_path
-from smartmem.compiler import IR_STAGES
+from smartmem.backend.device.devices import usable_devices
+from smartmem.backend.iree_compile.tool import iree_compile_path
+from smartmem.compiler.compile import IR_STAGES
 from smartmem.errors import InvalidInputError
-from smartmem.report import SCHEMA_VERSION
+from smartmem.report.report import SCHEMA_VERSION
 from smartmem.tools.cli_settings import parse_shapes
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -7,10 +7,10 @@ import json
 import pytest
 from phone import PHONE
 
-from smartmem.backend.compatibility import cpu_mismatches, vulkan_mismatches
-from smartmem.backend.cpu import HostCpu, host_cpu
-from smartmem.backend.requirements import DeviceRequirements
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.device.compatibility import cpu_mismatches, vulkan_mismatches
+from smartmem.backend.targets.cpu import HostCpu, host_cpu
+from smartmem.backend.targets.requirements import DeviceRequirements
+from smartmem.backend.targets.targets import resolve_target
 
 
 def test_the_host_fits_its_own_target():

@@ -12,15 +12,15 @@ import pytest
 from torch_mlir import ir
 
 import smartmem
-from smartmem import attempts
-from smartmem.backend.compile_errors import CompileError
-from smartmem.backend.cpu import host_cpu
-from smartmem.backend.targets import Target
-from smartmem.backend.tool import IreeOptions
-from smartmem.compiler import IR_STAGES, module_at
+from smartmem.backend.iree_compile.compile_errors import CompileError
+from smartmem.backend.iree_compile.tool import IreeOptions
+from smartmem.backend.targets.cpu import host_cpu
+from smartmem.backend.targets.targets import Target
+from smartmem.compiler import attempts
+from smartmem.compiler.compile import IR_STAGES, module_at
+from smartmem.compiler.recorder import StageRecorder
 from smartmem.errors import BackendError, InvalidInputError, TargetError
 from smartmem.options import CompileOptions
-from smartmem.recorder import StageRecorder
 
 X = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
 TOKENS = np.random.default_rng(1).standard_normal((2, 8, 16)).astype(np.float32)

@@ -9,17 +9,17 @@ import pytest
 from torch_mlir import ir
 
 import smartmem.dialect
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.compiler.lowered import embed_metadata
+from smartmem.compiler.recorder import save_bytecode
 from smartmem.frontend.finish import function_specs
 from smartmem.frontend.imported_model import ImportedModel
-from smartmem.lowered import embed_metadata
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.parameters import Parameters
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.form_regions import FormRegions
-from smartmem.pipelines import run_pipeline
-from smartmem.recorder import save_bytecode
 
 X = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
 W = np.random.default_rng(1).standard_normal((8, 6)).astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from torch_mlir import ir
 
-from smartmem.backend.regions import (
+from smartmem.backend.iree_compile.regions import (
     Group,
     dissolve,
     failed_groups,
@@ -16,7 +16,7 @@ from smartmem.backend.regions import (
     place_groups,
     use_default_configuration,
 )
-from smartmem.fallback import (
+from smartmem.compiler.fallback import (
     MAX_REPAIRS,
     Attempt,
     Fallback,

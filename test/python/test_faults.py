@@ -14,10 +14,10 @@ import pytest
 from torch_mlir import ir
 
 import smartmem
-from smartmem import CompileOptions, attempts, lowered, stages
-from smartmem.backend.compile_errors import CompileError
-from smartmem.backend.targets import resolve_target
-from smartmem.compiler import CompiledModel, module_at
+from smartmem import CompileOptions
+from smartmem.backend.iree_compile.compile_errors import CompileError
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.compiler.compile import CompiledModel, attempts, lowered, module_at, stages
 from smartmem.errors import PassError, StrictError, TimeLimitError, UnsupportedError
 from smartmem.passes import Pass, PassContext
 from smartmem.passes.base import operations

@@ -11,14 +11,14 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
-from smartmem.array_files import read_arrays, write_arrays
-from smartmem.backend.arrays import checked_inputs
-from smartmem.backend.device_file import read_device
-from smartmem.backend.module_file import ModuleFile
+from smartmem.backend.device.arrays import checked_inputs
+from smartmem.backend.module.module_file import ModuleFile
+from smartmem.backend.targets.device_file import read_device
 from smartmem.errors import InvalidInputError, TargetError
 from smartmem.files import copy_file, make_folder, write_file
 from smartmem.frontend import import_model
-from smartmem.inputs import fit_arrays, random_inputs
+from smartmem.runtime.array_files import read_arrays, write_arrays
+from smartmem.runtime.inputs import fit_arrays, random_inputs
 from smartmem.tensor_spec import TensorSpec
 from smartmem.tools.opt_source import read_source
 from smartmem.tuning.table import read_table

@@ -17,15 +17,18 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import dialect
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.backend.targets.vectors import AVX512
 from smartmem.errors import InvalidInputError
 from smartmem.frontend.mlir import read_resources
 from smartmem.index_map.primitives import Primitive
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import LAYOUTS, CompileOptions
 from smartmem.passes import PASSES, PIPELINE, PassContext
-from smartmem.passes.analysis.format_search import (
+from smartmem.passes.analysis.ir.movement import shape_of
+from smartmem.passes.analysis.layout.format_search import (
     Found,
     analytic,
     greedy,
@@ -33,13 +36,10 @@ from smartmem.passes.analysis.format_search import (
     search,
     total,
 )
-from smartmem.passes.analysis.formats import Graph, graph_of, layout_in
-from smartmem.passes.analysis.kernel_costs import CPU
-from smartmem.passes.analysis.movement import shape_of
-from smartmem.passes.lowering.lay_out import write_layout
+from smartmem.passes.analysis.layout.formats import Graph, graph_of, layout_in
+from smartmem.passes.analysis.layout.kernel_costs import CPU
+from smartmem.passes.rewrites.layout.lay_out import write_layout
 from smartmem.passes.search_formats import STRATEGIES, SearchFormats
-from smartmem.pipelines import run_pipeline
-from smartmem.vectors import AVX512
 
 COST = analytic(CPU, AVX512)
 

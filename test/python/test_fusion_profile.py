@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.regions import read_module
-from smartmem.backend.targets import resolve_target
-from smartmem.compiler import CompiledModel
+from smartmem.backend.iree_compile.regions import read_module
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.compiler.compile import CompiledModel
+from smartmem.compiler.lowered import Job
 from smartmem.errors import InvalidInputError
-from smartmem.lowered import Job
 from smartmem.options import CompileOptions
-from smartmem.passes.analysis.fusion_profile import CLEAR, PairTimes, advice
+from smartmem.passes.analysis.fusion.profile import CLEAR, PairTimes, advice
 from smartmem.tuning.fusions import ModelPairs, PairCase
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.pair_session import PairSession

@@ -19,18 +19,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smartmem.backend import image_library
-from smartmem.backend.fresh_run import run_fresh, same_bits
-from smartmem.backend.hal import LOADER_VARIABLE
-from smartmem.backend.image_library import (
+from smartmem.backend.device import image_library
+from smartmem.backend.device.fresh_run import run_fresh, same_bits
+from smartmem.backend.device.hal import LOADER_VARIABLE
+from smartmem.backend.device.image_library import (
     find_image_library,
     image_statistics,
     library_for,
 )
-from smartmem.backend.metadata import REFLECTION_KEY, encode_metadata
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import iree_compile_path
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.tool import iree_compile_path
+from smartmem.backend.module.metadata import REFLECTION_KEY, encode_metadata
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.errors import TargetError
 from smartmem.tensor_spec import TensorSpec
 

@@ -10,10 +10,10 @@ import pytest
 from interpreting import run, run_body
 
 import smartmem.interpreter.linalg
-from smartmem.inputs import random_inputs
+from smartmem.compiler.stages import read_model
 from smartmem.interpreter import InterpreterError, interpret
 from smartmem.options import CompileOptions
-from smartmem.stages import read_model
+from smartmem.runtime.inputs import random_inputs
 
 RNG = np.random.default_rng(0)
 SWIN = Path(__file__).parents[2] / "examples" / "small_swin.onnx"

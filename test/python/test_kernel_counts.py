@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smartmem.backend.iree import dump_phase
-from smartmem.backend.kernels import (
+from smartmem.backend.iree_compile.compile import dump_phase
+from smartmem.backend.iree_compile.kernels import (
     PHASE,
     WITHOUT_EVALUATION,
     kernels_of,
     load_time_dispatches,
 )
-from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import IreeOptions
+from smartmem.backend.iree_compile.tool import IreeOptions
+from smartmem.backend.targets.targets import resolve_target
 
 _DATA = np.random.default_rng(0).standard_normal((64, 96)).astype(np.float32).tobytes().hex()
 

@@ -11,8 +11,8 @@ from torch_mlir import ir
 
 from smartmem.index_map import Dim, Domain, Expr, IndexMap, Shape, dim
 from smartmem.index_map.expr import evaluate
-from smartmem.passes.analysis.elements import Choose, Element, Load, Scalar, walk
-from smartmem.passes.analysis.lanes import lane_form
+from smartmem.passes.analysis.gathers.elements import Choose, Element, Load, Scalar, walk
+from smartmem.passes.analysis.gathers.vectorization import lane_form
 
 CONTEXT = ir.Context()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch_mlir import ir
 
 from smartmem import dialect
-from smartmem.passes.analysis.layout_contracts import CONTRACTS, kind_of
+from smartmem.passes.analysis.ir.layout_contracts import CONTRACTS, kind_of
 from smartmem.passes.base import operations
 
 TEXT = """

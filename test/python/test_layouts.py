@@ -9,13 +9,13 @@ import pytest
 from torch_mlir import ir
 
 from smartmem import dialect
+from smartmem.backend.targets.vectors import AVX512, Vectors
 from smartmem.frontend.mlir import read_resources
-from smartmem.layouts import Layouts, layouts_of
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import PIPELINE, PassContext
-from smartmem.passes.analysis.kernel_costs import CPU, Einsum, cost_of
-from smartmem.pipelines import run_pipeline
+from smartmem.passes.analysis.layout.kernel_costs import CPU, Einsum, cost_of
+from smartmem.report.layouts import Layouts, layouts_of
 from smartmem.tuning.table import Machine, Measured, Table
-from smartmem.vectors import AVX512, Vectors
 
 # x W, a GELU-like end, then V over its columns: both weights are known.
 TWO_LAYERS = """\

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import pytest
 from torch_mlir import ir
 
-from smartmem import check, stages
-from smartmem.check import check_model
+from smartmem.checking import check
+from smartmem.checking.check import check_model
+from smartmem.compiler import stages
 from smartmem.frontend import ImportedModel
 from smartmem.options import CompileOptions
 from smartmem.passes import PassContext

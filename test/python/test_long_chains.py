@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from torch_mlir import ir
 
-from smartmem.compiler import module_at
-from smartmem.passes.analysis import reading, rows
-from smartmem.passes.analysis.fusion_plan import MAX_BODY
+from smartmem.compiler.compile import module_at
+from smartmem.passes.analysis.fusion.plan import MAX_BODY
+from smartmem.passes.analysis.ir import def_use as reading
+from smartmem.passes.analysis.operators import row_reductions as rows
 from smartmem.passes.base import REGION
 
 LENGTH = 1100

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from row_sums import SUM, SUM_INPUTS, SUM_OUTPUTS, build
 
-from smartmem.backend.metadata import (
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.module.metadata import (
     decode_metadata,
     encode_metadata,
     signature_of,
 )
-from smartmem.backend.requirements import DeviceRequirements
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.targets.requirements import DeviceRequirements
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.errors import InvalidInputError
 from smartmem.tensor_spec import TensorSpec
 
@@ -54,7 +54,7 @@ def test_metadata_of_another_form(change):
 
 
 def test_a_module_of_another_version(tmp_path, monkeypatch):
-    monkeypatch.setattr("smartmem.backend.metadata.SCHEMA_VERSION", 99)
+    monkeypatch.setattr("smartmem.backend.module.metadata.SCHEMA_VERSION", 99)
     path = build(tmp_path, SUM, "cpu", SUM_INPUTS, SUM_OUTPUTS)
     monkeypatch.undo()
     with pytest.raises(InvalidInputError, match=r"another version of SmartMem: .*99"):

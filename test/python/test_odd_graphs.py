@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from random_graphs import DRAWN, RandomGraph, graphs
 
-from smartmem.compiler import module_at
+from smartmem.compiler.compile import module_at
 
 TARGETS = ("cpu", "adreno", "valhall4")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from validate_passes import TARGETS, Tally, draw, validate_graph
 
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.options import LAYOUTS
 
 PAIRS = 2000

@@ -11,16 +11,16 @@ from typing import ClassVar
 import pytest
 from torch_mlir import ir
 
-from smartmem.diagnostics import Diagnostic
 from smartmem.errors import PassError, UnsupportedError
-from smartmem.passes import Pass, PassContext
-from smartmem.pipelines import (
+from smartmem.mlir.diagnostics import Diagnostic
+from smartmem.mlir.pipelines import (
     expand_pipeline,
     format_pipeline,
     parse_flag,
     parse_pipeline,
     run_pipeline,
 )
+from smartmem.passes import Pass, PassContext
 
 TWINS = """
 func.func @f(%a: f32) -> (f32, f32) {

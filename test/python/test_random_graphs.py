@@ -11,8 +11,8 @@ from check_random_graphs import check_smartmem
 from hypothesis import given, note, settings
 from random_graphs import DRAWN, RandomGraph, graphs
 
-from smartmem.backend.image_library import find_image_library
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.device.image_library import find_image_library
+from smartmem.backend.targets.targets import resolve_target
 
 
 # The same graphs in every run, and none smaller if one fails: each compilation takes half a

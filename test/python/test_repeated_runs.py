@@ -9,13 +9,13 @@ import pytest
 from exchanging_kernel import COLUMNS, ROWS, kernel
 
 import smartmem
-from smartmem import attempts
-from smartmem.backend.fresh_run import run_fresh, same_bits
-from smartmem.backend.shader_races import Race, shader_races
-from smartmem.compare import CheckResult, OutputError
+from smartmem.backend.device.fresh_run import run_fresh, same_bits
+from smartmem.backend.module.shader_races import Race, shader_races
+from smartmem.checking.compare import CheckResult, OutputError
+from smartmem.checking.kernel_check import check_kernels
+from smartmem.checking.repeated_runs import run_repeatedly, shuffled
+from smartmem.compiler import attempts
 from smartmem.errors import AccuracyError, BackendError, TargetError
-from smartmem.kernel_check import check_kernels
-from smartmem.repeated_runs import run_repeatedly, shuffled
 
 X = np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
 INDEX = np.arange(9, dtype=np.float32)[:, None]

@@ -14,10 +14,10 @@ import smartmem
 from smartmem import dialect
 from smartmem.index_map import IndexMap, broadcast, extract_slice, identity, reshape, transpose
 from smartmem.index_map.index_map import from_affine
-from smartmem.inventory import take_inventory, view_kind
 from smartmem.options import CompileOptions
-from smartmem.report import Report
-from smartmem.report_text import WIDTH, format_bytes, format_seconds
+from smartmem.report.inventory import take_inventory, view_kind
+from smartmem.report.report import Report
+from smartmem.report.text import WIDTH, format_bytes, format_seconds
 
 MOVEMENTS = """\
 func.func @main(%a: tensor<4x8xf32>) -> (tensor<8x4xf32>, tensor<6x8xf32>, tensor<32xf32>) {

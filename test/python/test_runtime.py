@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from row_sums import F32, SUM, SUM_INPUTS, SUM_OUTPUTS, build, build_plain, doubling
 
-from smartmem.backend import hal
-from smartmem.backend.runtime import BenchmarkResult, LoadedModule
+from smartmem.backend.device import hal
+from smartmem.backend.device.runtime import BenchmarkResult, LoadedModule
 from smartmem.errors import InvalidInputError
 from smartmem.parameters import NUMPY_DTYPES
 from smartmem.tensor_spec import TensorSpec

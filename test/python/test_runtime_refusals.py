@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from row_sums import F32, SUM, SUM_INPUTS, SUM_OUTPUTS, build, build_plain, doubling
 
-from smartmem.backend import hal, placement
-from smartmem.backend.archive import damage
-from smartmem.backend.devices import probe_vulkan, usable_devices
-from smartmem.backend.iree import target_flags
-from smartmem.backend.module_file import ModuleFile
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.spirv import shader_use
-from smartmem.backend.targets import resolve_target
-from smartmem.backend.tool import DEFAULTS, iree_compile_path
+from smartmem.backend.device import hal, placement
+from smartmem.backend.device.devices import probe_vulkan, usable_devices
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.compile import target_flags
+from smartmem.backend.iree_compile.tool import DEFAULTS, iree_compile_path
+from smartmem.backend.module.archive import damage
+from smartmem.backend.module.module_file import ModuleFile
+from smartmem.backend.module.spirv import shader_use
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.errors import InvalidInputError, TargetError, UnsupportedError
 from smartmem.tensor_spec import TensorSpec
 
@@ -161,7 +161,7 @@ def test_an_undescribed_vulkan_module_is_refused(tmp_path, rows):
 
 def test_no_vulkan_device(adreno_path, monkeypatch):
     monkeypatch.setattr(
-        "smartmem.backend.devices.probe_vulkan",
+        "smartmem.backend.device.devices.probe_vulkan",
         lambda: dataclasses.replace(probe_vulkan(), devices=(), reason="none is installed"),
     )
     with pytest.raises(TargetError, match="no Vulkan device: none is installed"):

@@ -13,18 +13,18 @@ import pytest
 from torch_mlir import ir
 
 import smartmem
-from smartmem import attempts, compiler
-from smartmem.backend.compile_errors import CompileError
-from smartmem.backend.targets import Target, resolve_target
-from smartmem.backend.tool import IreeOptions
-from smartmem.compiler import ALL_STAGES, CompiledModel
+from smartmem.backend.iree_compile.compile_errors import CompileError
+from smartmem.backend.iree_compile.tool import IreeOptions
+from smartmem.backend.targets.targets import Target, resolve_target
+from smartmem.compiler import compile as compiler
+from smartmem.compiler.compile import ALL_STAGES, CompiledModel, attempts
+from smartmem.compiler.lowered import Job, lower
+from smartmem.compiler.recorder import StageRecorder, mark_stage
+from smartmem.compiler.stages import IR_STAGES
 from smartmem.frontend import ImportedModel
 from smartmem.frontend.finish import function_specs
-from smartmem.lowered import Job, lower
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
-from smartmem.recorder import StageRecorder, mark_stage
-from smartmem.stages import IR_STAGES
 
 pytestmark = pytest.mark.fallback
 

@@ -6,9 +6,9 @@ import pytest
 from exchanging_kernel import COLUMNS, ROWS, kernel
 
 import smartmem
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.shader_races import shader_races
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.module.shader_races import shader_races
+from smartmem.backend.targets.targets import resolve_target
 
 
 def races_of(text, tmp_path, target="adreno"):

@@ -10,17 +10,17 @@ import pytest
 from torch_mlir import ir
 
 import smartmem.dialect
-from smartmem.backend.iree import CompileStatistics, compile_bytecode
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.iree_compile.compile import CompileStatistics, compile_bytecode
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.frontend.mlir import read_resources
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import PASSES, PassContext
-from smartmem.passes.analysis.affine_ends import affine_end
-from smartmem.passes.analysis.linear_layers import LinearLayer, linear_layer
-from smartmem.passes.analysis.siblings import Merge, Sibling, siblings
+from smartmem.passes.analysis.fusion.horizontal_fusion import Merge, Sibling, siblings
+from smartmem.passes.analysis.ir.linear_layers import LinearLayer, linear_layer
+from smartmem.passes.analysis.operators.affine_epilogues import affine_end
 from smartmem.passes.base import operations
 from smartmem.passes.fuse_siblings import FuseSiblings
-from smartmem.passes.lowering.merge_layers import merge_layers
-from smartmem.pipelines import run_pipeline
+from smartmem.passes.rewrites.fusion.merge_layers import merge_layers
 
 HEADS, DEPTH, WIDTH = 2, 8, 8
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smartmem
-from smartmem.passes.analysis.single_rows import block_width, blocks_together
+from smartmem.passes.analysis.tiling.cpu_single_rows import block_width, blocks_together
 
 
 @given(st.integers(1, 5000), st.integers(1, 4000), st.sampled_from([4, 8, 16]))

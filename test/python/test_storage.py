@@ -13,19 +13,24 @@ import numpy as np
 import pytest
 
 import smartmem
-from smartmem.backend.devices import usable_devices
-from smartmem.backend.fresh_run import FreshRun, has_validation_layer, run_fresh, same_bits
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.metadata import decode_metadata, encode_metadata, with_images
-from smartmem.backend.module_file import ModuleFile
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.storage import family_of, image_pass, limits_of
-from smartmem.backend.targets import device_target, resolve_target
+from smartmem.backend.device.devices import usable_devices
+from smartmem.backend.device.fresh_run import (
+    FreshRun,
+    has_validation_layer,
+    run_fresh,
+    same_bits,
+)
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.module.metadata import decode_metadata, encode_metadata, with_images
+from smartmem.backend.module.module_file import ModuleFile
+from smartmem.backend.targets.storage import family_of, image_pass, limits_of
+from smartmem.backend.targets.targets import device_target, resolve_target
+from smartmem.compiler.kernel_stage import KernelStage
 from smartmem.errors import InvalidInputError, TargetError
-from smartmem.inputs import random_inputs
-from smartmem.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
 from smartmem.passes import BindImages, BindingRecord
+from smartmem.runtime.inputs import random_inputs
 
 CHAIN = """
 func.func @main(%a: tensor<37x48xTYPE>, %b: tensor<48x32xTYPE>) -> tensor<37x32xTYPE> {
@@ -188,7 +193,7 @@ def test_compiling_goes_on_from_saved_kernels(tmp_path):
     with pytest.raises(InvalidInputError, match="kernels for target adreno, not valhall4"):
         smartmem.compile(saved, target="valhall4")
     with pytest.raises(InvalidInputError, match="holds kernels, which come after views"):
-        smartmem.compiler.module_at(saved, "views")
+        smartmem.compiler.compile.module_at(saved, "views")
 
 
 def test_emits_the_kernels(cli, tmp_path):

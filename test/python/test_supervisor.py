@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is supe
 
 WORK = """
 import ctypes, os, signal, sys, tempfile, time
-from smartmem.activity import activity
+from smartmem.compiler.activity import activity
 from smartmem.options import CompileOptions
 from smartmem.tools import supervisor
 
@@ -156,7 +156,8 @@ def test_the_work_ends_with_who_watches_it(tmp_path: Path) -> None:
 
 CRASHING = """
 import ctypes, sys
-from smartmem import frontend, stages
+from smartmem import frontend
+from smartmem.compiler import stages
 from smartmem.passes import Pass
 from smartmem.tools import cli
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from phone import PHONE
 
-from smartmem.backend import targets
-from smartmem.backend.device_file import read_device, write_device
-from smartmem.backend.devices import probe_vulkan
-from smartmem.backend.targets import device_target, resolve_target
+from smartmem.backend.device.devices import probe_vulkan
+from smartmem.backend.targets.device_file import read_device, write_device
+from smartmem.backend.targets.targets import device_target, resolve_target, targets
 from smartmem.errors import TargetError
 
 

@@ -11,14 +11,20 @@ import sys
 import pytest
 from phone import PHONE
 
-from smartmem.backend import devices, targets
-from smartmem.backend.cpu import cpu_requirements
-from smartmem.backend.devices import VulkanProbe, select_device
-from smartmem.backend.gpu_target import requirements_of, target_attribute
-from smartmem.backend.targets import VULKAN_NAMES, device_target, list_targets, resolve_target
-from smartmem.backend.vulkan_device import VulkanDevice
+from smartmem.backend.device import devices
+from smartmem.backend.device.devices import VulkanProbe, select_device
+from smartmem.backend.targets.cpu import cpu_requirements
+from smartmem.backend.targets.gpu_target import requirements_of, target_attribute
+from smartmem.backend.targets.targets import (
+    VULKAN_NAMES,
+    device_target,
+    list_targets,
+    resolve_target,
+    targets,
+)
+from smartmem.backend.targets.vectors import AVX512, SPIRV, Vectors
+from smartmem.backend.targets.vulkan_device import VulkanDevice
 from smartmem.errors import TargetError
-from smartmem.vectors import AVX512, SPIRV, Vectors
 
 SOFTWARE = dataclasses.replace(PHONE, index=1, name="llvmpipe", type="cpu", subgroup_size=8)
 
@@ -182,7 +188,7 @@ def test_a_device_below_the_runtime_baseline(machine):
 
 
 def test_a_machine_without_a_driver():
-    code = "from smartmem.backend.devices import probe_vulkan; print(probe_vulkan())"
+    code = "from smartmem.backend.device.devices import probe_vulkan; print(probe_vulkan())"
     missing = {"VK_DRIVER_FILES": "/nonexistent", "VK_ICD_FILENAMES": "/nonexistent"}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smartmem
-from smartmem.passes.analysis.tile_sizes import _time_of_blocks, block_rows, dividing_rows
-from smartmem.vectors import Vectors
+from smartmem.backend.targets.vectors import Vectors
+from smartmem.passes.analysis.tiling.cpu_tiles import _time_of_blocks, block_rows, dividing_rows
 
 AVX2 = Vectors(lanes=8, registers=16)
 AVX512 = Vectors(lanes=16, registers=32)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_mlir import ir
 
-from smartmem.passes.analysis.tile_space import common_digits, edges
+from smartmem.passes.analysis.fusion.tile_space import common_digits, edges
 
 
 def program(before, after):

@@ -15,14 +15,15 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import dialect
-from smartmem.backend import tool
-from smartmem.backend.regions import read_module
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.iree_compile import tool
+from smartmem.backend.iree_compile.regions import read_module
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.backend.targets.vectors import AVX512, Vectors
 from smartmem.errors import InvalidInputError
 from smartmem.options import CompileOptions
 from smartmem.passes import PassContext
-from smartmem.passes.analysis.tile_sizes import TileSizes
-from smartmem.passes.analysis.workgroups import WORKGROUPS, workgroup_count
+from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes
+from smartmem.passes.analysis.tiling.cpu_workgroups import WORKGROUPS, workgroup_count
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.alone import captured
@@ -33,7 +34,6 @@ from smartmem.tuning.session import Session
 from smartmem.tuning.shipped import machine_of, shipped_table, table_for
 from smartmem.tuning.table import Machine, Measured, Table, read_table
 from smartmem.tuning.tune import tune
-from smartmem.vectors import AVX512, Vectors
 
 MATMUL = """\
 func.func @main(%x: tensor<56x48xf32>) -> tensor<56x64xf32> {
@@ -300,9 +300,9 @@ def test_the_end_of_the_time_ends_what_runs(
 
 
 def cases_of(model: Path, options: CompileOptions) -> list[KernelCase]:
-    from smartmem.lowered import Job, lower
-    from smartmem.recorder import StageRecorder
-    from smartmem.stages import IR_STAGES, import_stage
+    from smartmem.compiler.lowered import Job, lower
+    from smartmem.compiler.recorder import StageRecorder
+    from smartmem.compiler.stages import IR_STAGES, import_stage
 
     recorder = StageRecorder(IR_STAGES, options)
     job = Job(model, None, resolve_target("cpu"), options)

@@ -22,14 +22,14 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import dialect
-from smartmem.backend.targets import resolve_target
-from smartmem.layouts import layouts_of
+from smartmem.backend.targets.processor import EVERY_GPU
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import CompileOptions
 from smartmem.passes import PASSES, PassContext
-from smartmem.passes.analysis.kernel_costs import GPU, rates_of
+from smartmem.passes.analysis.layout.kernel_costs import GPU, rates_of
 from smartmem.passes.search_formats import SearchFormats
-from smartmem.pipelines import run_pipeline
-from smartmem.processor import EVERY_GPU
+from smartmem.report.layouts import layouts_of
 from smartmem.tuning.costs import CostKernels, measure_costs, rates_from
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.table import Measured, Table

@@ -25,10 +25,10 @@ from gpu_tuning import (
     lowered,
 )
 
-from smartmem.backend.devices import usable_devices
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.device.devices import usable_devices
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.errors import InvalidInputError, TargetError
-from smartmem.passes.analysis.gpu_tiles import GpuTiles, fits, gpu_tiles
+from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles, fits, gpu_tiles
 from smartmem.tuning.kernels import kernel_cases
 from smartmem.tuning.session import Session
 from smartmem.tuning.shader_candidates import shader_rounds

@@ -22,9 +22,9 @@ from gpu_tuning import (
 )
 
 import smartmem
-from smartmem.backend.image_library import PATH_VARIABLE
-from smartmem.backend.runtime import LoadedModule
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.device.image_library import PATH_VARIABLE
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.options import CompileOptions
 from smartmem.tuning.measure import MARGIN
 from smartmem.tuning.session import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch_mlir import ir
 from torch_mlir.passmanager import PassManager
 
-from smartmem.upstream_passes import upstream_passes
+from smartmem.mlir.upstream_passes import upstream_passes
 
 
 def test_lists_passes_and_pipelines_of_mlir_and_torch_mlir() -> None:

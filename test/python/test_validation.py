@@ -13,10 +13,10 @@ from torch_mlir import ir
 
 from smartmem.errors import ValidationError
 from smartmem.interpreter import interpret
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import CompileOptions
 from smartmem.passes import PassContext
 from smartmem.passes.base import Pass, operations
-from smartmem.pipelines import run_pipeline
 from smartmem.validation import Validator, validate
 
 MODEL = """

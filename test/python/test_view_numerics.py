@@ -15,12 +15,12 @@ from torch_mlir import ir
 
 import smartmem.dialect
 from smartmem import index_map as im
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.targets.targets import resolve_target
 from smartmem.index_map import expr as ex
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.base import operations
-from smartmem.pipelines import run_pipeline
 
 CHAINS = 40
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartmem.index_map import IndexMap, dim
-from smartmem.passes.analysis.loops import LoopNest
-from smartmem.passes.analysis.workers import _most, waiting
-from smartmem.passes.analysis.workgroups import (
+from smartmem.passes.analysis.ir.loops import LoopNest
+from smartmem.passes.analysis.tiling.cpu_workers import _most, waiting
+from smartmem.passes.analysis.tiling.cpu_workgroups import (
     row_workgroups,
     workgroup_count,
     workgroup_sizes,

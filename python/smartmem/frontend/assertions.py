@@ -12,7 +12,7 @@ from torch_mlir import ir
 
 from smartmem.errors import UnsupportedError
 from smartmem.frontend.operations import walk, where
-from smartmem.passes.analysis.constant_values import sources
+from smartmem.passes.analysis.scalars.constant_values import sources
 
 _GAVE_UP = ("unimplemented", "not implemented", "unsupported")
 

@@ -14,8 +14,8 @@ from torch_mlir import ir
 from torch_mlir.dialects import func
 from torch_mlir.passmanager import PassManager
 
-from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.frontend.operations import walk, where
+from smartmem.mlir.diagnostics import Diagnostic, collect_diagnostics
 
 _QUOTED_OP = re.compile(r"operation '([^']+)'")
 _OPERATOR_NAME = re.compile(r'name = "((?:torch|onnx)\.[^"]+)"')

@@ -25,10 +25,10 @@ from torch_mlir.dialects import arith, linalg, tensor
 from smartmem.errors import InvalidInputError
 from smartmem.frontend.lowering import walk, where
 from smartmem.parameters import Array, Parameters
-from smartmem.passes.analysis.bodies import body_of
-from smartmem.passes.analysis.constant_values import constant_value, known_value
-from smartmem.passes.analysis.expressions import reachable
-from smartmem.passes.analysis.movement import Refusal, shape_of
+from smartmem.passes.analysis.ir.movement import Refusal, shape_of
+from smartmem.passes.analysis.scalars.bodies import body_of
+from smartmem.passes.analysis.scalars.constant_values import constant_value, known_value
+from smartmem.passes.analysis.scalars.expressions import reachable
 
 Range = tuple[int, int]
 

@@ -11,11 +11,11 @@ from torch_mlir import ir
 from torch_mlir.passmanager import PassManager
 
 from smartmem import dialect
-from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import UnsupportedError
 from smartmem.frontend.blame import explain
 from smartmem.frontend.operations import location_name, walk, where
-from smartmem.torch_dialects import load_torch_dialects
+from smartmem.mlir.diagnostics import Diagnostic, collect_diagnostics
+from smartmem.mlir.torch_dialects import load_torch_dialects
 
 __all__ = ["TORCH_TO_LINALG", "location_name", "new_context", "run_passes", "walk", "where"]
 

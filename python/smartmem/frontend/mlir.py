@@ -10,13 +10,13 @@ from torch_mlir import ir
 from torch_mlir._mlir_libs import _stablehlo
 from torch_mlir.passmanager import PassManager
 
-from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import InvalidInputError, UnsupportedError
 from smartmem.files import printable
 from smartmem.frontend.finish import check_static, finish_module, function_specs
 from smartmem.frontend.imported_model import ImportedModel
 from smartmem.frontend.lowering import new_context, run_passes, walk
 from smartmem.frontend.resources import read_resources
+from smartmem.mlir.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.passes.form_regions import REGION_OPERATIONS
 
 __all__ = ["import_mlir", "parse_module", "read_resources"]

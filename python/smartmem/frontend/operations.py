@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch_mlir import ir
 
-from smartmem.diagnostics import source_point
+from smartmem.mlir.diagnostics import source_point
 
 
 def where(location: ir.Location) -> str:

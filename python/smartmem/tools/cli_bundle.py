@@ -26,7 +26,7 @@ def bundle_command(
 
     It holds the module, C sources, a CMake project and a README with the steps.
     """
-    from smartmem.bundle import write_bundle
+    from smartmem.bundle.bundle import write_bundle
 
     folder = output or module.with_name(f"{module.stem}-bundle")
     written = write_bundle(module, folder)

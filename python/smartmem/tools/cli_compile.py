@@ -16,7 +16,7 @@ from smartmem.tools.cli_files import STDOUT, check_output, refuse_terminal
 from smartmem.tools.cli_settings import CompileSettings, MessageSettings
 
 if TYPE_CHECKING:
-    from smartmem.compiler import CompiledModel
+    from smartmem.compiler.compile import CompiledModel
 
 ModelArgument = Annotated[
     Path,
@@ -65,8 +65,8 @@ def compile_command(
 
     Prints wall time and peak memory to stderr.
     """
-    from smartmem.compiler import BUILD, IMAGES
-    from smartmem.stages import refuse_module
+    from smartmem.compiler.compile import BUILD, IMAGES
+    from smartmem.compiler.stages import refuse_module
 
     refuse_module(model)
     suffix = _suffix(emit, output)
@@ -88,7 +88,7 @@ def compile_command(
 
 
 def _suffix(emit: str, output: Path | None) -> str:
-    from smartmem.compiler import ALL_STAGES, BUILD, IMAGES
+    from smartmem.compiler.compile import ALL_STAGES, BUILD, IMAGES
 
     if emit not in ALL_STAGES:
         known = ", ".join(ALL_STAGES)
@@ -108,7 +108,7 @@ def _compile(
     tolerance: float | None,
 ) -> CompiledModel:
     import smartmem
-    from smartmem.check import check_model
+    from smartmem.checking.check import check_model
 
     with stage_progress(messages, model.name) as progress:
         options, target = build.options(progress), build.target
@@ -121,7 +121,7 @@ def _compile(
 
 
 def _save(compiled: CompiledModel, path: Path, messages: MessageSettings) -> None:
-    from smartmem.report_text import cost_lines
+    from smartmem.report.text import cost_lines
 
     if path == STDOUT:
         with compiled.path.open("rb") as content:
@@ -143,9 +143,9 @@ def _emit(
     stage: str,
     elide: bool,
 ) -> None:
-    from smartmem.compiler import module_at
+    from smartmem.compiler.compile import module_at
+    from smartmem.compiler.recorder import module_text, save_bytecode
     from smartmem.files import write_file
-    from smartmem.recorder import module_text, save_bytecode
 
     with stage_progress(messages, model.name) as progress:
         module = module_at(model, stage, target=build.target, options=build.options(progress))
@@ -164,7 +164,7 @@ def _emit_kernels(
 ) -> None:
     """Writes the kernels behind the last stage that has IR; it takes a whole compilation."""
     import smartmem
-    from smartmem.compiler import IMAGES
+    from smartmem.compiler.compile import IMAGES
     from smartmem.files import copy_file, scratch_folder, write_file
 
     with stage_progress(messages, model.name) as progress, scratch_folder() as folder:

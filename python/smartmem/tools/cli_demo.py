@@ -12,7 +12,7 @@ from smartmem.tools.cli_console import command, note, result, stage_progress
 from smartmem.tools.cli_settings import MessageSettings
 
 if TYPE_CHECKING:
-    from smartmem.check import CheckedModel
+    from smartmem.checking.check import CheckedModel
 
 
 @command
@@ -32,7 +32,7 @@ def demo_command(
 
     Ends with 1 if the error against the original is too large on one.
     """
-    from smartmem.check import check_model
+    from smartmem.checking.check import check_model
     from smartmem.options import CompileOptions
 
     model = example_model() if model is None else model
@@ -62,7 +62,7 @@ def example_model() -> Path:
 
 
 def _targets(messages: MessageSettings) -> list[str]:
-    from smartmem.backend.devices import probe_vulkan, usable_devices
+    from smartmem.backend.device.devices import probe_vulkan, usable_devices
 
     devices = usable_devices()
     if not devices:
@@ -72,7 +72,7 @@ def _targets(messages: MessageSettings) -> list[str]:
 
 
 def _table(model: Path, columns: list[CheckedModel], repetitions: int) -> str:
-    from smartmem.report_text import new_table, render_text
+    from smartmem.report.text import new_table, render_text
 
     table = new_table(f"{model.name} by SmartMem", "", *map(_heading, columns))
     rows = [_column(checked, repetitions) for checked in columns]
@@ -88,7 +88,7 @@ def _heading(checked: CheckedModel) -> str:
 def _column(checked: CheckedModel, repetitions: int) -> dict[str, str]:
     """What one column of the table says, by row."""
     from smartmem.dialect import GROUPS
-    from smartmem.report_text import format_bytes, format_seconds
+    from smartmem.report.text import format_bytes, format_seconds
 
     compiled, report = checked.compiled, checked.compiled.report
     inventory = report.inventory

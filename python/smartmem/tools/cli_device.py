@@ -11,7 +11,7 @@ from smartmem.tools.cli_console import command, result
 from smartmem.tools.cli_settings import MessageSettings
 
 if TYPE_CHECKING:
-    from smartmem.backend.vulkan_device import VulkanDevice
+    from smartmem.backend.targets.vulkan_device import VulkanDevice
 
 # Properties of a device and what people call them, in the order in which they are shown.
 _ROWS = {
@@ -50,7 +50,7 @@ def device_command(
 
     `smartmem targets --save FILE vulkan` writes the same as a target file.
     """
-    from smartmem.backend.devices import select_device
+    from smartmem.backend.device.devices import select_device
 
     found = select_device(device.removeprefix("vulkan").removeprefix(":"))
     if as_json:
@@ -60,15 +60,15 @@ def device_command(
 
 
 def _storage(device: VulkanDevice) -> dict[str, str]:
-    from smartmem.backend.storage import family_of
-    from smartmem.backend.targets import device_target
+    from smartmem.backend.targets.storage import family_of
+    from smartmem.backend.targets.targets import device_target
 
     family = family_of(device_target(device))
     return {"reads": family.reads, "writes": "buffer", "source": family.source}
 
 
 def _text(device: VulkanDevice) -> str:
-    from smartmem.report_text import new_table, render_text
+    from smartmem.report.text import new_table, render_text
 
     values = device.to_json()
     table = new_table(str(device), "property", "value")

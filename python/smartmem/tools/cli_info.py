@@ -39,7 +39,7 @@ def info_command(
 
 
 def _module_info(path: Path) -> dict[str, Any]:
-    from smartmem.backend.module_file import ModuleFile
+    from smartmem.backend.module.module_file import ModuleFile
 
     metadata = ModuleFile(path).metadata
     needs = metadata.requirements

@@ -14,9 +14,9 @@ from smartmem.tools.cli_files import check_output, is_module
 from smartmem.tools.cli_settings import CompileSettings, DataSettings, MessageSettings
 
 if TYPE_CHECKING:
-    from smartmem.backend.runtime import BenchmarkResult
-    from smartmem.executable import Executable
+    from smartmem.backend.device.runtime import BenchmarkResult
     from smartmem.parameters import Array
+    from smartmem.runtime.executable import Executable
     from smartmem.tensor_spec import TensorSpec
 
 ModuleArgument = Annotated[
@@ -47,7 +47,7 @@ def run_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a compiled module, or compile a model and run it, once."""
-    from smartmem.array_files import write_arrays
+    from smartmem.runtime.array_files import write_arrays
 
     if output is not None:
         check_output(output, ".npz", model)
@@ -96,9 +96,9 @@ def check_command(
     is above the tolerance, or if two runs of one input give other bits. On a GPU the module
     runs in processes of its own, on memory full of NaNs.
     """
-    from smartmem.array_files import read_arrays
-    from smartmem.check import check_model
-    from smartmem.kernel_check import KernelCheck, check_kernels
+    from smartmem.checking.check import check_model
+    from smartmem.checking.kernel_check import KernelCheck, check_kernels
+    from smartmem.runtime.array_files import read_arrays
 
     arrays = read_arrays(data.input) if data.input else None
     with stage_progress(messages, model.name) as progress:
@@ -128,7 +128,7 @@ def benchmark_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure the latency of single runs; inputs and outputs stay on the device."""
-    from smartmem.report_text import format_seconds
+    from smartmem.report.text import format_seconds
 
     executable = open_executable(model, build, messages, device)
     arrays = input_arrays(executable.inputs, data)
@@ -180,8 +180,8 @@ def input_arrays(specs: Sequence[TensorSpec], data: DataSettings) -> list[Array]
     Raises:
         InvalidInputError: a file cannot be read or does not fit.
     """
-    from smartmem.array_files import read_arrays
-    from smartmem.inputs import fit_arrays, random_inputs
+    from smartmem.runtime.array_files import read_arrays
+    from smartmem.runtime.inputs import fit_arrays, random_inputs
 
     if data.input:
         return fit_arrays(specs, read_arrays(data.input))

@@ -13,7 +13,7 @@ from smartmem.tools.cli_console import command, note, plain, result
 from smartmem.tools.cli_settings import MessageSettings
 
 if TYPE_CHECKING:
-    from smartmem.backend.targets import Target
+    from smartmem.backend.targets.targets import Target
 
 
 @command
@@ -47,8 +47,8 @@ def targets_command(
 
 
 def _list(as_json: bool) -> None:
-    from smartmem.backend.targets import list_targets
-    from smartmem.report_text import new_table, render_text
+    from smartmem.backend.targets.targets import list_targets
+    from smartmem.report.text import new_table, render_text
 
     targets = list_targets()
     if as_json:
@@ -64,7 +64,7 @@ def _list(as_json: bool) -> None:
 
 
 def _show(name: str, as_json: bool) -> None:
-    from smartmem.backend.targets import resolve_target
+    from smartmem.backend.targets.targets import resolve_target
 
     target = resolve_target(name)
     needs = target.requirements.to_json() if target.requirements else {}
@@ -90,7 +90,7 @@ def _storage(target: Target) -> dict[str, object]:
     """What ``--storage=auto`` does on a target; nothing on a CPU."""
     if target.kind == "cpu":
         return {}
-    from smartmem.backend.storage import family_of, limits_of
+    from smartmem.backend.targets.storage import family_of, limits_of
 
     family, limits = family_of(target), limits_of(target)
     return {
@@ -102,8 +102,8 @@ def _storage(target: Target) -> dict[str, object]:
 
 
 def _save(name: str, path: Path, messages: MessageSettings) -> None:
-    from smartmem.backend.device_file import write_device
-    from smartmem.backend.targets import resolve_target
+    from smartmem.backend.targets.device_file import write_device
+    from smartmem.backend.targets.targets import resolve_target
 
     device = resolve_target(name).device
     if device is None:

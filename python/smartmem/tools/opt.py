@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
-from smartmem.activity import activities
-from smartmem.diagnostics import collect_diagnostics
+from smartmem.compiler.activity import activities
 from smartmem.errors import (
     InterpreterError,
     InvalidInputError,
@@ -26,16 +25,17 @@ from smartmem.errors import (
     ValidationError,
 )
 from smartmem.files import write_file
-from smartmem.ir_printing import PrintOptions
-from smartmem.parameters import Parameters
-from smartmem.passes import Pass, PassContext
-from smartmem.pipelines import (
+from smartmem.mlir.diagnostics import collect_diagnostics
+from smartmem.mlir.ir_printing import PrintOptions
+from smartmem.mlir.pipelines import (
     MODULE,
     PipelineElement,
     expand_pipeline,
     run_pipeline,
     works_on,
 )
+from smartmem.parameters import Parameters
+from smartmem.passes import Pass, PassContext
 from smartmem.tools.opt_arguments import PassArguments, parse_arguments
 from smartmem.tools.opt_diagnostics import Reporter, unmet_expectations
 from smartmem.tools.opt_listing import dialect_listing, pass_listing, versions
@@ -207,7 +207,7 @@ def _run_passes(
 
 
 def _validator(arguments: argparse.Namespace) -> Validator:
-    from smartmem.array_files import read_arrays
+    from smartmem.runtime.array_files import read_arrays
     from smartmem.validation import Validator
 
     given = arguments.smartmem_inputs
@@ -218,9 +218,9 @@ def _validator(arguments: argparse.Namespace) -> Validator:
 def _pass_context(target: str | None, tuning: str | None) -> PassContext:
     if target is None and tuning is None:
         return PassContext()
-    from smartmem.backend.targets import resolve_target
+    from smartmem.backend.targets.targets import resolve_target
+    from smartmem.compiler.stages import pass_context
     from smartmem.options import CompileOptions
-    from smartmem.stages import pass_context
     from smartmem.tuning.table import read_table
 
     if target is None:  # of whatever machine the measurements are

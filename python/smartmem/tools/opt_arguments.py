@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from smartmem.errors import InvalidInputError
+from smartmem.mlir.pipeline_text import unknown_pass
+from smartmem.mlir.pipelines import PipelineElement, parse_flag, parse_pipeline
+from smartmem.mlir.upstream_passes import upstream_passes
 from smartmem.options import CompileOptions
 from smartmem.passes import PASSES
-from smartmem.pipeline_text import unknown_pass
-from smartmem.pipelines import PipelineElement, parse_flag, parse_pipeline
-from smartmem.upstream_passes import upstream_passes
 
 SPLIT_MARKER = "// -----"
 

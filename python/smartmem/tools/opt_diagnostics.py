@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from smartmem.diagnostics import Diagnostic, SourcePoint
 from smartmem.errors import SmartMemError
+from smartmem.mlir.diagnostics import Diagnostic, SourcePoint
 from smartmem.passes import Remark
 from smartmem.tools.opt_source import Source
 

@@ -15,10 +15,10 @@ from typing import get_type_hints
 from torch_mlir import ir
 
 import smartmem
-from smartmem.diagnostics import Diagnostic, collect_diagnostics
+from smartmem.mlir.diagnostics import Diagnostic, collect_diagnostics
+from smartmem.mlir.upstream_passes import upstream_passes
 from smartmem.passes import PASSES, Pass
 from smartmem.tools.opt_source import make_context
-from smartmem.upstream_passes import upstream_passes
 
 _INDENT = 40
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch_mlir import ir
 
 from smartmem.errors import InvalidInputError
-from smartmem.pipelines import PipelineElement, format_pipeline
+from smartmem.mlir.pipelines import PipelineElement, format_pipeline
 from smartmem.tools.opt_arguments import PassArguments
 from smartmem.tools.opt_source import Source
 

@@ -15,12 +15,12 @@ from typing import Literal
 from torch_mlir import ir
 
 from smartmem import dialect
-from smartmem.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.errors import InvalidInputError, VerificationError
 from smartmem.files import printable, refuse_special
-from smartmem.mlir_builds import build_of, kernel_build, model_build
-from smartmem.torch_dialects import load_torch_dialects
-from smartmem.upstream_passes import register_torch_passes
+from smartmem.mlir.builds import build_of, kernel_build, model_build
+from smartmem.mlir.diagnostics import Diagnostic, collect_diagnostics
+from smartmem.mlir.torch_dialects import load_torch_dialects
+from smartmem.mlir.upstream_passes import register_torch_passes
 
 _BYTECODE_MAGIC = b"ML\xefR"
 _PARSER_NAME = "-"  # the file name that MLIR gives to a parsed string

@@ -23,9 +23,9 @@ from dataclasses import asdict
 from types import FrameType
 from typing import NoReturn
 
-from smartmem.activity import Activity, tell, time_is_over
-from smartmem.backend.launcher import end_with_parent
-from smartmem.backend.tool import memory_of
+from smartmem.backend.iree_compile.launcher import end_with_parent
+from smartmem.backend.iree_compile.tool import memory_of
+from smartmem.compiler.activity import Activity, tell, time_is_over
 from smartmem.errors import printable
 from smartmem.tools.process import prepare_streams, say
 from smartmem.tools.signals import SIGNALS, Terminated

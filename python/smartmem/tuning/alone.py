@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch_mlir import ir
 
-from smartmem.passes.analysis.movement import shape_of
+from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.base import operations
 
 _CONSTANT_ELEMENTS = 64  # constants of more are arguments of the module

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from smartmem.passes.analysis.loops import LoopNest
-from smartmem.passes.analysis.tile_sizes import TileSizes
-from smartmem.passes.analysis.workgroups import WORKGROUPS, workgroup_count
-from smartmem.vectors import Vectors
+from smartmem.backend.targets.vectors import Vectors
+from smartmem.passes.analysis.ir.loops import LoopNest
+from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes
+from smartmem.passes.analysis.tiling.cpu_workgroups import WORKGROUPS, workgroup_count
 
 _ROWS = (1, 2, 4, 6, 7, 8, 10, 12, 13, 14, 16)
 _STEPS = (1, 2, 4, 8)

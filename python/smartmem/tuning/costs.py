@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from smartmem.backend.regions import read_module
-from smartmem.lowered import Job, lower
+from smartmem.backend.iree_compile.regions import read_module
+from smartmem.backend.targets.processor import Gpu
+from smartmem.compiler.lowered import Job, lower
+from smartmem.compiler.recorder import StageRecorder
+from smartmem.compiler.stages import IR_STAGES, import_stage
 from smartmem.options import CompileOptions
-from smartmem.passes.analysis.kernel_costs import Rates, cost_of, efficiency, einsum_of
-from smartmem.processor import Gpu
-from smartmem.recorder import StageRecorder
-from smartmem.stages import IR_STAGES, import_stage
+from smartmem.passes.analysis.layout.kernel_costs import Rates, cost_of, efficiency, einsum_of
 from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import Bench
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smartmem.passes.analysis.fusion_profile import PairTimes
+from smartmem.passes.analysis.fusion.profile import PairTimes
 
 
 def plain_fusions(fusions: Mapping[str, PairTimes]) -> dict[str, dict[str, float | None]]:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from torch_mlir import ir
 
-from smartmem.lowered import Job
+from smartmem.compiler.lowered import Job
+from smartmem.compiler.stages import pass_context
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import PIPELINE, PassContext
-from smartmem.passes.analysis.fusion_plan import Group, YellowPair, is_kernel
-from smartmem.passes.analysis.movement import shape_of
-from smartmem.passes.analysis.rows import RESHAPES
+from smartmem.passes.analysis.fusion.plan import Group, YellowPair, is_kernel
+from smartmem.passes.analysis.ir.movement import shape_of
+from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.base import REGION, Pass
 from smartmem.passes.form_regions import FormRegions
-from smartmem.pipelines import run_pipeline
-from smartmem.stages import pass_context
 from smartmem.tuning.alone import (
     alone,
     captured,

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from torch_mlir import ir
 
-from smartmem.backend.regions import use_default_configuration
-from smartmem.passes.analysis.gpu_tiles import GpuTiles, gpu_tiles
-from smartmem.passes.analysis.kernel_keys import kernel_key
-from smartmem.passes.analysis.loops import LoopNest, contracts, loop_nest
+from smartmem.backend.iree_compile.regions import use_default_configuration
+from smartmem.backend.targets.processor import Gpu
+from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
+from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles, gpu_tiles
+from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
 from smartmem.passes.base import REGION, operations
 from smartmem.passes.configure_kernels import (
     ATTRIBUTE,
@@ -26,7 +27,6 @@ from smartmem.passes.configure_shaders import (
     shader_root,
     shader_tiles_of,
 )
-from smartmem.processor import Gpu
 from smartmem.tuning.alone import alone, captured, constants, indices, is_float
 from smartmem.tuning.table import Tiles
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smartmem.backend.compile_errors import CompileError
-from smartmem.backend.iree import compile_bytecode, target_flags
-from smartmem.backend.processes import ending_with_caller, in_parallel
-from smartmem.backend.storage import image_pass
-from smartmem.backend.targets import Target
-from smartmem.backend.tool import IreeOptions, run_iree_compile
-from smartmem.kernel_stage import KernelStage
+from smartmem.backend.iree_compile.compile import compile_bytecode, target_flags
+from smartmem.backend.iree_compile.compile_errors import CompileError
+from smartmem.backend.iree_compile.processes import ending_with_caller, in_parallel
+from smartmem.backend.iree_compile.tool import IreeOptions, run_iree_compile
+from smartmem.backend.targets.storage import image_pass
+from smartmem.backend.targets.targets import Target
+from smartmem.compiler.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
 
 logger = logging.getLogger(__name__)

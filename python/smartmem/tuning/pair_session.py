@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from smartmem.passes.analysis.fusion_profile import CLEAR, PairTimes, advice
+from smartmem.passes.analysis.fusion.profile import CLEAR, PairTimes, advice
 from smartmem.tuning.fusions import ModelPairs, PairCase
 from smartmem.tuning.measure import Bench, OutOfTimeError
 from smartmem.tuning.session import Outcome, Progress

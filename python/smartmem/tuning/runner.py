@@ -17,10 +17,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from smartmem.backend.module_file import ModuleFile
-from smartmem.backend.runtime import Inputs, LoadedModule
-from smartmem.inputs import random_inputs
+from smartmem.backend.device.runtime import Inputs, LoadedModule
+from smartmem.backend.module.module_file import ModuleFile
 from smartmem.parameters import Array
+from smartmem.runtime.inputs import random_inputs
 
 _SHORTEST_S = 2e-3
 """Time of one sample: several runs where one is shorter, so that the clock is fine enough."""

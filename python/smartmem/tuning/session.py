@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from smartmem.passes.analysis.gpu_tiles import GpuTiles
-from smartmem.passes.analysis.tile_sizes import TileSizes
+from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes
+from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles
 from smartmem.tuning.candidates import rounds
 from smartmem.tuning.kernels import KernelCase
 from smartmem.tuning.measure import MARGIN, Bench, OutOfTimeError

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from smartmem.passes.analysis.gpu_tiles import VECTOR, GpuTiles, fits, threads_of
-from smartmem.passes.analysis.loops import LoopNest, divisors
-from smartmem.processor import Gpu
+from smartmem.backend.targets.processor import Gpu
+from smartmem.passes.analysis.ir.loops import LoopNest, divisors
+from smartmem.passes.analysis.tiling.gpu_tiles import VECTOR, GpuTiles, fits, threads_of
 
 # Results of one thread at most: twice as many as are computed to be good. What spills on a
 # phone does not where the registers are a cache, but drivers take long for more.

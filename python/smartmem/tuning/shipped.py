@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from smartmem.backend.cpu import host_cpu
-from smartmem.backend.targets import Target
+from smartmem.backend.targets.cpu import host_cpu
+from smartmem.backend.targets.targets import Target
 from smartmem.tuning.table import Machine, Table, read_table
 
 

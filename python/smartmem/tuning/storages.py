@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from smartmem.passes.analysis.image_choices import Storage
-from smartmem.processor import Gpu
+from smartmem.backend.targets.processor import Gpu
+from smartmem.passes.analysis.images.image_choices import Storage
 from smartmem.tuning.kernels import KernelCase
 from smartmem.tuning.measure import MARGIN, Bench
 from smartmem.tuning.table import Measured

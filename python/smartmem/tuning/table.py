@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from smartmem.backend.targets.vectors import Vectors
 from smartmem.errors import InvalidInputError
 from smartmem.files import refuse_special, write_file
-from smartmem.passes.analysis.fusion_profile import PairTimes
-from smartmem.passes.analysis.gpu_tiles import GpuTiles
-from smartmem.passes.analysis.image_choices import STORAGES, Storage
-from smartmem.passes.analysis.kernel_costs import Rates
-from smartmem.passes.analysis.tile_sizes import TileSizes
+from smartmem.passes.analysis.fusion.profile import PairTimes
+from smartmem.passes.analysis.images.image_choices import STORAGES, Storage
+from smartmem.passes.analysis.layout.kernel_costs import Rates
+from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes
+from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles
 from smartmem.tuning.fusion_times import parsed_fusions, plain_fusions
-from smartmem.vectors import Vectors
 
 SCHEMA_VERSION = 2
 

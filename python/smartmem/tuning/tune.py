@@ -11,21 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from smartmem.backend.compatibility import vulkan_mismatches
-from smartmem.backend.devices import select_device, usable_devices
-from smartmem.backend.image_library import require_image_library
-from smartmem.backend.regions import read_module
-from smartmem.backend.storage import family_of
-from smartmem.backend.targets import Target
-from smartmem.backend.vulkan_device import VulkanDevice
-from smartmem.compiler import ALL_STAGES, as_target
+from smartmem.backend.device.compatibility import vulkan_mismatches
+from smartmem.backend.device.devices import select_device, usable_devices
+from smartmem.backend.device.image_library import require_image_library
+from smartmem.backend.iree_compile.regions import read_module
+from smartmem.backend.targets.processor import Gpu
+from smartmem.backend.targets.storage import family_of
+from smartmem.backend.targets.targets import Target
+from smartmem.backend.targets.vulkan_device import VulkanDevice
+from smartmem.compiler.compile import ALL_STAGES, as_target
+from smartmem.compiler.lowered import Job, Lowered, lower
+from smartmem.compiler.recorder import StageRecorder
+from smartmem.compiler.stages import import_stage
 from smartmem.errors import InvalidInputError, TargetError
-from smartmem.lowered import Job, Lowered, lower
 from smartmem.options import CompileOptions
-from smartmem.passes.analysis.image_choices import STORAGES, Storage
-from smartmem.processor import Gpu
-from smartmem.recorder import StageRecorder
-from smartmem.stages import import_stage
+from smartmem.passes.analysis.images.image_choices import STORAGES, Storage
 from smartmem.tuning.costs import measure_costs
 from smartmem.tuning.fusions import ModelPairs
 from smartmem.tuning.kernels import KernelCase, kernel_cases

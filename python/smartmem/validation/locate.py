@@ -13,9 +13,13 @@ from pathlib import Path
 
 from torch_mlir import ir
 
-from smartmem.backend.devices import usable_devices
-from smartmem.backend.runtime import LoadedModule
-from smartmem.compare import compare
+from smartmem.backend.device.devices import usable_devices
+from smartmem.backend.device.runtime import LoadedModule
+from smartmem.checking.compare import compare
+from smartmem.compiler.faults import Net
+from smartmem.compiler.lowered import Job
+from smartmem.compiler.recorder import StageRecorder
+from smartmem.compiler.stages import IR_STAGES, first_stage, pass_context, run_stages
 from smartmem.errors import (
     InterpreterError,
     SmartMemError,
@@ -23,13 +27,9 @@ from smartmem.errors import (
     UnsupportedError,
     ValidationError,
 )
-from smartmem.faults import Net
 from smartmem.interpreter import interpret
-from smartmem.lowered import Job
 from smartmem.parameters import Array
 from smartmem.passes import PassContext
-from smartmem.recorder import StageRecorder
-from smartmem.stages import IR_STAGES, first_stage, pass_context, run_stages
 from smartmem.validation.validator import Validator, mismatch
 
 

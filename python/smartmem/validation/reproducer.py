@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
-from smartmem.array_files import write_arrays
 from smartmem.errors import InterpreterError, SmartMemError, UnsupportedError
 from smartmem.files import make_folder, write_file
 from smartmem.interpreter import interpret
+from smartmem.mlir.pipeline_text import PipelineElement, format_element
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes.base import PassContext, Steps
-from smartmem.pipeline_text import PipelineElement, format_element
-from smartmem.pipelines import run_pipeline
+from smartmem.runtime.array_files import write_arrays
 from smartmem.validation.reduction import Part, reduced
 from smartmem.validation.validator import PASS_TOLERANCES, Mismatch, mismatch
 

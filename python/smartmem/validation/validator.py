@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch_mlir import ir
 
-from smartmem.compare import TOLERANCES, OutputError, compare
+from smartmem.checking.compare import TOLERANCES, OutputError, compare
 from smartmem.errors import InterpreterError, InvalidInputError, ValidationError
-from smartmem.inputs import fit_arrays, random_inputs
 from smartmem.interpreter import interpret
+from smartmem.mlir.pipeline_text import PipelineElement, format_element
 from smartmem.parameters import Array, Parameters
-from smartmem.pipeline_text import PipelineElement, format_element
+from smartmem.runtime.inputs import fit_arrays, random_inputs
 
 if TYPE_CHECKING:
     from smartmem.passes import PassContext
@@ -157,8 +157,8 @@ def validate(
         ValidationError: a pass changes what the module computes.
         SmartMemError: as ``run_pipeline`` and ``interpret``.
     """
+    from smartmem.mlir.pipelines import run_pipeline
     from smartmem.passes import Pass
-    from smartmem.pipelines import run_pipeline
 
     validator = Validator(folder=None) if validator is None else validator
     listed = [elements] if isinstance(elements, str | Pass) else elements

@@ -9,21 +9,21 @@ from typing import Any
 from torch_mlir import ir
 
 from smartmem import dialect
-from smartmem.backend.regions import read_module
-from smartmem.backend.targets import resolve_target
+from smartmem.backend.iree_compile.regions import read_module
+from smartmem.backend.targets.processor import Gpu
+from smartmem.backend.targets.targets import resolve_target
+from smartmem.backend.targets.vectors import SPIRV
+from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import PASSES, PassContext
-from smartmem.passes.analysis.gpu_tiles import GpuTiles
-from smartmem.passes.analysis.kernel_costs import Rates
+from smartmem.passes.analysis.layout.kernel_costs import Rates
+from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles
 from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.configure_shaders import ConfigureShaders
 from smartmem.passes.form_regions import FormRegions
-from smartmem.pipelines import run_pipeline
-from smartmem.processor import Gpu
 from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.shipped import machine_of
 from smartmem.tuning.table import Machine, Measured, Table
-from smartmem.vectors import SPIRV
 
 # y = tanh(x W) V: two matrix multiplications.
 LAYERS = """\

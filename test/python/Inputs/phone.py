@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smartmem.backend.vulkan_device import VulkanDevice
+from smartmem.backend.targets.vulkan_device import VulkanDevice
 
 # Not one device but every property a phone's driver reports, in plausible values.
 PHONE = VulkanDevice(

@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 
-from smartmem.backend.iree import compile_bytecode
-from smartmem.backend.metadata import (
+from smartmem.backend.iree_compile.compile import compile_bytecode
+from smartmem.backend.module.metadata import (
     REFLECTION_KEY,
     encode_metadata,
 )
-from smartmem.backend.targets import Target, resolve_target
+from smartmem.backend.targets.targets import Target, resolve_target
 from smartmem.tensor_spec import TensorSpec
 
 # Row sums: IREE reduces with subgroup operations on Vulkan.

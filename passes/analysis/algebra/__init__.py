@@ -1,0 +1,1 @@
+"""Rewriting by the rules of algebra (DNNFusion, section 4.2)."""

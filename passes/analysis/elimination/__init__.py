@@ -1,0 +1,1 @@
+"""Where data movement goes instead (SmartMem, section 3.1)."""

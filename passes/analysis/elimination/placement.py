@@ -1,0 +1,287 @@
+"""Where a view can go: into the write of its producer, or the read of a consumer.
+
+The pure half of eliminating views. SmartMem's rule comes first (section 3.2.2 of the
+paper): the producer writes the layout that its consumers read. What stands against a
+place is a reason, which the report quotes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from torch_mlir import ir
+
+from smartmem.dialect import ViewOp
+from smartmem.index_map import (
+    IndexMap,
+    compose,
+    digit_form,
+    identity,
+    inverse,
+    layout_of,
+)
+from smartmem.parameters import Parameters
+from smartmem.passes.analysis.elimination.reduction_order import InWeights, in_weights
+from smartmem.passes.analysis.ir.accesses import (
+    Access,
+    access_through,
+    ends_contraction,
+    is_row_wise,
+    plain_nest,
+    reads_in_order,
+    sums,
+    view_readers,
+)
+from smartmem.passes.analysis.ir.channel_order import channels, permutes_channels
+from smartmem.passes.analysis.ir.layout_contracts import ANY, AS_READ, CHANNELS, contract_of
+from smartmem.passes.analysis.ir.loops import LoopNest
+from smartmem.passes.analysis.ir.movement import Refusal, is_free, shape_of, view_map
+
+
+@dataclass(frozen=True)
+class InWrite:
+    """The producer writes its result in the view's order."""
+
+    access: Access
+
+
+@dataclass(frozen=True)
+class InReads:
+    """Consumers read the view's source in the view's order."""
+
+    accesses: tuple[Access, ...]
+
+
+@dataclass(frozen=True)
+class AboveProducer:
+    """The view moves from the producer's result to its operands."""
+
+    op: ir.Operation
+    nest: LoopNest
+
+
+Placement = InWrite | InReads | InWeights | AboveProducer
+
+
+def is_address(view: ir.Operation) -> bool:
+    """Whether a view reads a slice of its source in order: reshapes, slices, and both.
+
+    Such a view names a part of memory; nothing has to move.
+    """
+    if "domain" in view.attributes:
+        return False
+    if is_free(view):
+        return True
+    form = digit_form(view_map(view))
+    if form is None:
+        return False
+    layout = layout_of(form, shape_of(view.operands[0]))
+    return layout is not None and layout.source_digits == list(range(len(form.digit_shape)))
+
+
+def early_placement(view: ir.Operation, parameters: Parameters) -> Placement | Refusal:
+    """The places that come before all others, or why ``view`` has none of them.
+
+    All views get these before any goes elsewhere: one that moves up a normalization
+    needs the views of its other operands to move with it.
+    """
+    if "domain" in view.attributes:
+        return Refusal("pads or reads a part only where a domain holds")
+    reads = _in_reads(view)
+    if isinstance(reads, InReads) and all(a.nest.is_contraction for a in reads.accesses):
+        # Its indexing maps read any permutation; the producer keeps the natural order,
+        # in which the reduction dimension is often the contiguous one.
+        return reads
+    permuted = in_weights(view, parameters)
+    if isinstance(permuted, InWeights):
+        return permuted
+    above = _above_producer(view)
+    if not isinstance(above, Refusal) and contract_of(above.op).writes == AS_READ:
+        # All of a normalization moves to the new order: one iteration domain, one kernel.
+        return above
+    return Refusal("no contraction reads it, and no normalization makes it")
+
+
+def placement(view: ir.Operation) -> Placement | Refusal:
+    """Where ``view`` can go, best place first, or why it stays."""
+    if "domain" in view.attributes:
+        return Refusal("pads or reads a part only where a domain holds")
+    reads = _in_reads(view)
+    if isinstance(reads, InReads) and all(map(reads_in_order, reads.accesses)):
+        return reads
+    above = _above_producer(view)
+    if not isinstance(above, Refusal) and permutes_channels(view):
+        return above
+    write = in_write(view)
+    if isinstance(reads, InReads):
+        kept = isinstance(write, InWrite) and _keeps_channels(write)
+        return write if kept else reads
+    if isinstance(write, InWrite):
+        return write
+    shared = _in_shared_write(view)
+    if not isinstance(shared, Refusal):
+        return shared
+    if not isinstance(above, Refusal):
+        return above
+    return Refusal(
+        f"producer: {write.reason}; consumers: {reads.reason}; above: {above.reason}"
+    )
+
+
+def _producer(view: ir.Operation) -> ir.Operation | Refusal:
+    owner = view.operands[0].owner
+    if isinstance(owner, ir.Block):
+        return Refusal("it is an argument")
+    if len(list(view.operands[0].uses)) > 1:
+        return Refusal("its result has other readers")
+    return owner.operation
+
+
+def _in_shared_write(view: ir.Operation) -> InWrite | Refusal:
+    """How the producer writes the view's order where others read its result, too.
+
+    For readers that need the order: convolutions and what is padded for them. The others
+    read through the inverse of the view from then on, as their indexing maps can.
+    """
+    source = view.operands[0]
+    if isinstance(source.owner, ir.Block) or not isinstance(_in_reads(view), Refusal):
+        return Refusal("its result has other readers")
+    back = inverse(view_map(view), shape_of(source))
+    if back is None or not _reads_anyhow(source, identity(shape_of(source)), back, view):
+        return Refusal("others read its result in an order of their own")
+    return written(source.owner.operation, view_map(view))
+
+
+def _reads_anyhow(value: ir.Value, seen: IndexMap, back: IndexMap, but: ir.Operation) -> bool:
+    """Whether all that read ``value`` but one view can read it in another order.
+
+    Args:
+        seen: index of ``value`` -> index of the tensor that is written in another order.
+        back: index of that tensor -> where the element lies then.
+    """
+    uses = [use for use in value.uses if use.owner.operation != but]
+    return all(_reads_through(use, seen, back, but) for use in uses)
+
+
+def _reads_through(
+    use: ir.OpOperand, seen: IndexMap, back: IndexMap, but: ir.Operation
+) -> bool:
+    op = use.owner.operation
+    if op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes:
+        return _reads_anyhow(op.results[0], compose(view_map(op), seen), back, but)
+    nest = plain_nest(op)
+    if isinstance(nest, Refusal) or use.operand_number == nest.output:
+        return False
+    through = compose(compose(nest.accesses[use.operand_number], seen), back)
+    found = access_through(op, use.operand_number, nest, through, shape_of(but.results[0]))
+    return not isinstance(found, Refusal)
+
+
+def in_write(view: ir.Operation, may_split: bool = False) -> InWrite | Refusal:
+    """How the producer of what ``view`` reads can write it as the view reads it."""
+    op = _producer(view)
+    return op if isinstance(op, Refusal) else written(op, view_map(view), may_split)
+
+
+def written(
+    op: ir.Operation, index_map: IndexMap, may_split: bool = False
+) -> InWrite | Refusal:
+    """How ``op`` can write what is read of its result through ``index_map``."""
+    nest = plain_nest(op)
+    if isinstance(nest, Refusal):
+        return nest
+    back = inverse(index_map, shape_of(op.results[0]))
+    if back is None:
+        return Refusal("the view is no permutation of digits")
+    through = compose(nest.accesses[-1], back)
+    shape = index_map.shape
+    access = access_through(op, nest.output, nest, through, shape, may_split=may_split)
+    if isinstance(access, Refusal):
+        return access
+    if tuple(access.layout.sizes) != shape:
+        return Refusal("it would write only a part")
+    return InWrite(access)
+
+
+def _in_reads(view: ir.Operation) -> InReads | Refusal:
+    accesses, refusal = [], Refusal("nothing reads it")
+    for use in view.results[0].uses:
+        found = read_access(view, use.owner.operation, use.operand_number)
+        if isinstance(found, Refusal):
+            refusal = found
+        else:
+            accesses.append(found)
+    return InReads(tuple(accesses)) if accesses else refusal
+
+
+def read_access(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusal:
+    """How ``op`` reads its operand, a view's result, through the view, or why it cannot."""
+    nest = plain_nest(op)
+    if isinstance(nest, Refusal):
+        return nest
+    if operand == nest.output:
+        return Refusal("it is the initial value of an output")
+    if sum(v == view.results[0] for v in op.operands) > 1:
+        return Refusal("it is read twice by one operation")
+    through = compose(nest.accesses[operand], view_map(view))
+    access = access_through(op, operand, nest, through, shape_of(view.operands[0]))
+    if isinstance(access, Refusal) or nest.reductions or not contract_of(op).agree:
+        return access
+    if not _is_free_to_order(op):
+        return access
+    if is_row_wise(op) and not _permutes_rows(op, access):
+        return access
+    permuted = len(access.layout.source_digits) == len(access.form.digit_shape)
+    return replace(access, keeps_order=permuted)
+
+
+def _keeps_channels(write: InWrite) -> bool:
+    """Whether a linear layer would still write its channels innermost, as vectors need."""
+    access = write.access
+    if contract_of(access.op).writes != CHANNELS:
+        return True
+    loops = channels(access.op, access.nest)
+    own = {digit for loop in loops for digit in access.form.digits_of(loop)}
+    digits = access.layout.source_digits
+    return not own or not digits or digits[-1] in own
+
+
+def _is_free_to_order(op: ir.Operation) -> bool:
+    """Whether only contractions, elementwise operations and views read ``op``, or one sum.
+
+    They read any order, so that ``op``, elementwise, keeps that of its operand.
+    """
+    readers = view_readers(op.results[0])
+    rows = [reader for reader in readers if contract_of(reader).reads != ANY]
+    # A normalization reads its rows several times; a sum alone reads them in any order.
+    return not rows or (len(rows) == 1 and sums(rows[0]))
+
+
+def _permutes_rows(op: ir.Operation, access: Access) -> bool:
+    """Whether ``access`` reads a row in another order than it lies in memory."""
+    nest = access.nest
+    along = set(range(len(nest.domain)))
+    for number, value in enumerate(list(op.operands)[:-1]):
+        if not isinstance(value.owner, ir.Block) and sums(value.owner.operation):
+            along -= set(nest.loops_of(number))
+    for loop in along:
+        digits = access.form.digits_of(loop)
+        order = [d for d in access.layout.source_digits if d in digits]
+        if order != sorted(order):
+            return True
+    return False
+
+
+def _above_producer(view: ir.Operation) -> AboveProducer | Refusal:
+    op = _producer(view)
+    if isinstance(op, Refusal):
+        return op
+    nest = plain_nest(op)
+    if isinstance(nest, Refusal):
+        return nest
+    if nest.is_contraction or (ends_contraction(op) and not permutes_channels(view)):
+        return Refusal("a contraction must not read through divisions")
+    if math.prod(shape_of(view.results[0])) > math.prod(shape_of(view.operands[0])):
+        return Refusal("it would compute elements more than once")
+    return AboveProducer(op, nest)

@@ -1,0 +1,1 @@
+"""Which operations become one kernel (DNNFusion, section 4.3)."""

@@ -1,0 +1,1 @@
+"""Elements that are computed or looked up where they are read."""

@@ -1,0 +1,1 @@
+"""Which bindings of a kernel become texel buffers and images."""

@@ -1,0 +1,1 @@
+"""Loops, indexing maps, uses: how an operation reads and writes memory."""

@@ -1,0 +1,185 @@
+"""How an operation reads or writes a tensor through a view: its loops, split or not.
+
+Also says what the loops of a contraction or of a row-wise operator forbid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from smartmem.dialect import ViewOp
+from smartmem.index_map import (
+    DigitForm,
+    IndexMap,
+    Layout,
+    Shape,
+    digit_form,
+    layout_of,
+    merge_dims,
+)
+from smartmem.passes.analysis.ir.channel_order import channels, torn_loops
+from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.ir.movement import Refusal, is_free
+
+
+@dataclass(frozen=True)
+class Access:
+    """One access of a loop nest that is to go through a view.
+
+    Attributes:
+        op: the operation.
+        operand: number of the operand read or, for a write, of the output.
+        nest: its loops.
+        form: the access through the view over split loops.
+        layout: how the digits of the split loops lie in the tensor.
+        keeps_order: the result is written in the order in which the tensor is read, and
+            a view behind it restores what its readers expect.
+    """
+
+    op: ir.Operation
+    operand: int
+    nest: LoopNest
+    form: DigitForm
+    layout: Layout
+    keeps_order: bool = False
+
+
+def plain_nest(op: ir.Operation) -> LoopNest | Refusal:
+    """The loops of ``op`` if it reads and writes at single loops, or why they are not used."""
+    nest = loop_nest(op)
+    if nest is None:
+        return Refusal(f"{op.name} has no loops to split")
+    if nest.uses_index:
+        return Refusal("its body uses loop indices")
+    if not nest.is_plain:
+        return Refusal("it reads an operand at sums of loops")
+    return nest
+
+
+def access_through(
+    op: ir.Operation,
+    operand: int,
+    nest: LoopNest,
+    through: IndexMap,
+    shape: Shape,
+    *,
+    may_split: bool = False,
+) -> Access | Refusal:
+    """The access of an operand to a tensor of ``shape``, which it reads ``through``."""
+    is_write = operand == nest.output
+    if not is_write and not may_split:
+        through, shape = merge_dims(through, shape)
+    form = digit_form(through)
+    if form is None:
+        return Refusal("no split of loops makes the access a permutation")
+    layout = layout_of(form, shape)
+    if layout is None:
+        return Refusal("the digits read do not lie in one slice")
+    if not may_split and (reason := _must_not_split(op, nest, form, layout)) is not None:
+        return Refusal(reason)
+    if not is_write and _repeats_summands(nest, operand, form, layout):
+        return Refusal("a reduction would sum the same elements again")
+    return Access(op, operand, nest, form, layout)
+
+
+def _repeats_summands(nest: LoopNest, operand: int, form: DigitForm, layout: Layout) -> bool:
+    """Whether a reduction would read an element through the view more than once.
+
+    Where no other operand indexes its loop, nothing would tell how often it runs; where
+    one does, iree-compile 3.13 makes an invalid ``vector.contract``.
+    """
+    summed = nest.reductions & set(nest.loops_of(operand))
+    return any(not set(form.digits_of(loop)) <= set(layout.source_digits) for loop in summed)
+
+
+def _must_not_split(
+    op: ir.Operation, nest: LoopNest, form: DigitForm, layout: Layout
+) -> str | None:
+    split = {loop for loop, radix in enumerate(form.radices) if len(radix) > 1}
+    if nest.is_contraction:
+        batch = set.intersection(*(set(nest.loops_of(k)) for k in range(3)))
+        free = batch | channels(op, nest)
+        torn = torn_loops(form, layout)
+        whole = split <= free or (torn and torn <= free)
+        return None if whole else "a contraction keeps its loops whole"
+    if split and ends_contraction(op):
+        return "the end of a contraction keeps its loops whole"
+    return None
+
+
+def reads_in_order(access: Access) -> bool:
+    """Whether an elementwise operation would read in the order in which it writes."""
+    if access.keeps_order:
+        return True
+    nest, digits = access.nest, access.layout.source_digits
+    if nest.reductions or len(digits) < len(access.form.digit_shape):
+        return False
+    loops = nest.written
+    return digits == [digit for loop in loops for digit in access.form.digits_of(loop)]
+
+
+MAX_END = 16
+"""Elementwise operations in the end of a contraction: kernels take in no more."""
+
+
+def ends_contraction(op: ir.Operation, longest: int = MAX_END) -> bool:
+    """Whether ``op`` is an elementwise end of a contraction or convolution."""
+    nest = loop_nest(op)
+    if nest is None or nest.reductions or not longest:
+        return False
+    return any(is_contracted(value, longest - 1) for value in list(op.operands)[:-1])
+
+
+def is_contracted(value: ir.Value, longest: int = MAX_END) -> bool:
+    """Whether a contraction or convolution, or its elementwise end, makes ``value``."""
+    while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
+        op = value.owner.operation
+        if is_reshape_view(op):
+            value = op.operands[0]
+            continue
+        nest = loop_nest(op)
+        contracts = "conv" in op.name or (nest is not None and nest.is_contraction)
+        return contracts or ends_contraction(op, longest)
+    return False
+
+
+def is_contraction(value: ir.Value) -> bool:
+    """Whether a contraction makes ``value``, as it is, for one reader."""
+    if isinstance(value.owner, ir.Block) or len(list(value.uses)) != 1:
+        return False
+    nest = loop_nest(value.owner.operation)
+    return nest is not None and nest.is_contraction
+
+
+def is_row_wise(op: ir.Operation) -> bool:
+    """Whether ``op`` is a reduction, or an elementwise operation that reads one's result."""
+    return sums(op) or any(
+        sums(value.owner.operation)
+        for value in list(op.operands)[:-1]
+        if not isinstance(value.owner, ir.Block)
+    )
+
+
+def sums(op: ir.Operation) -> bool:
+    """Whether ``op`` reduces, as normalizations do: no contraction, and no window."""
+    nest = loop_nest(op)
+    if nest is None or not nest.reductions or nest.is_contraction:
+        return False
+    # Not a window that slides over an image: its kernel is none of rows.
+    return nest.is_plain
+
+
+def view_readers(value: ir.Value) -> list[ir.Operation]:
+    """The operations that read ``value``, also through reshapes."""
+    found: list[ir.Operation] = []
+    for use in value.uses:
+        op = use.owner.operation
+        found += view_readers(op.results[0]) if is_reshape_view(op) else [op]
+    return found
+
+
+def is_reshape_view(op: ir.Operation) -> bool:
+    """Whether ``op`` is a view that keeps the row-major order."""
+    return op.name == ViewOp.OPERATION_NAME and is_free(op)

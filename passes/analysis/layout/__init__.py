@@ -1,0 +1,1 @@
+"""Which layout a tensor gets, and what it costs."""

@@ -1,0 +1,1 @@
+"""Operators recognized by their structure: groups, rows, windows, layers."""

@@ -1,0 +1,1 @@
+"""Which dims are made longer, and what their padding holds."""

@@ -1,0 +1,1 @@
+"""Data movements, recognized in upstream operations."""

@@ -1,0 +1,1 @@
+"""What the bodies of linalg operations compute, element by element."""

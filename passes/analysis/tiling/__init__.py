@@ -1,0 +1,1 @@
+"""Tile sizes: the analytic choice for CPUs and GPUs."""

@@ -1,1 +1,0 @@
-"""How index maps become upstream operations."""

@@ -1,0 +1,1 @@
+"""How what an analysis decided becomes upstream operations."""

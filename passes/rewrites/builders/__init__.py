@@ -1,0 +1,1 @@
+"""Builders of upstream operations that rewrites share."""

@@ -1,0 +1,1 @@
+"""Builds one kernel, or one operation, of several."""

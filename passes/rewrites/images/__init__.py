@@ -1,0 +1,1 @@
+"""Rewrites the memory accesses of shaders."""

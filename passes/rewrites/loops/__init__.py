@@ -1,0 +1,1 @@
+"""Splits, orders and coalesces the loops of an operation."""

@@ -1,0 +1,1 @@
+"""Builds operations over longer dims."""

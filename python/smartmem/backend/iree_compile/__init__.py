@@ -1,0 +1,1 @@
+"""Runs iree-compile, bounded in time and memory."""

@@ -1,0 +1,1 @@
+"""The compiled module as a file: its checksum, metadata and shaders."""

@@ -1,0 +1,1 @@
+"""Folders with which a compiled model is built into a program."""

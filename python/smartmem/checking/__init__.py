@@ -1,0 +1,1 @@
+"""Compares a compiled model with the original."""

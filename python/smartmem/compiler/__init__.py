@@ -1,0 +1,1 @@
+"""``smartmem.compile``: the stages, and what happens when one fails."""

@@ -1,0 +1,1 @@
+"""MLIR's bindings: pass pipelines, diagnostics, dialects."""

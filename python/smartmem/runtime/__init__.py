@@ -1,0 +1,1 @@
+"""A compiled model as a callable, and the arrays it runs on."""
