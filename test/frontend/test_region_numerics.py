@@ -15,7 +15,8 @@ import smartmem
 from smartmem.backend.iree_compile.compile import CompileStatistics
 from smartmem.backend.iree_compile.compile_errors import CompileError
 from smartmem.backend.iree_compile.regions import groups_in
-from smartmem.compiler.compile import CompiledModel, attempts
+from smartmem.compiler import attempts
+from smartmem.compiler.compile import CompiledModel
 
 torch = pytest.importorskip("torch")
 

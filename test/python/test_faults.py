@@ -17,7 +17,8 @@ import smartmem
 from smartmem import CompileOptions
 from smartmem.backend.iree_compile.compile_errors import CompileError
 from smartmem.backend.targets.targets import resolve_target
-from smartmem.compiler.compile import CompiledModel, attempts, lowered, module_at, stages
+from smartmem.compiler import attempts, lowered, stages
+from smartmem.compiler.compile import CompiledModel, module_at
 from smartmem.errors import PassError, StrictError, TimeLimitError, UnsupportedError
 from smartmem.passes import Pass, PassContext
 from smartmem.passes.base import operations

@@ -16,8 +16,9 @@ import smartmem
 from smartmem.backend.iree_compile.compile_errors import CompileError
 from smartmem.backend.iree_compile.tool import IreeOptions
 from smartmem.backend.targets.targets import Target, resolve_target
+from smartmem.compiler import attempts
 from smartmem.compiler import compile as compiler
-from smartmem.compiler.compile import ALL_STAGES, CompiledModel, attempts
+from smartmem.compiler.compile import ALL_STAGES, CompiledModel
 from smartmem.compiler.lowered import Job, lower
 from smartmem.compiler.recorder import StageRecorder, mark_stage
 from smartmem.compiler.stages import IR_STAGES

@@ -12,8 +12,9 @@ import pytest
 from phone import PHONE
 
 from smartmem.backend.device.devices import probe_vulkan
+from smartmem.backend.targets import targets
 from smartmem.backend.targets.device_file import read_device, write_device
-from smartmem.backend.targets.targets import device_target, resolve_target, targets
+from smartmem.backend.targets.targets import device_target, resolve_target
 from smartmem.errors import TargetError
 
 

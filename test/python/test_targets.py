@@ -13,6 +13,7 @@ from phone import PHONE
 
 from smartmem.backend.device import devices
 from smartmem.backend.device.devices import VulkanProbe, select_device
+from smartmem.backend.targets import targets
 from smartmem.backend.targets.cpu import cpu_requirements
 from smartmem.backend.targets.gpu_target import requirements_of, target_attribute
 from smartmem.backend.targets.targets import (
@@ -20,7 +21,6 @@ from smartmem.backend.targets.targets import (
     device_target,
     list_targets,
     resolve_target,
-    targets,
 )
 from smartmem.backend.targets.vectors import AVX512, SPIRV, Vectors
 from smartmem.backend.targets.vulkan_device import VulkanDevice
