@@ -25,6 +25,10 @@ _GRACE_S = 10.0
 """For code that was told to stop. MLIR's own cannot be told."""
 
 
+_AGAIN_S = 0.2
+"""Until a thread is told to stop again."""
+
+
 class _Stopped(BaseException):
     """Raised in the code that is to stop; no handler of ``Exception`` keeps it going."""
 
@@ -78,8 +82,10 @@ def _start(body: Callable[[], None]) -> threading.Thread:
 
 
 def _stop(thread: threading.Thread) -> None:
-    if thread.is_alive() and thread.ident is not None:
+    """Stops a thread. Says it again until it ends: Python drops what a callback raises."""
+    end = time.monotonic() + _GRACE_S
+    while thread.is_alive() and thread.ident is not None and time.monotonic() < end:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident), ctypes.py_object(_Stopped)
         )
-        thread.join(_GRACE_S)
+        thread.join(_AGAIN_S)
