@@ -74,7 +74,7 @@ def test_wheel_is_for_any_machine_and_has_all_files(wheel: Path) -> None:
         "smartmem/py.typed",
         "smartmem/_data/examples/small_swin.onnx",
         "smartmem/_data/runtime/CMakeLists.txt",
-        "smartmem/bundle_files/main.c",
+        "smartmem/bundle/files/main.c",
         "smartmem/dialect/ops.py",
         "smartmem/passes/analysis/__init__.py",
         "smartmem/tuning/tables/cpu-x86_64-32x16.json",
