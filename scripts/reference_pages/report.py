@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from reference_pages.markdown import NOTE, table
-from smartmem.report_schema import Schema, report_schema
+from smartmem.report.schema import Schema, report_schema
 
 _INTRODUCTION = """\
 # The report's JSON

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from torch_mlir import ir
 
+from smartmem.mlir.pipelines import PipelineElement, run_pipeline
 from smartmem.passes import PASSES, Pass
-from smartmem.pipelines import PipelineElement, run_pipeline
 from smartmem.tools import opt
 
 FOLDER = Path(__file__).parents[1] / "passes"

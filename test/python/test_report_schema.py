@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 
 import smartmem
-from smartmem.fallback import Fallback
+from smartmem.compiler.fallback import Fallback
 from smartmem.options import CompileOptions
-from smartmem.report_schema import report_schema, schema_of
+from smartmem.report.schema import report_schema, schema_of
 
 
 def test_a_report_fits_its_schema(onnx_file: Path) -> None:

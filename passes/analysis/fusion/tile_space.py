@@ -11,7 +11,7 @@ the operations are one tile space, and the kernel is right, if
   operations have the same loops, so that a thread reads what it has written.
 
 A reshape between two operations is no obstacle where the loops of both can be split into the
-same digits. ``common_digits`` finds them; ``lowering/align_loops`` splits the loops.
+same digits. ``common_digits`` finds them; ``rewrites/loops/align_loops`` splits the loops.
 """
 
 from __future__ import annotations

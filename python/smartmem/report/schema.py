@@ -11,13 +11,13 @@ import types
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from smartmem.backend.iree import CompileStatistics
-from smartmem.fallback import Fallback
-from smartmem.inventory import MovementCount, OpCount
-from smartmem.layouts import KernelPrediction, TensorLayout
+from smartmem.backend.iree_compile.compile import CompileStatistics
+from smartmem.compiler.fallback import Fallback
 from smartmem.passes import BindingRecord, Remark
-from smartmem.passes.analysis.kernel_costs import Rates
-from smartmem.report import SCHEMA_VERSION, StageRecord, StorageAccesses
+from smartmem.passes.analysis.layout.kernel_costs import Rates
+from smartmem.report.inventory import MovementCount, OpCount
+from smartmem.report.layouts import KernelPrediction, TensorLayout
+from smartmem.report.report import SCHEMA_VERSION, StageRecord, StorageAccesses
 
 Schema = dict[str, Any]
 
