@@ -13,12 +13,14 @@ from pathlib import Path
 
 from reference_pages.commands import opt_page, smartmem_page
 from reference_pages.ir import dialect_page, passes_page
+from reference_pages.packages import packages_page
 from reference_pages.report import report_page, report_schema_text
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 PAGES: dict[str, Callable[[], str]] = {
     "dialect.md": dialect_page,
+    "packages.md": packages_page,
     "passes.md": passes_page,
     "report.md": report_page,
     "report.schema.json": report_schema_text,
