@@ -8,6 +8,8 @@ Rewrites:
   maps or domains without such a form, and concats that one elementwise operation reads
                              ->  linalg.generic with tensor.extract
   linalg.exp and its like    ->  linalg.generic: iree-compile does not have them
+  tensor.pad of a tensor.pad ->  linalg.fill, tensor.insert_slice: where they fill with
+                                 different constants, iree-compile fails
   smartmem.* attributes      ->  removed: the code generator does not know them
   dense_resource of few bf16 ->  dense: iree-compile takes small constants into kernels,
                                  where it widens bf16, but not in resources
@@ -39,6 +41,7 @@ from smartmem.passes.base import Pass, PassContext, operations
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.generalize import UNKNOWN_TO_IREE, generalize
 from smartmem.passes.rewrites.builders.read_through import GatherPiece, gather, read
+from smartmem.passes.rewrites.padding.part_pads import part_pads
 
 _KERNEL_CONSTANT_BYTES = 256
 """The largest constant that IREE puts into a kernel."""
@@ -77,6 +80,8 @@ class LowerToLinalg(Pass):
                 _replace(op.opview, _lower_view(op.opview))
             else:
                 op.erase()
+        for op in operations(module):
+            part_pads(op, context.parameters)
 
 
 def _not_lowerable(op: ir.Operation) -> str | None:

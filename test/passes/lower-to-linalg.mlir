@@ -27,6 +27,27 @@ func.func @chain(%x: tensor<4x6x5xf32>) -> tensor<6x4x5xf32> {
   return %0 : tensor<6x4x5xf32>
 }
 
+// iree-compile fails where both are in one kernel.
+// CHECK-LABEL: func @padding_of_a_padding
+func.func @padding_of_a_padding(%x: tensor<2x3xf32>) -> tensor<6x3xf32> {
+  // CHECK: %[[P:.*]] = tensor.pad %arg0 low[1, 0] high[0, 0]
+  // CHECK-NOT: tensor.pad
+  // CHECK: linalg.generic
+  // CHECK: tensor.extract %[[P]]
+  // CHECK: arith.select
+  %one = arith.constant 1.0 : f32
+  %two = arith.constant 2.0 : f32
+  %p = tensor.pad %x low[1, 0] high[0, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %one : f32
+  } : tensor<2x3xf32> to tensor<3x3xf32>
+  %q = tensor.pad %p low[2, 0] high[1, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %two : f32
+  } : tensor<3x3xf32> to tensor<6x3xf32>
+  return %q : tensor<6x3xf32>
+}
+
 // CHECK-LABEL: func @strided_slice
 func.func @strided_slice(%x: tensor<8x9xf32>) -> tensor<2x3xf32> {
   // CHECK: tensor.extract_slice %arg0[1, 0] [2, 3] [1, 4]

@@ -50,7 +50,7 @@ def padded_write(result: ir.Value) -> PaddedWrite | Refusal | None:
     if len(pads) > 1:
         return Refusal("it is padded in several ways")
     pad, source = pads[0]
-    fill = _fill(pad)
+    fill = constant_fill(pad)
     if fill is None:
         return Refusal("the padding is computed")
     box = _box_in_dims_of(result, source, pad)
@@ -74,7 +74,8 @@ def _pads(value: ir.Value) -> list[tuple[ir.Operation, ir.Value]]:
     return found
 
 
-def _fill(pad: ir.Operation) -> ir.Value | None:
+def constant_fill(pad: ir.Operation) -> ir.Value | None:
+    """The scalar that a ``tensor.pad`` of static shape pads with; None if it is computed."""
     end = pad.regions[0].blocks[0].operations[0]
     if len(pad.operands) > 1 or end.operation.name != "tensor.yield":
         return None
