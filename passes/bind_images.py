@@ -14,20 +14,19 @@ Rewrites, in the kernels that iree-compile has made (phase ``executable-targets`
   %t = spirv.ImageFetch %in, %i : ... -> vector<4xi32>
   %v = spirv.Bitcast %t : vector<4xi32> to vector<4xf32>
 
-A texel buffer is addressed as the buffer was. A 2D image has the rows of the tensor where
-the arithmetic of all accesses tells column and row; else rows of 4096 texels, a power of
-two. The binding keeps its number, and the memory stays what it was: SmartMem's Vulkan
-library binds views of it.
+A texel buffer keeps the index of the buffer. A 2D image has the rows of the tensor where column
+and row can be derived from the arithmetic of all accesses, and rows of 4096 texels otherwise.
+The binding keeps its number and its memory: SmartMem's Vulkan library binds views of it. A
+measured storage of the tuning table replaces the option ``reads``.
 
-Where it was measured what the kernel of a group reads fastest, that is taken instead of the
-option ``reads``.
+Keeps, with a remark:
+- bindings that are read and written, or can share memory with a written binding;
+- bindings at an offset that is known at run time only;
+- accesses that are no texel: of 8 bits, and writes of halves;
+- bindings larger than the device's images.
 
-Keeps, with a remark: what is read and written, what can share memory with something
-written, what is bound at an offset that only the run tells, accesses that are no texel
-(of 8 bits; halves that are written), and what the device's images are too small for.
-
-It works on IREE's own operations, and so runs in IREE's build of MLIR, apart from the
-passes of the pipeline. To tell apart what a kernel binds, the module is compiled with
+It works on IREE's own operations, and so runs in IREE's build of MLIR, apart from the passes of
+the pipeline. To tell apart what a kernel binds, the module is compiled with
 ``--iree-scheduling-optimize-bindings=false``: one binding for each tensor.
 """
 

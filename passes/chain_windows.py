@@ -6,12 +6,11 @@ Rewrites, in a kernel:
   %0[h, w, o] += %x00[h, w, c] * %k00[c, o]
   %1[h, w, o] += %x01[h, w, c] * %k01[c, o]      and so on, from %0 to %1 to %r
 
-A contraction of two operands becomes multiplications of vectors in SPIR-V; a sum of several
-products stays scalar code there: on a software device, a convolution of 32 groups of 16
-channels and 14 x 14 points takes a tenth of the time. For CPUs it is the other way round.
+Why: SPIR-V code generation makes vectors of a contraction of two operands, and scalar code of a
+sum of several products. On CPUs it is the other way round.
 
-Keeps, with a remark, sums whose contractions no tiles suit: as many of them would be long
-code of scalars.
+Keeps, with a remark, sums whose contractions have no fitting tiles: each of them would be
+scalar code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compute once, behind its producer, what an elementwise operation computes again and again.
+"""Hoist a repeated part of an elementwise operation behind the producer of its operand.
 
 Rewrites:
   f(x[h, w, c], g(y[c]))  ->  z = g(y); f(x[h, w, c], z[c])
@@ -8,11 +8,12 @@ Rewrites:
   %z = linalg.generic over (c): sigmoid(%y[c])
   %r = linalg.generic over (h, w, c): %x[h, w, c] * %z[c]
 
-For functions and divisions, where an operand is the result of an operation that nothing
-else reads: the new operation becomes part of that one's kernel. Upstream fusion had put
-it where it is.
+Applies to functions and divisions of an operand with fewer dims than the operation. The operand
+must be the result of an operation without other readers: the hoisted part becomes part of its
+kernel. Why: upstream's fusion sinks such a part into the larger loop, where it is computed for
+each element.
 
-Keeps, with a remark, what would be a kernel of its own.
+Keeps, with a remark, parts that would be a kernel of their own.
 """
 
 from __future__ import annotations

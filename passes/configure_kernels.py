@@ -10,12 +10,11 @@ Rewrites:
           vector_common_parallel = [14, 32, 0], vector_reduction = [0, 0, 1]>,
       translation_info = <pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>>}
 
-For contractions whose weights lie as vectors are loaded, sums over windows, and row-wise
-kernels: softmax and normalizations. Left to itself the code generator takes blocks that spill or that leave registers unused.
+Applies to contractions with packed weights, sums over windows, softmax and normalizations, on
+CPUs. Why: the code generator's own blocks spill registers or leave them unused. Measured tile
+sizes of the tuning table replace computed ones.
 
-Where a table of measured tile sizes knows the kernel, its sizes are taken instead.
-
-Keeps the other kernels, with a remark, and all of targets other than CPUs.
+Keeps other kernels, with a remark.
 """
 
 from __future__ import annotations

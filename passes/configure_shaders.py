@@ -11,20 +11,19 @@ Rewrites:
       translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
           workgroup_size = [16, 4, 1]>>}
 
-For contractions: left to itself the code generator gives each thread one element of chains of
-contractions, which are convolutions, of batches, and of those that sum over several loops; a
-workgroup to each result of some narrow ones, and others take longer with its tiles.
-For softmax and normalizations, whose rows a thread takes alone, or a subgroup, and for sums
-across rows, of which a thread takes a vector of columns:
+Applies to contractions. Why: the code generator gives each thread one element of chains of
+contractions (convolutions), of batched contractions and of those over several reduction loops,
+gives a workgroup to each result of some narrow ones, and is slower with its tiles for others.
+
+Applies to softmax and normalizations, of which a thread or a subgroup computes a row, and to
+sums across rows, of which a thread computes a vector of columns:
 
       lowering_config = #iree_codegen.lowering_config<tile_sizes = [[50, 0], [1, 0], [0, 4]]>,
       translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
           workgroup_size = [50, 1, 1]>
 
-Keeps, silently, what neither contracts nor sums, and all of CPUs; with a remark what no tiles
-suit.
-
-Where a table of measured tile sizes knows the kernel, its sizes are taken instead.
+Measured tile sizes of the tuning table replace computed ones. Keeps, with a remark, kernels
+without fitting tiles; silently, elementwise kernels.
 """
 
 from __future__ import annotations

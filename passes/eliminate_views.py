@@ -13,14 +13,14 @@ Rewrites, until nothing changes (SmartMem, table 5):
 
   elementwise(view(contraction, reshape))  ->  view(elementwise(contraction), reshape)
 
-The loops of ``op`` are split where f splits or merges dims, so that every access stays
-a projected permutation. A contraction, and an elementwise operation that ends one, keep
-their loops whole except for batch loops: code generators tile whole loops well. A view
-that no split expresses, such as a roll, moves up to the nearest elementwise operation
-or reduction, which reads it element by element.
+The loops of ``op`` are split where f splits or merges dims, so that every access stays a
+projected permutation. A contraction, and an elementwise operation that ends one, keep their
+loops whole except for batch loops: code generators tile whole loops well. A view that no split
+expresses, such as a roll, moves up to the nearest elementwise operation or reduction, which
+reads it element by element.
 
-Views that only reshape or slice are left: they name a part of memory and move nothing.
-Every other view that stays gets a remark with the reason.
+Keeps views that only reshape or slice: they name a part of memory and move nothing. Every other
+view that stays gets a remark with the reason.
 """
 
 from __future__ import annotations

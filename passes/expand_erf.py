@@ -12,10 +12,10 @@ Rewrites:
   %n = arith.mulf %y, %p : f32
   %r = arith.divf %n, %q : f32
 
-iree-compile chooses coefficients of four pieces for each element. 154,000 elements, one core of
-an x86 machine with AVX2: 0.25 ms of it, and 0.02 ms with the quotient.
+Why: iree-compile selects the coefficients of one of four polynomials for each element; the
+quotient selects nothing. It is off by at most 3.2e-7.
 
-Keeps erf of other types than f32, with a remark.
+Keeps, with a remark, erf of other types than f32.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Let elementwise operations repeat what they read, instead of reading a repetition of it.
+"""Fold broadcasts into the indexing maps of the elementwise operations that read them.
 
 Rewrites:
   elementwise(view(x, f)), where f repeats elements of x in order  ->  the same reading x at f
@@ -8,10 +8,10 @@ Rewrites:
     ->
   %r = linalg.generic {indexing_maps = [#id, affine_map<(d0, d1) -> (d0)>, #id]} ins(%x, %mean)
 
-Importers differ in where they say that the mean of a row is read for each of its elements. A
-view between the two would keep upstream's elementwise fusion, which comes next, from seeing
-that they are one. Lookups read their indices without dims of one for the same reason: what
-computes an index becomes part of them.
+Why: some importers write the repetition of a row's mean as an indexing map, others as a
+broadcast. A view between two elementwise operations would prevent upstream's fusion, which
+comes next. Dims of size 1 are dropped from the indices of gathers for the same reason: the
+operation that computes an index then fuses with the gather.
 
 Keeps views that permute: their place is not chosen yet.
 """

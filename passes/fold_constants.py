@@ -6,22 +6,25 @@ Rewrites:
   linear(generic { y * k }, W)       ->  linear(y, W * k)
   generic { f(x, g(k1, k2)) }        ->  generic { f(x, k) },  k = g(k1, k2)
 
-k, k1, k2 and W are constants; ``linear`` is a contraction or convolution. A factor
-reaches W through movements, sums, products and quotients, and can cover a part of what
-``linear`` computes: batch normalization goes into the convolution before it, the scale
-of attention into the rows of W that compute Q.
+k, k1, k2 and W are constants; ``linear`` is a contraction or convolution. A factor reaches W
+through movements, sums, products and quotients, and can cover a part of what ``linear``
+computes: batch normalization goes into the convolution before it, the scale of attention into
+the rows of W that compute Q.
 
   %0 = linalg.matmul ins(%x, %W) outs(%zero)
   %1 = linalg.generic ins(%0, %k) { arith.mulf %in, %in_k }
     ->
   %1 = linalg.matmul ins(%x, %Wk) outs(%zero)
 
-Keeps, with a remark: results of more than twice the bytes that they replace, or of more
-at all where their elements are wider (of more than 4096 elements in any case), weights of more than 4096 elements that others read too, values
-that others read without the factor, computations of more than 2^24 iterations, what is
-sorted, and operations that cannot be evaluated. f32 is computed in f32: results differ by rounding.
-Runs after ``smartmem-rewrite-algebra``, which brings normalizations into the form
-x * k1 + k2.
+Keeps, with a remark:
+- results of more than 4096 elements that take more than twice the bytes of their operands, or
+  more bytes at all with wider elements;
+- weights of more than 4096 elements that have other readers;
+- values that have readers without the factor;
+- computations of more than 2^24 iterations, sorts, and operations that cannot be evaluated.
+
+f32 is computed in f32, so results differ by rounding. Runs after ``smartmem-rewrite-algebra``,
+which brings normalizations into the form x * k1 + k2.
 """
 
 from __future__ import annotations

@@ -8,26 +8,26 @@ Rewrites:
     ->  linalg.fill; region { %r; tensor.insert_slice %r into the filled tensor }, in which
         other readers of %r read a slice
 
-For SPIR-V, a group is one tile space, or it is parted, with a remark: no thread may read what
-another one wrote (``analysis/fusion/tile_space``). Elementwise operations of a group that one other
-reads become one operation with it, and loops are split where only a reshape lies between:
+For SPIR-V a group must be one tile space (``analysis/fusion/tile_space``), or it is split, with
+a remark: no thread may read what another thread wrote. To make it one, an elementwise operation
+with one reader becomes one operation with the reader, and loops are split where only a reshape
+lies between:
 
   region { linalg.generic {exp}; tensor.expand_shape; linalg.transpose; linalg.generic {mul} }
     ->  region { linalg.generic {exp, mul} }
 
-A slice beside a contraction would be a copy in the code generator; in the region it is
-an offset. Where a reshape merges dims between which the slice leaves gaps it is a copy
-anyway, for which a region has no place, and stays outside. Each operation of a region looks
-elements of a table up itself; the same lookup can be in several regions. The region is an
-operation of IREE, in generic form; its number is the attribute ``smartmem.kernel``, by which
-messages of iree-compile and the report name it.
+A slice is drawn into the region of its reader, where it is an offset; outside it would be a
+copy. It stays outside where a reshape merges dims between which it leaves gaps: that is a copy
+anyway, and a region has no place for its buffer. A gather is drawn into each region that reads
+it. The number of a region is its attribute ``smartmem.kernel``; messages of iree-compile and
+the report name the kernel by it.
 
-Keeps pairs apart that the plan refuses; each has a remark with the reason. A group that
-cannot be a region is left to IREE's own fusion. That is wrong on SPIR-V where a sum over
-several dims is among the group: what could be fused with it becomes a kernel of its own.
+Keeps pairs apart that the plan refuses, with a remark. Leaves a group that cannot be a region
+to IREE's own fusion, except on SPIR-V where it has a reduction over several dims, which IREE
+would compile wrongly: the operations around it become kernels of their own.
 
-With ``reductions-alone`` it makes no groups, but a kernel of each reduction and no more:
-what is left is fused by IREE alone, which is right on SPIR-V without reductions.
+With ``reductions-alone`` the pass makes a kernel of each reduction and leaves the rest to IREE,
+whose fusion of elementwise operations is right on SPIR-V.
 """
 
 from __future__ import annotations

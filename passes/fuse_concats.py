@@ -10,12 +10,13 @@ Rewrites:
     %d = linalg.index 0; ...; arith.select %is_below_16, f(%x), %y
   }
 
-A concat for which nobody can choose between the pieces is stored; each piece that does
-not lie in memory anyway is then a kernel, and each one that does, a copy. Here all of it
-is one kernel, which computes as it moves: the rotary embedding of a part of each head.
+Why: without it a concat is stored, each computed piece is a kernel, and each stored piece is a
+copy. Fused, it is one kernel that computes by position, such as the rotary embedding of a part
+of each head.
 
-Keeps pieces apart that contractions or normalizations end with, and those whose
-arithmetic is dear: of each element all pieces are computed, and one is taken.
+Keeps pieces that are the result of a contraction or normalization, whose kernel they belong to,
+and pieces with expensive arithmetic: all pieces are computed for each element, and one is
+selected.
 """
 
 from __future__ import annotations

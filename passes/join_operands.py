@@ -9,13 +9,13 @@ Rewrites:
   %y = linalg.generic { by position: relu of an element of %x, an element of %x, or 1 }
   %q, %k, %v = slices of %y
 
-Linear attention reads queries, keys and values so. A padded view is a kernel that only
-moves data, and a concat that is read in parts, a copy of each piece. A contraction reads
-a slice where it lies. On CPUs the rows of the joint tensor may end in elements that no slice
-reads, so that they are whole vectors.
+Applies to linear attention, which reads queries, keys and values of one tensor. Why: a padded
+view is a kernel that only moves data, and a concat that is read in parts is a copy of each
+piece, while a contraction reads a slice in place. On CPUs the rows of the joint tensor are
+padded to whole vectors.
 
-Keeps what others read, too, and what needs more than ``max-loads`` elements for each one.
-Runs before ``smartmem-eliminate-views``, which puts the slices into the contractions.
+Keeps values with other readers, and values of which one element needs more than ``max-loads``
+elements. Runs before ``smartmem-eliminate-views``, which puts the slices into the contractions.
 """
 
 from __future__ import annotations

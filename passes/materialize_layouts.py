@@ -17,7 +17,8 @@ dims are; ``pad`` and ``store_at`` are a padding that the producer's kernel writ
 windows become dims of their own.
 
 Where a producer or reader cannot, a view stays between, which is a copy, and gets a remark.
-How a kernel is to read images, ``smartmem-bind-images`` decides, which knows the device.
+The storage of a layout is only checked; ``smartmem-bind-images``, which knows the device, decides
+how a kernel reads images.
 """
 
 from __future__ import annotations

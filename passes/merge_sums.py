@@ -1,4 +1,4 @@
-"""Sum along one loop where several run along neighbouring dims, for GPUs.
+"""Collapse neighbouring reduction dims into one, for GPUs.
 
 Rewrites:
   sum over h and w of x[h, w, c]  ->  sum over p of y[p, c], where y is a reshape of x
@@ -8,14 +8,16 @@ Rewrites:
   %y = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d0 floordiv 56, d0 mod 56, d1)>}
   %s = linalg.generic {iterator_types = ["parallel", "reduction"]} ins(%y)
 
-Over one loop, a sum across rows has tile sizes, and can be a kernel: over several, SPIR-V
-without tile sizes is wrong. The sums of a normalization can then run over the loops of what
-it makes of the rows, which the contraction behind it has merged, and all are one kernel.
+Applies when the dims are contiguous in every operand. Why: a reduction over one loop has tile
+sizes and can be a kernel, while IREE 3.13 makes wrong SPIR-V of one over several loops without
+tile sizes. The reductions of a normalization then have the loops of the contraction behind it,
+and fuse with it.
 
-Keeps, with a remark, sums along dims that lie apart, or of which another operand is read in
-another order, those over the loops of what is made of the same rows, which are one kernel
-already, and those of what is padded beside: its kernel writes it into the padding. Keeps all of
-CPUs silently.
+Keeps, with a remark:
+- reductions over dims that are not contiguous in an operand;
+- reductions that already have the loops of the elementwise operations on the same rows: they
+  are one kernel;
+- reductions of a value that is also padded: its kernel writes it into the padding.
 """
 
 from __future__ import annotations

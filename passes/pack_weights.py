@@ -8,13 +8,13 @@ Rewrites:
   %p = linalg.generic over (m, b, l, k): %p[m, b, l] += %x[m, k] * %packed[b, k, l]
   %r = "smartmem.view"(%p)      a reshape, which moves nothing
 
-The elementwise operations behind it run over the split channels, too, as those behind a
-grouped convolution do over its groups. The weights are
-written in their new order into the module: nothing packs them when a model is loaded.
-On GPUs a block is all channels, and only weights are packed of which no vectors could be
-loaded: those of windows that do not overlap, stored with the window innermost.
+The elementwise operations behind the contraction run over the split channels, too. The weights
+are packed when compiling: nothing is packed when a model is loaded. On GPUs a block is all
+channels, and only weights that could not be loaded as vectors are packed: weights of windows
+that do not overlap, stored with the window innermost.
 
-Keeps, with a remark: layers of few rows, and those of fewer channels than a vector has.
+Keeps, with a remark, layers of few rows, and layers with fewer channels than a vector has
+elements.
 """
 
 from __future__ import annotations

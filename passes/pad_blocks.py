@@ -7,12 +7,12 @@ Rewrites:
   %a = end(contraction(%x, W'))       1536 channels: 48 blocks of 32, zeros behind the 1512th
   %b = contraction(%a[.., 0:1512], V)
 
-The bias, what is added from beside and paddings of rows have the longer rows, too. What
-sums the channels up, cuts them into groups or reads some of them takes the first ones: its
-kernel reads them where they lie, with a gap behind each row. Nothing is copied.
+The bias, other operands of elementwise operations, and paddings of rows get the longer rows,
+too. Operations that sum the channels, split them into groups or read some of them read the
+first ones in place, with a gap behind each row. Nothing is copied.
 
-Keeps, with a remark: channels that are returned, that come from an argument, and those that
-would be much more work or that only a copy could cut off again.
+Keeps, with a remark, channels that are returned or come from an argument, channels whose
+padding would add much work, and channels that only a copy could cut off again.
 """
 
 from __future__ import annotations

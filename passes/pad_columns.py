@@ -5,14 +5,14 @@ Rewrites:
   %a = contraction(%k, %v)        17 columns
   %b = contraction(%q, %a)        17 columns
     ->
-  the same with 20 columns, of which nobody reads the last three
+  the same with 20 columns, the last three of which are not read
 
-A matrix whose rows are no whole vectors is loaded element by element, as no row but the
-first begins where a vector can. The columns come from a padding, a concat, or constants;
-what reads some of them takes them from the longer rows.
+Why: where a row is no multiple of a vector, only the first row is aligned, and the matrix is
+loaded element by element. Applies where the columns come from a padding, a concat or constants.
+Readers of some columns read them from the longer rows.
 
-Keeps columns that are summed up, silently; with a remark those that only a copy could make
-longer, or that would be much more work.
+Keeps columns that are reduction dims, silently. Keeps, with a remark, columns that only a copy
+could make longer, and those whose padding would add much work.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ Rewrites:
     ->
   %p = "smartmem.view"(%qkv, 0.0)  64 x 52 rows, which the projection writes
 
-K' and V' have zeros behind the last key, the mask lowers their scores so far that softmax
-makes zeros of them. Bias and scores lie in rows that begin where vectors can.
+K' and V' have zeros behind the last key. The mask lowers the scores of these keys so far that
+softmax makes zeros of them. Why: each row of bias and scores is then aligned to a vector.
 
-Keeps, with a remark: keys that are all rows of a tensor, whose rows are padded as a whole;
-and attention whose sum cannot be followed.
+Keeps, with a remark, keys that are all rows of a tensor, which ``smartmem-pad-rows`` pads, and
+attention whose operations between the two contractions are not recognized.
 """
 
 from __future__ import annotations

@@ -7,17 +7,19 @@ Rewrites:
   %t = smartmem.concat(%zeros, %class, %patches)   of 208 rows, 16 blocks of 13
   contraction(normalization(%t), W)                over 208 rows
 
-and everything between that has these rows. What sums over the rows, or reads one of them,
-takes the first 197. Constants get zeros behind their rows now; nothing is copied when the
-model runs.
+All values with these rows get them. Reductions over the rows, and readers of single rows, read
+the first 197. Constants get zeros behind their rows when compiling, so nothing is copied at run
+time.
 
   softmax(%scores : 197x197) x %values
     ->
   softmax(%scores + [0 ... 0, -inf ...] : 200x200) x %values   on GPUs, whose vectors divide 200
 
-There the new rows repeat the last one: the zeros of the softmax meet numbers as finite as it.
+On GPUs the columns of a softmax over these rows are padded, too, and masked. The new rows repeat
+the last row: softmax gives them a weight of 0, and their values are as finite as those of the
+last row. Of a row of zeros an operation could make an infinity, and 0 times infinity is NaN.
 
-Keeps, with a remark: rows of arguments, and what only a padding could make longer.
+Keeps, with a remark, rows of arguments, and rows that only a copy could make longer.
 """
 
 from __future__ import annotations

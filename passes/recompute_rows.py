@@ -8,10 +8,12 @@ Rewrites:
     ->
   %v = sum((%x - %mean) * (%x - %mean)); %r = (%x - %mean) / sqrt(%v)
 
-A difference costs less than to keep it, and a view of it would part the kernel. In one kernel
-IREE 3.13 keeps the rows of a tile in shared memory. Of a softmax's exponentials 64 rows of 197
-f32 are 50 KB, where an Adreno has 32: they are computed again as well. On a CPU such a row
-stays in the cache, and an exponential costs more than its load.
+Recomputes the difference to a mean on all targets. Why: a subtraction costs less than a store
+and a load, and a view of the stored row would split the kernel.
+
+Recomputes an exponential on targets whose shared memory does not hold the rows of a tile. Why:
+IREE 3.13 keeps them in shared memory, and 64 rows of 197 f32 are 50 KB, where an Adreno has 32
+KB. On CPUs the row stays in the cache, and an exponential costs more than a load.
 """
 
 from __future__ import annotations

@@ -9,17 +9,20 @@ Rewrites, by the tables in ``analysis/algebra/rules.py`` and ``analysis/algebra/
     ->
   %0 = linalg.generic ins(%x, %y, %z) { x * (y + z) }
 
-In each body the rule that lowers the cost most is applied until none does. Cost is FLOPs
-and bytes as ``analysis/algebra/costs.py`` counts them. No rewrite adds a kernel: functions
-of a result go into the bodies of the operations that read it.
+In each body the pass applies the rule that lowers the cost most, until no rule lowers it. The
+cost is FLOPs and bytes (``analysis/algebra/costs.py``). No rewrite adds a kernel: a function of
+a result moves into the bodies of the operations that read it. The assumptions of a rule stand
+beside its table.
 
-What the rules assume stands beside their table. Keeps, with a remark: arithmetic whose
-result is rounded to an integer or compared, as indices are; square roots of what may be
-negative, functions of results whose readers cannot take them in or would
-compute more, bodies too large to look for rules in. Scales that weights can take are
-left to ``smartmem-fold-constants``. Runs behind the fusion of elementwise operations,
-which brings expressions together, and before ``smartmem-eliminate-views``, while
-contractions are named operations.
+Keeps, with a remark:
+- arithmetic whose result is rounded to an integer or compared, such as indices;
+- square roots of values that may be negative;
+- functions of a result whose readers cannot take them in, or would compute more;
+- bodies that are too large to be searched.
+
+Leaves scales that weights can take to ``smartmem-fold-constants``. Runs behind the fusion of
+elementwise operations, which brings expressions into one body, and before
+``smartmem-eliminate-views``, while contractions are named operations.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ Rewrites:
     ->
   linalg.generic over (p, f, c): %out[p, f] += %x[p, c] * %w[f, c], p = (n * 5 + h) * 5 + w
 
-An addition fuses with what is behind it, and a constant as initial value would be copied
-into the result first. A contraction reads any order, and is a kernel with its end: 1x1
-convolutions and the cutting into patches. Its channels are innermost, as vectors need.
+Why: an addition fuses with the operations behind it, while a bias as initial value would first
+be copied into the result. A contraction (a 1x1 convolution, the cutting of an image into
+patches) reads its operands in any order and becomes one kernel with the elementwise operations
+behind it. Its channels are innermost, so that they are loaded as vectors.
 
 Keeps convolutions whose windows overlap, and integers of two widths.
 """

@@ -9,13 +9,13 @@ Rewrites:
   region { %v[k, n] = %s[k] * %w[k, n]
            %r = linalg.contract %x, %v }
 
-For the scale of squeeze-excite behind the regions of ``smartmem-form-regions``, on CPUs. The
-scale is no kernel any more, and the scaled rows are not stored. The contraction is a named
-operation: of generic ones iree-compile 3.13 puts the factor into the contraction's body,
-which is then not vectorized (784 rows of 192 channels took 52 ms instead of 0.7).
+Applies to the scale of squeeze-excite, on CPUs, behind ``smartmem-form-regions``. Why: the
+scale is no kernel of its own, and the scaled rows are not stored. The contraction becomes a
+named operation, as iree-compile 3.13 puts the factor into the body of a generic contraction and
+then does not vectorize it.
 
-Keeps, with a remark, scales of few rows, rows that others read, those of kernels that take up
-several sums, and of those that ``smartmem-configure-kernels`` has no tile sizes for.
+Keeps, with a remark, scales of few rows, rows with other readers, and scales of kernels that
+compute several sums or that have no tile sizes.
 """
 
 from __future__ import annotations

@@ -11,12 +11,14 @@ Rewrites:
   %h[h, c] += %n[t, c] * %w[h, t]        both in vectors along c: nothing is transposed
 
   %r[0, m, n] += %x[0, m, k] * %w[n, k]  ->  %r[m, n] += %x[m, k] * %w[n, k]
-  With an index that is constant it would be no contraction to the code generator.
+
+A constant index (a dim of size 1) is dropped: with it, the code generator does not recognize the
+contraction.
 
 The strategy ``rule`` leaves the order that elimination chose: producers write what their
 consumers prefer (SmartMem, section 3.2.2). ``model`` takes for each tensor the order that an
-analytic cost model finds cheapest, ``search`` the orders that are cheapest together. What a
-device does per second is taken from a tuning file that says it.
+analytic cost model finds cheapest, ``search`` the orders that are cheapest together. A tuning
+file with measured rates of the device replaces the rates of the model.
 """
 
 from __future__ import annotations

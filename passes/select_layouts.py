@@ -10,11 +10,11 @@ Rewrites:
   %b = linalg.generic over (n, h, w, c, r, q): %b[n, h, w, c] += %a[n, h + r, w + q, c] * %k[...]
   %r = "smartmem.view"(%b) {map = affine_map<(n, c, h, w) -> (n, h, w, c)>}
 
-The reduction dimension or, where that is short, the groups are innermost (``FORMS`` in
-``analysis/operators/sliding_windows.py``; SmartMem, section 3.2.2): vectors are loaded of them. The views
-say which layout is wanted; elimination composes them into the producers and consumers,
-and those of weights are computed now. For GPUs a picture
-that is padded gets a fourth channel of zeros, which the padding writes.
+The reduction dim is innermost, or the groups where the reduction dim is short (``FORMS`` in
+``analysis/operators/sliding_windows.py``; SmartMem, section 3.2.2). Why: the innermost dim is
+loaded as vectors. The views state the layout; elimination composes them into producers and
+consumers, and views of weights are computed when compiling. For GPUs a padded image of three
+channels gets a fourth channel of zeros, which the padding writes.
 
 Keeps, with a remark: operations whose window loops are not seen.
 """

@@ -1,4 +1,4 @@
-"""Make two contractions of one of which the same operation reads two parts, for CPUs.
+"""Split a contraction in two where one operation reads two parts of its result, for CPUs.
 
 Rewrites:
   f(contraction(a, b)[:, :n], contraction(a, b)[:, n:])
@@ -11,14 +11,13 @@ Rewrites:
   %d = linalg.generic ins(%q, %kv[:, 16] : ...) { multiply and add }
   %o = linalg.generic ins(%n, %d : ...) { %x / %sum }
 
-What reads two places of a result cannot be in the kernel of the contraction: a block of
-results lacks the other place. What reads the same place of two contractions can, and a
-kernel takes up both sums in turn. Linear attention, softmax without its exponentials, is
-such an operation: a column of ones gives the sums to divide by.
+Why: an operation that reads two places of a result cannot be in the kernel of the contraction,
+as a block of results lacks the other place. An operation that reads the same place of two
+contractions can: the kernel computes one sum after the other. Linear attention reads so: a
+column of ones gives the sums that it divides by.
 
-Keeps, with a remark, contractions whose parts would not be one kernel with what reads
-them, that both operands have, or that overlap. Does nothing for targets with shared
-memory, where the two sums want tiles of their own.
+Keeps, with a remark, contractions whose parts would not be one kernel with their reader, whose
+parts overlap, or whose split dim both operands have.
 """
 
 from __future__ import annotations

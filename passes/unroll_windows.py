@@ -8,14 +8,16 @@ Rewrites:
   %o[h, w, c] = 0 + %x00[h, w, c] * %k00[c] + %x01[h, w, c] * %k01[c] + ...
   %x01 = tensor.extract_slice %x[0, 1, 0] [H, W, C] [1, 1, 1]
 
-and so, for CPUs, of contractions over several loops all but the longest loop, such as a
-convolution whose windows do not overlap.
+For CPUs, contractions over several loops, such as a convolution whose windows do not overlap,
+keep their longest reduction loop; the others are unrolled.
 
-Every access becomes a projected permutation: code generators make vectors of that, and
-scalar code of sums of loops. A slice in a kernel is an offset. What a window adds up to
-is added to the result at once: chained additions are not made vectors of.
+Why: every access becomes a projected permutation, of which code generators make vectors; of an
+index that is a sum of loops they make scalar code. A slice in a kernel is an offset. The
+products of a window are added up before they are added to the result, as chained additions are
+not vectorized.
 
-Keeps, with a remark: windows of many elements, of which the code would be too long.
+Keeps, with a remark, windows of more elements than ``max-elements``: the code would be too
+long.
 """
 
 from __future__ import annotations

@@ -18,24 +18,30 @@ def _cell(text: str) -> str:
 
 
 def prose(docstring: str) -> str:
-    """A docstring as Markdown: double backticks become single, indented text a block."""
+    """A docstring as Markdown: double backticks become single, indented text a block.
+
+    What is indented below an item of a list belongs to the item.
+    """
     lines: list[str] = []
     block: list[str] = []
+    is_item = False
     for line in [*docstring.replace("``", "`").splitlines(), "end"]:
-        if line.startswith("  ") or (block and not line.strip()):
+        is_item = line.startswith("- ") or (is_item and line.startswith("  "))
+        if not is_item and (line.startswith("  ") or (block and not line.strip())):
             block.append(line)
             continue
-        if block and lines and lines[-1].strip():
-            lines.append("")
-        lines += _fenced(block)
+        lines += _fenced(block, lines)
         block = []
+        if line.startswith("- ") and lines and not lines[-1].startswith(("- ", "  ")):
+            lines.append("")
         lines.append(line)
     return "\n".join(lines[:-1])
 
 
-def _fenced(block: list[str]) -> list[str]:
-    """Indented lines between fences; the blank ones behind them stay behind."""
+def _fenced(block: list[str], before: list[str]) -> list[str]:
+    """Indented lines between fences, with a blank line before, and those behind them."""
     if not block:
         return []
     text = "\n".join(block).rstrip().splitlines()
-    return ["```text", *text, "```", *[""] * (len(block) - len(text))]
+    space = [""] if before and before[-1].strip() else []
+    return [*space, "```text", *text, "```", *[""] * (len(block) - len(text))]
