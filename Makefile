@@ -52,6 +52,10 @@ typecheck: install ## mypy, on the installed package
 ctest: vulkan library ## C++ tests of the Vulkan library, where it can be built
 	@scripts/test-runtime.sh
 
+sanitize: vulkan library ## the C++ tests under address and undefined behaviour, and thread sanitizers
+	@SANITIZE=address,undefined scripts/test-runtime.sh
+	@SANITIZE=thread scripts/test-runtime.sh
+
 lit: install ## IR tests
 	$(BIN)/lit --quiet test
 

@@ -21,7 +21,7 @@ from smartmem.passes.analysis.fusion.profile import CLEAR, PairTimes, advice
 from smartmem.tuning.fusions import ModelPairs, PairCase
 from smartmem.tuning.measure import Bench
 from smartmem.tuning.pair_session import PairSession
-from smartmem.tuning.session import Outcome
+from smartmem.tuning.session import Outcome, Session
 from smartmem.tuning.shipped import machine_of
 from smartmem.tuning.table import Table, read_table
 from smartmem.tuning.tune import tune
@@ -304,7 +304,10 @@ def test_a_session_goes_on_and_keeps_to_its_budget(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [TRANSPOSED, LOOKUP])
-def test_tune_measures_pairs_and_compile_takes_the_file(text: str, tmp_path: Path) -> None:
+def test_tune_measures_pairs_and_compile_takes_the_file(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "_rounds", lambda *_: [])  # tile sizes stay as they are
     model, path = saved(text, tmp_path), tmp_path / "tuning.json"
     outcome = tune(model, path, target="cpu", options=PLAIN, minutes=30)
     assert outcome.pairs is not None and outcome.pairs.measured == 1

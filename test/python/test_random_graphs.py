@@ -17,7 +17,7 @@ from smartmem.backend.targets.targets import resolve_target
 
 # The same graphs in every run, and none smaller if one fails: each compilation takes half a
 # second. benchmarks/check_random_graphs.py draws others and finds the smallest that fails.
-@settings(DRAWN, max_examples=50, derandomize=True)
+@settings(DRAWN, max_examples=40, derandomize=True)
 @given(graphs())
 @pytest.mark.fallback  # IREE cannot compile every group of booleans
 def test_random_graphs_compute_what_onnx_does(graph: RandomGraph) -> None:
@@ -31,12 +31,12 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "check_random_graphs.py"
 # By the script: it starts a process for each graph, which a process with a device cannot.
 @pytest.mark.vulkan
 @pytest.mark.parametrize(
-    ("seed", "storage"), [(0, "buffer"), (1, "buffer"), (1, "texel_buffer")]
+    ("seed", "storage", "count"), [(0, "buffer", 20), (1, "texel_buffer", 10)]
 )
-def test_random_graphs_on_vulkan(seed: int, storage: str, tmp_path: Path) -> None:
+def test_random_graphs_on_vulkan(seed: int, storage: str, count: int, tmp_path: Path) -> None:
     if storage != "buffer" and find_image_library() is None:
         pytest.skip("SmartMem's Vulkan library is not built")
-    asked = f"--target vulkan --count 20 --seed {seed} --storage {storage} --minutes 30"
+    asked = f"--target vulkan --count {count} --seed {seed} --storage {storage} --minutes 30"
     done = subprocess.run(
         [sys.executable, SCRIPT, *asked.split(), "--save", tmp_path],
         capture_output=True,
@@ -44,7 +44,7 @@ def test_random_graphs_on_vulkan(seed: int, storage: str, tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "20 of 20 graphs passed" in done.stdout
+    assert f"{count} of {count} graphs passed" in done.stdout
 
 
 def test_refreshed_inputs_are_others() -> None:

@@ -197,7 +197,7 @@ def time_limit_s(text: str, target: str = "cpu") -> float:
     """Time for steps that each compile a model like ``text``, on this machine as busy as it is."""
     start = time.monotonic()
     compile_lowered(text, target=target)
-    return 25 * (time.monotonic() - start)
+    return 12 * (time.monotonic() - start)
 
 
 def test_a_kernel_without_end_is_found_and_given_up() -> None:
