@@ -41,6 +41,12 @@ def test_version_and_help(cli: Cli) -> None:
         assert cli(command, "--help").returncode == 0
 
 
+def test_shells_complete_options(cli: Cli) -> None:
+    typed = {"COMP_WORDS": "smartmem compile --strict", "COMP_CWORD": "2"}
+    completed = cli(env={**typed, "_SMARTMEM_COMPLETE": "complete_bash"}).stdout
+    assert completed.split() == ["--strict"]
+
+
 def test_compile_writes_beside_the_model_and_tells_the_cost(cli: Cli, mlir_file: Path) -> None:
     done = cli("compile", mlir_file, "--target", "cpu")
     assert done.returncode == 0, done.stderr

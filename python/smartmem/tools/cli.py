@@ -25,7 +25,7 @@ app = typer.Typer(
     name="smartmem",
     help="Compile neural networks for mobile GPUs and CPUs.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
