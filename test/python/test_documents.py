@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,25 @@ def test_commands_are_spelled_as_the_tools_take_them() -> None:
                 parse_arguments(words)[1].elements("builtin.module")
             seen += tool.startswith("smartmem")
     assert seen > 60
+
+
+def test_programs_import_what_there_is() -> None:
+    seen = 0
+    for page in PAGES:
+        for program in re.findall(
+            r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE
+        ):
+            for node in ast.walk(ast.parse(program)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                    "smartmem"
+                ):
+                    module = import_module(node.module)
+                    assert all(hasattr(module, name.name) for name in node.names), (
+                        page,
+                        program,
+                    )
+                    seen += 1
+    assert seen > 5
 
 
 def test_source_files_that_are_named_exist() -> None:

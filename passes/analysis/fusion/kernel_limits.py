@@ -1,7 +1,7 @@
 """What IREE's code generators make a good, or a right, kernel of.
 
 The table says what fusing two operators could give; these rules say what iree-compile
-3.13 does with it. Each was measured or seen to fail; docs/design.md has the figures.
+3.13 does with it. Each was measured or seen to fail; docs/results.md has the figures.
 """
 
 from __future__ import annotations
