@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
+from tool_process import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "docs" / "tutorials" / "quickstart.md"
@@ -23,18 +24,15 @@ def blocks(page: Path, language: str) -> list[str]:
     )
 
 
-def run_commands(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    scripts = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "-e", "-c", "".join(blocks(page, "sh"))],
-        cwd=folder,
-        env={**os.environ, "PATH": scripts},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+def run_commands(page: Path, folder: Path) -> tuple[str, str]:
+    """Runs the commands of a page in ``folder``; what they print to stdout and stderr."""
+    out, err = "", ""
+    for line in "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines():
+        tool, *arguments = shlex.split(line)
+        done = run_tool(arguments, folder, os.environ, tool)
+        assert done.returncode == 0, done.stderr
+        out, err = out + done.stdout, err + done.stderr
+    return out, err
 
 
 @pytest.fixture
@@ -46,8 +44,8 @@ def folder(tmp_path: Path, onnx_file: Path) -> Path:
 
 def test_quickstart_commands(folder: Path) -> None:
     assert "".join(blocks(QUICKSTART, "sh")).count("smartmem ") >= 6
-    done = run_commands(QUICKSTART, folder)
-    assert "tolerance 1e-04  ok" in done.stdout
+    out, _ = run_commands(QUICKSTART, folder)
+    assert "tolerance 1e-04  ok" in out
     assert {path.name for path in folder.iterdir()} == {
         "examples",
         "swin.vmfb",
@@ -71,12 +69,12 @@ def test_quickstart_program(folder: Path) -> None:
 def test_first_optimisation_shows_what_its_commands_print(tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     shutil.copy(ROOT / "examples" / "windows.mlir", tmp_path / "examples")
-    done = run_commands(OPTIMISATION, tmp_path)
+    out, err = run_commands(OPTIMISATION, tmp_path)
     maps = re.findall(r"affine_map<[^>]*>[^>]*>", "".join(blocks(OPTIMISATION, "mlir")))
     assert len(maps) >= 7
     for shown in maps:
-        assert " ".join(shown.split()) in done.stdout
+        assert " ".join(shown.split()) in out
     [remark] = [b for b in blocks(OPTIMISATION, "text") if "remark" in b]
-    assert remark in done.stderr
+    assert remark in err
     assert "smartmem.view" not in (tmp_path / "lowered.mlir").read_text()
-    assert "float32[4, 16]" in done.stdout
+    assert "float32[4, 16]" in out

@@ -1,4 +1,4 @@
-"""Runs ``smartmem`` in a process forked from one that has imported it."""
+"""Runs a tool in a process forked from one that has imported it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _server = functools.cache(tool_server.start)
 
 
 def run_tool(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    tool: str = "smartmem",
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command line in ``folder`` and returns the finished process."""
-    command = ["smartmem", *arguments]
+    command = [tool, *arguments]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         streams = (0, out.fileno(), err.fileno())
         status = tool_client.request(_server(), command, str(folder), environment, streams)
