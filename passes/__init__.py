@@ -7,6 +7,7 @@ can be looked at and restarted.
 
 from __future__ import annotations
 
+from smartmem.passes.align_accesses import AlignAccesses
 from smartmem.passes.base import BindingRecord, Pass, PassContext, Remark
 from smartmem.passes.bind_images import BindImages
 from smartmem.passes.bound_fusion import BoundFusion
@@ -89,6 +90,7 @@ PASSES: tuple[type[Pass], ...] = (
     ExpandErf,
     ConfigureKernels,
     ConfigureShaders,
+    AlignAccesses,
     BindImages,
 )
 
@@ -118,7 +120,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         (
             *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
             *(FormRegions, ScaleWeights, ChainWindows, ExpandErf),
-            *(ConfigureKernels, ConfigureShaders),
+            *(ConfigureKernels, ConfigureShaders, AlignAccesses),
         ),
     ),
 )
@@ -128,4 +130,4 @@ KERNEL_STAGE = ("images", BindImages)
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what
 # PIPELINE made of it.
-PLAIN: tuple[type[Pass], ...] = (DemoteF64, MaterializeLayouts, LowerToLinalg)
+PLAIN: tuple[type[Pass], ...] = (DemoteF64, MaterializeLayouts, LowerToLinalg, AlignAccesses)

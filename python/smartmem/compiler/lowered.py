@@ -108,7 +108,8 @@ class Lowered:
             SmartMemError: it cannot be imported again, or the path cannot be written.
         """
         imported = self.job.read(deadline)
-        context = PassContext(imported.parameters)
+        processor = self.job.target.processor
+        context = PassContext(imported.parameters, processor=processor)
         _run_plain(imported.module, context, Net(self.job.options, deadline))
         embed_metadata(imported, self.job.target)
         save_bytecode(imported.module, path)
