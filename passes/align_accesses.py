@@ -65,7 +65,7 @@ def _begins_between_vectors(op: ir.Operation) -> bool:
     else:
         padded = op.operands[0] if op.name == _SLICE else op.operands[1]
         offsets = op.attributes["static_offsets"]
-    if not is_static(padded) or not shape_of(padded) or not _is_dense(op):
+    if not is_static(padded) or not _is_dense(op):
         return False
     return begins_between_vectors(padded, list(ir.DenseI64ArrayAttr(offsets)))
 

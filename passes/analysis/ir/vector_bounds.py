@@ -23,6 +23,8 @@ def begins_between_vectors(value: ir.Value, offsets: Sequence[int]) -> bool:
         offsets: one for each dim; ``ir.ShapedType.get_dynamic_size()`` stands for any.
     """
     shape, dynamic = shape_of(value), ir.ShapedType.get_dynamic_size()
+    if not shape or shape[-1] == 1:
+        return False  # no buffer of vectors is made of it
     strides = [math.prod(shape[d + 1 :]) for d in range(len(shape))]
     lanes = max(VECTOR_BYTES * 8 // _bits(value), 1)
     known = sum(o * s for o, s in zip(offsets, strides, strict=True) if o != dynamic)
