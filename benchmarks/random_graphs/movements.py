@@ -19,6 +19,10 @@ def _to_shape(g: GraphBuilder, x: Tensor, shape: Sequence[int]) -> Tensor:
     return g.apply("Reshape", x, g.constant(shape))
 
 
+_VECTOR = 4
+"""Elements of 32 bits that a GPU loads at once."""
+
+
 def _cut(g: GraphBuilder, x: Tensor, axis: int, start: int, end: int, step: int = 1) -> Tensor:
     return g.apply("Slice", x, *(g.constant([n]) for n in (start, end, axis, step)))
 
@@ -66,6 +70,15 @@ def take_slice(g: GraphBuilder, x: Tensor) -> None:
     _cut(g, x, axis, start, g.integer(start + 1, x.shape[axis]), g.integer(1, 3))
 
 
+def take_vectors(g: GraphBuilder, x: Tensor) -> None:
+    """A part of the innermost dim that is whole vectors of four and begins anywhere."""
+    length = x.shape[-1] - x.shape[-1] % _VECTOR if x.rank else 0
+    require(length >= _VECTOR)
+    size = _VECTOR * g.integer(1, length // _VECTOR)
+    start = g.integer(0, x.shape[-1] - size)
+    _cut(g, x, x.rank - 1, start, start + size)
+
+
 def flip(g: GraphBuilder, x: Tensor) -> None:
     """One axis backwards."""
     _cut(g, x, g.axis(x), -1, -(2**31), -1)
@@ -89,6 +102,16 @@ def pad(g: GraphBuilder, x: Tensor) -> None:
     require(any(low + high))
     value = [g.weight(())] if x.is_float else []
     g.apply("Pad", x, g.constant([*low, *high]), *value)
+
+
+def pad_to_vectors(g: GraphBuilder, x: Tensor) -> None:
+    """The innermost dim becomes whole vectors of four, and begins anywhere in them."""
+    require(x.rank > 0)
+    more = -x.shape[-1] % _VECTOR + _VECTOR * g.integer(0, 1)
+    require(more > 0)
+    before, kept = g.integer(0, more), [0] * (x.rank - 1)
+    value = [g.weight(())] if x.is_float else []
+    g.apply("Pad", x, g.constant([*kept, before, *kept, more - before]), *value)
 
 
 def pad_reflected(g: GraphBuilder, x: Tensor) -> None:
@@ -202,9 +225,11 @@ STEPS = (
     reshape,
     reshape_anyhow,
     take_slice,
+    take_vectors,
     flip,
     roll,
     pad,
+    pad_to_vectors,
     pad_reflected,
     concat,
     split,
