@@ -38,14 +38,20 @@ class DemoteF64(Pass):
         for op in list(module.regions[0].blocks[0].operations):
             if op.operation.name != "func.func":
                 continue
-            type_ = ir.FunctionType(ir.TypeAttr(op.attributes["function_type"]).value)
-            if any(_is_f64(t) for t in (*type_.inputs, *type_.results)):
+            if keeps_f64(op.operation):
                 context.remark(self.argument, op.operation, False, "takes or returns f64")
                 continue
             _demote(op.operation, context.parameters)
 
 
-def _is_f64(type_: ir.Type) -> bool:
+def keeps_f64(function: ir.Operation) -> bool:
+    """Whether a function takes or returns f64."""
+    type_ = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
+    return any(is_f64(t) for t in (*type_.inputs, *type_.results))
+
+
+def is_f64(type_: ir.Type) -> bool:
+    """Whether a scalar or the elements of a tensor are f64."""
     element = type_.element_type if isinstance(type_, ir.ShapedType) else type_
     return isinstance(element, ir.F64Type)
 
@@ -71,7 +77,7 @@ def _demote(function: ir.Operation, parameters: Parameters) -> None:
 def _demote_op(op: ir.Operation, parameters: Parameters) -> None:
     _demote_constant(op, parameters)
     for value in (*op.results, *_block_arguments(op)):
-        if _is_f64(value.type):
+        if is_f64(value.type):
             value.set_type(_f32_like(value.type))
 
 
@@ -80,7 +86,7 @@ def _block_arguments(op: ir.Operation) -> list[ir.Value]:
 
 
 def _demote_constant(op: ir.Operation, parameters: Parameters) -> None:
-    if op.name != "arith.constant" or not _is_f64(op.results[0].type):
+    if op.name != "arith.constant" or not is_f64(op.results[0].type):
         return
     type_ = _f32_like(op.results[0].type)
     attribute = op.attributes["value"].maybe_downcast()

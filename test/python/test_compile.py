@@ -19,7 +19,7 @@ from smartmem.backend.targets.targets import Target
 from smartmem.compiler import attempts
 from smartmem.compiler.compile import IR_STAGES, module_at
 from smartmem.compiler.recorder import StageRecorder
-from smartmem.errors import BackendError, InvalidInputError, TargetError
+from smartmem.errors import BackendError, InvalidInputError, TargetError, UnsupportedError
 from smartmem.options import CompileOptions
 
 X = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
@@ -55,6 +55,26 @@ def test_bfloat16_tensors(tmp_path: Path) -> None:
     )
     x = torch.tensor([1.5, -2.0, 0.25, 8.0], dtype=torch.bfloat16)
     assert torch.equal(smartmem.compile(path, target="cpu")(x), 2 * x)
+
+
+@pytest.mark.parametrize(
+    ("target", "function", "message"),
+    [
+        ("cpu", "tanh", r"function tanh .*of float64 cannot be compiled for target cpu"),
+        ("ampere", "exp", r"function exp .*of float64 cannot be compiled for target ampere"),
+        ("adreno", "sqrt", r"float64, which target adreno does not have: convert"),
+    ],
+)
+def test_double_precision_that_no_kernel_has_is_refused(
+    target: str, function: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "double.mlir"
+    path.write_text(
+        "func.func @main(%a: tensor<4xf64>) -> tensor<4xf64> {\n"
+        f"  %0 = math.{function} %a : tensor<4xf64>\n  return %0 : tensor<4xf64>\n}}"
+    )
+    with pytest.raises(UnsupportedError, match=message):
+        smartmem.compile(path, target=target)
 
 
 def test_several_outputs_and_names(onnx_file: Path) -> None:

@@ -15,6 +15,7 @@ from smartmem.backend.iree_compile.kernels import KernelCounts
 from smartmem.backend.iree_compile.regions import place_groups
 from smartmem.backend.module.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.targets.targets import Target
+from smartmem.compiler.double_precision import refuse_double_precision
 from smartmem.compiler.fallback import Fallback
 from smartmem.compiler.faults import Net, describe, run_in_time
 from smartmem.compiler.inspection import imported_kernels
@@ -137,6 +138,7 @@ def lower(
         StrictError: something failed, and that is to be an error.
         SmartMemError: what a pass says about the model.
     """
+    refuse_double_precision(imported.module, job.target)
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
     context = pass_context(imported.parameters, job.target, job.options)
