@@ -234,7 +234,22 @@ class TurnedHeads(torch.nn.Module):
         return torch.einsum("hqk,khd->qhd", x, x.tanh().permute(2, 0, 1))
 
 
+class BetweenVectors(torch.nn.Module):
+    """Rows that are read and written between two vectors of 16 bytes, and padded twice."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        part = x[:, 2:66]
+        scores = part @ part.T / 64 + part.exp().mean(1)[:, None]
+        inner = torch.nn.functional.pad(scores.relu(), (1, 3))
+        return torch.nn.functional.pad(inner, (2, 2), value=1.0)
+
+
 MODULES = {
+    "between vectors": (BetweenVectors(), (16, 68)),
+    "rows between vectors": (
+        torch.nn.ConvTranspose2d(3, 2, 3, stride=2, padding=1, output_padding=1),
+        (1, 3, 4, 4),
+    ),
     "tokens": (Tokens(37), (1, 36, 32)),
     "masked keys": (Tokens(53), (1, 52, 32)),
     "masked keys without an epsilon": (directed(Tokens(53)), (1, 52, 32)),
