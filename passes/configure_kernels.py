@@ -19,7 +19,6 @@ Keeps other kernels, with a remark.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,6 +37,7 @@ from smartmem.passes.analysis.tiling.cpu_multi_reductions import (
 )
 from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes, row_tiles
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
+from smartmem.passes.analysis.tiling.tiles_attribute import write_tiles
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ ATTRIBUTE = "compilation_info"
 
 # Of what a kernel computes beside its root: it shares the root's workgroups.
 BESIDE = "lowering_config"
-
-_LISTS = ("distribution", "vector_common_parallel", "vector_reduction")
 
 _PEELING = "enable_loop_peeling"
 
@@ -83,7 +81,7 @@ class ConfigureKernels(Pass):
             tiles = measured or found[root]
             how = ", measured" if measured else ""
             context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
-            root.attributes[ATTRIBUTE] = tiles_attribute(tiles, module.context)
+            configure(root, tiles)
             for op in beside:
                 op.attributes[BESIDE] = ir.Attribute.parse(_config(found[op]), module.context)
 
@@ -135,19 +133,13 @@ def _multiplies_or_slides(op: ir.Operation) -> bool:
     return nest is not None and (nest.is_contraction or is_window_sum(op))
 
 
-def tiles_of(attribute: ir.Attribute) -> TileSizes | None:
-    """The tile sizes that ``tiles_attribute`` wrote; None for an attribute of another form."""
-    text = str(attribute)
-    found = [re.search(rf"\b{name} = \[([\d, ]*)\]", text) for name in _LISTS]
-    parts = [tuple(map(int, match[1].split(","))) for match in found if match]
-    if len(parts) < len(_LISTS):
-        return None
-    workgroup, vector, reduction = parts
-    return TileSizes(workgroup, vector, reduction, _PEELING in text)
+def configure(op: ir.Operation, tiles: TileSizes) -> None:
+    """Gives ``op`` these sizes; its context need not know IREE's dialects."""
+    write_tiles(op, tiles)
+    op.attributes[ATTRIBUTE] = _compilation_info(tiles, op.context)
 
 
-def tiles_attribute(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
-    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects."""
+def _compilation_info(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
     context.allow_unregistered_dialects = True
     workgroup = f"distribution = {_list(tiles.workgroup)}, "
     pipeline = "pipeline = #iree_cpu.pipeline<DoubleTilingExpert>"

@@ -28,7 +28,6 @@ without fitting tiles; silently, elementwise kernels.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -49,17 +48,12 @@ from smartmem.passes.analysis.tiling.gpu_rows import SUBGROUP
 from smartmem.passes.analysis.tiling.gpu_threads import row_tiles
 from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles, fits, joint_gpu_tiles
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
+from smartmem.passes.analysis.tiling.tiles_attribute import write_tiles
 from smartmem.passes.base import REGION, Pass, PassContext, operations
 from smartmem.passes.configure_kernels import ATTRIBUTE, BESIDE
 
 if TYPE_CHECKING:
     from smartmem.tuning.table import Table
-
-_SIZES = r"\[([\d, ]+)\]"
-_CONFIGURATION = re.compile(
-    rf"tile_sizes = \[{_SIZES}, {_SIZES}, {_SIZES}\].*"
-    rf"<BaseVectorize>.*\bworkgroup_size = \[(\d+, \d+, \d+)\]"
-)
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,7 @@ class ConfigureShaders(Pass):
             return
         how = ", measured" if measured else ""
         context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
-        root.attributes[ATTRIBUTE] = shader_attribute(tiles, root.context)
+        configure_shader(root, tiles)
 
     def _configure_rows(
         self, computing: Sequence[ir.Operation], context: PassContext, gpu: Gpu
@@ -143,23 +137,12 @@ def _measured(
     return found if all(fits(found, nest, gpu) for nest in nests) else None
 
 
-def shader_tiles_of(attribute: ir.Attribute) -> GpuTiles | None:
-    """The tile sizes that ``shader_attribute`` wrote; None for one of another form."""
-    match = _CONFIGURATION.search(str(attribute))
-    if match is None:
-        return None
-    workgroup, thread, reduction, (x, y, z) = (
-        tuple(map(int, text.split(","))) for text in match.groups()
-    )
-    return GpuTiles(workgroup, thread, reduction, (x, y, z))
-
-
-def shader_attribute(tiles: GpuTiles, context: ir.Context) -> ir.Attribute:
-    """The ``compilation_info`` of these sizes; the context need not know IREE's dialects."""
-    context.allow_unregistered_dialects = True
-    levels = (tiles.workgroup, tiles.thread, tiles.reduction)
-    info = _compilation_info("BaseVectorize", levels, tiles.threads)
-    return ir.Attribute.parse(info, context)
+def configure_shader(op: ir.Operation, tiles: GpuTiles) -> None:
+    """Gives ``op`` these sizes; its context need not know IREE's dialects."""
+    op.context.allow_unregistered_dialects = True
+    write_tiles(op, tiles)
+    info = _compilation_info("BaseVectorize", tiles.by_loop, tiles.threads)
+    op.attributes[ATTRIBUTE] = ir.Attribute.parse(info, op.context)
 
 
 def _compilation_info(

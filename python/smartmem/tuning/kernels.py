@@ -13,19 +13,18 @@ from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles, gpu_tiles
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
+from smartmem.passes.analysis.tiling.tiles_attribute import read_tiles
 from smartmem.passes.base import REGION, operations
 from smartmem.passes.configure_kernels import (
     ATTRIBUTE,
     computing_operations,
+    configure,
     root_of,
-    tiles_attribute,
-    tiles_of,
 )
 from smartmem.passes.configure_shaders import (
-    shader_attribute,
+    configure_shader,
     shader_operations,
     shader_root,
-    shader_tiles_of,
 )
 from smartmem.tuning.alone import alone, captured, constants, indices, is_float
 from smartmem.tuning.table import Tiles
@@ -96,10 +95,8 @@ def _cpu_case(region: ir.Operation, module: ir.Module) -> KernelCase | None:
     computing = computing_operations(region)
     root = root_of(computing)
     nest = loop_nest(root) if root is not None else None
-    if root is None or nest is None or ATTRIBUTE not in root.attributes:
-        return None
-    tiles = tiles_of(root.attributes[ATTRIBUTE])
-    if tiles is None:
+    tiles = None if root is None else read_tiles(root)
+    if root is None or nest is None or tiles is None:
         return None
     return KernelCase(kernel_key(computing, root), 1, tiles, tiles, root, nest, region, module)
 
@@ -114,9 +111,8 @@ def _case(region: ir.Operation, module: ir.Module, gpu: Gpu) -> KernelCase | Non
     key = kernel_key(computing, root)
     if len({loop_nest(op) for op in computing if contracts(op)}) != 1:
         return KernelCase(key, 1, None, None, root, nest, region, module)
+    tiles, computed = read_tiles(root), gpu_tiles(nest, gpu)
     configured = ATTRIBUTE in root.attributes
-    tiles = shader_tiles_of(root.attributes[ATTRIBUTE]) if configured else None
-    computed = gpu_tiles(nest, gpu)
     start = tiles or (computed if isinstance(computed, GpuTiles) and not configured else None)
     return KernelCase(key, 1, tiles, start, root, nest, region, module)
 
@@ -126,12 +122,12 @@ def _configure(region: ir.Operation, tiles: Tiles) -> None:
     use_default_configuration(region)
     if isinstance(tiles, GpuTiles):
         root = shader_root(shader_operations(region))
-        attribute = shader_attribute(tiles, region.context)
+        assert root is not None, "it had one"
+        configure_shader(root, tiles)
     else:
         root = root_of(computing_operations(region))
-        attribute = tiles_attribute(tiles, region.context)
-    assert root is not None, "it had one"
-    root.attributes[ATTRIBUTE] = attribute
+        assert root is not None, "it had one"
+        configure(root, tiles)
 
 
 def _work(nest: LoopNest) -> int:

@@ -23,6 +23,7 @@ from torch_mlir import ir
 from smartmem.files import write_file
 from smartmem.mlir.torch_dialects import load_torch_dialects
 from smartmem.passes.analysis.fusion.kernel_limits import sums_several_dims
+from smartmem.passes.analysis.tiling.tiles_attribute import TILES
 from smartmem.passes.base import (
     GROUP_FILE,
     KERNEL,
@@ -34,7 +35,7 @@ from smartmem.passes.base import (
 )
 from smartmem.passes.form_regions import FormRegions
 
-CONFIGURATION = ("compilation_info", "lowering_config", "translation_info")
+CONFIGURATION = ("compilation_info", "lowering_config", "translation_info", TILES)
 """The attributes that configure code generation of an operation."""
 
 _CONSTANT_ELEMENTS = 64  # the values of larger constants make no other kernel
