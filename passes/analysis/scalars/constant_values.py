@@ -110,11 +110,24 @@ def is_free(body: Body, node: Node) -> bool:
     return may_replace(Stored(body.extent(node), _bits(node.type)), replaced)
 
 
-def constant_value(value: ir.Value, parameters: Parameters) -> Array | None:
-    """The elements of ``value`` if it depends on constants alone, else None."""
+Known = dict[ir.Value, Array | None]
+"""What was computed on the way to a value: several operations can read one."""
+
+
+def constant_value(
+    value: ir.Value, parameters: Parameters, known: Known | None = None
+) -> Array | None:
+    """The elements of ``value`` if it depends on constants alone, else None.
+
+    Args:
+        known: what has been computed; what is computed now is added. It holds as long as the
+            IR stays as it is.
+    """
     # Asked first: to compute and then to find an argument would go again and again, by
     # each path, through all that is between.
-    return _computed(value, parameters) if _depends_on_constants(value) else None
+    if not _depends_on_constants(value):
+        return None
+    return _computed(value, parameters, {} if known is None else known)
 
 
 def _depends_on_constants(value: ir.Value) -> bool:
@@ -145,28 +158,34 @@ def sources(value: ir.Value) -> Iterator[ir.Value]:
         stack.extend(new)
 
 
-def _computed(value: ir.Value, parameters: Parameters) -> Array | None:
+def _computed(value: ir.Value, parameters: Parameters, known: Known) -> Array | None:
+    if value not in known:
+        known[value] = _compute(value, parameters, known)
+    return known[value]
+
+
+def _compute(value: ir.Value, parameters: Parameters, known: Known) -> Array | None:
     op = value.owner.operation
     if op.name == "arith.constant":
         return _attribute_value(op.attributes["value"].maybe_downcast(), parameters)
     if len(op.results) != 1 or not is_static(value):
         return None
     if op.name.startswith("linalg.") and op.name != "linalg.fill":
-        return _linalg_value(op, parameters)
+        return _linalg_value(op, parameters, known)
     inputs = list(op.operands)[:1] if op.name == "linalg.fill" else list(op.operands)
-    operands = [_computed(v, parameters) for v in inputs]
-    known = [o for o in operands if o is not None]
-    if not known or len(known) < len(operands):
+    operands = [_computed(v, parameters, known) for v in inputs]
+    arrays = [o for o in operands if o is not None]
+    if not arrays or len(arrays) < len(operands):
         return None
     if op.name == "linalg.fill":
-        return np.broadcast_to(known[0], shape_of(value))
+        return np.broadcast_to(arrays[0], shape_of(value))
     if op.name in _RESHAPES:
-        return known[0].reshape(shape_of(value))
+        return arrays[0].reshape(shape_of(value))
     if op.name == "smartmem.view":
-        return _view_value(op, known)
+        return _view_value(op, arrays)
     if op.name == "smartmem.concat":
-        return _concat_value(op, known)
-    return apply(op.name, value.type.element_type, known, op)
+        return _concat_value(op, arrays)
+    return apply(op.name, value.type.element_type, arrays, op)
 
 
 def _attribute_value(attribute: ir.Attribute, parameters: Parameters) -> Array | None:
@@ -196,15 +215,15 @@ def _concat_value(op: ir.Operation, sources: list[Array]) -> Array:
     return np.select([np.broadcast_to(d, shape) for d in domains], sources, nowhere)
 
 
-def _linalg_value(op: ir.Operation, parameters: Parameters) -> Array | None:
+def _linalg_value(op: ir.Operation, parameters: Parameters, known: Known) -> Array | None:
     body = body_of(op, parameters)
     if isinstance(body, Refusal) or math.prod(body.nest.domain) > EVALUATION_LIMIT:
         return None
-    table = known_value(body, body.root)
+    table = known_value(body, body.root, known)
     if table is None or body.combiner is None:
         return None if table is None else _written(table, body.nest)
     reducer = _REDUCERS.get(body.combiner.name)
-    init = constant_value(op.operands[-1], parameters)
+    init = constant_value(op.operands[-1], parameters, known)
     if reducer is None or init is None:
         return None
     full = np.broadcast_to(table, body.nest.domain)
@@ -230,35 +249,37 @@ def _written(table: Array, nest: LoopNest) -> Array | None:
     )
 
 
-def known_value(body: Body, node: Node) -> Array | None:
+def known_value(body: Body, node: Node, known: Known | None = None) -> Array | None:
     """``node`` at every iteration, as an array that broadcasts to the domain.
 
-    None if it depends on more than constants and ``linalg.index``.
+    None if it depends on more than constants and ``linalg.index``. ``known`` is that of
+    ``constant_value``.
     """
     for part in [] if node in body.values else reachable([node]):
         if part not in body.values:
-            body.values[part] = _node_value(body, part)
+            body.values[part] = _node_value(body, part, known)
     return body.values[node]
 
 
-def _node_value(body: Body, node: Node) -> Array | None:
+def _node_value(body: Body, node: Node, known: Known | None) -> Array | None:
     if node.kind == CONSTANT:
         return np.asarray(node.payload, dtype_of(node.type))
     if node.kind == ARGUMENT:
         operand = body.operands[node.number]
-        array = constant_value(operand.value, body.parameters)
+        array = constant_value(operand.value, body.parameters, known)
         return None if array is None else _elements(array, operand.access)
     if node.template is not None and node.kind == "linalg.index":
         axis = ir.IntegerAttr(node.template.attributes["dim"]).value
         return np.ogrid[tuple(slice(n) for n in body.nest.domain)][axis]
     operands = node.args[1:] if node.kind == "tensor.extract" else node.args
-    args = [known_value(body, a) for a in operands]
-    known = [a for a in args if a is not None]
-    if not known or len(known) < len(args):
+    args = [known_value(body, a, known) for a in operands]
+    arrays = [a for a in args if a is not None]
+    if not arrays or len(arrays) < len(args):
         return None
     if node.kind == "tensor.extract":
-        return _extracted(constant_value(node.args[0].payload, body.parameters), known)
-    return apply(node.kind, node.type, known, node.template)
+        source = constant_value(node.args[0].payload, body.parameters, known)
+        return _extracted(source, arrays)
+    return apply(node.kind, node.type, arrays, node.template)
 
 
 def _elements(array: Array, access: IndexMap) -> Array:

@@ -27,7 +27,11 @@ from smartmem.frontend.lowering import walk, where
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
 from smartmem.passes.analysis.scalars.bodies import body_of
-from smartmem.passes.analysis.scalars.constant_values import constant_value, known_value
+from smartmem.passes.analysis.scalars.constant_values import (
+    Known,
+    constant_value,
+    known_value,
+)
 from smartmem.passes.analysis.scalars.expressions import reachable
 
 Range = tuple[int, int]
@@ -42,16 +46,17 @@ def bound_indices(module: ir.Module, parameters: Parameters) -> None:
     Raises:
         InvalidInputError: a constant index lies outside its tensor.
     """
+    known: Known = {}  # bounds change no constant
     for operation in walk(module):
         if operation.name in (_EXTRACT, _INSERT):
-            _bound_elements(operation, parameters)
+            _bound_elements(operation, parameters, known)
         elif operation.name in _SLICES:
             _bound_offsets(operation)
         elif operation.name == _SCATTER:
             _bound_scatter(operation, parameters)
 
 
-def _bound_elements(operation: ir.Operation, parameters: Parameters) -> None:
+def _bound_elements(operation: ir.Operation, parameters: Parameters, known: Known) -> None:
     target = operation.operands[0 if operation.name == _EXTRACT else 1]
     extents = shape_of(target)
     _check_elements(operation, extents)
@@ -61,7 +66,7 @@ def _bound_elements(operation: ir.Operation, parameters: Parameters) -> None:
         for d, extent in enumerate(extents)
         if not _is_inside(interval(operation.operands[first + d]), extent)
     ]
-    tables = _tables(operation, parameters) if open_dims else None
+    tables = _tables(operation, parameters, known) if open_dims else None
     for d in open_dims:
         table = tables[d] if tables is not None else None
         if table is not None:
@@ -83,7 +88,9 @@ def _is_inside(range: Range | None, extent: int) -> bool:
     return range is not None and range[0] >= 0 and range[1] < extent
 
 
-def _tables(extract: ir.Operation, parameters: Parameters) -> list[Array | None] | None:
+def _tables(
+    extract: ir.Operation, parameters: Parameters, known: Known
+) -> list[Array | None] | None:
     """What is known of each index of ``extract`` in all iterations of its kernel."""
     parent = extract.parent
     if extract.name != _EXTRACT or parent is None or parent.name != "linalg.generic":
@@ -94,7 +101,7 @@ def _tables(extract: ir.Operation, parameters: Parameters) -> list[Array | None]
     nodes = [
         n for n in reachable([body.root]) if n.template is not None and n.template == extract
     ]
-    return [known_value(body, index) for index in nodes[0].args[1:]] if nodes else None
+    return [known_value(body, index, known) for index in nodes[0].args[1:]] if nodes else None
 
 
 def _check_inside(table: Array, extent: int, operation: ir.Operation) -> None:
