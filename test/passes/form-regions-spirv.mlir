@@ -156,3 +156,34 @@ func.func @pads_behind_an_elementwise_kernel(%x: tensor<9x7xf32>) -> tensor<6x7x
   } : tensor<4x7xf32> to tensor<6x7xf32>
   return %pad : tensor<6x7xf32>
 }
+
+// -----
+
+// Without a region, iree-compile copies what looks elements up into the sum's kernel.
+// CHECK-LABEL: func @looked_up_rows
+// SPIRV: "flow.dispatch.region"
+// SPIRV: tensor.extract
+// SPIRV: "flow.return"
+// SPIRV: "flow.dispatch.region"
+// SPIRV-NOT: tensor.extract %
+// SPIRV: iterator_types = ["reduction"]
+func.func @looked_up_rows(%x: tensor<4xf32>) -> tensor<f32> {
+  %zero = arith.constant 0.0 : f32
+  %four = arith.constant 4 : index
+  %e = tensor.empty() : tensor<11xf32>
+  %rows = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} outs(%e : tensor<11xf32>) {
+  ^bb0(%out: f32):
+    %i = linalg.index 0 : index
+    %j = arith.remui %i, %four : index
+    %v = tensor.extract %x[%j] : tensor<4xf32>
+    linalg.yield %v : f32
+  } -> tensor<11xf32>
+  %s = tensor.empty() : tensor<f32>
+  %f = linalg.fill ins(%zero : f32) outs(%s : tensor<f32>) -> tensor<f32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> ()>], iterator_types = ["reduction"]} ins(%rows : tensor<11xf32>) outs(%f : tensor<f32>) {
+  ^bb0(%in: f32, %out: f32):
+    %a = arith.addf %out, %in : f32
+    linalg.yield %a : f32
+  } -> tensor<f32>
+  return %sum : tensor<f32>
+}

@@ -51,7 +51,8 @@ def refuse_region(group: Group, gpu: Gpu | None = None) -> Refusal | None:
     Args:
         gpu: the target if it is one: then the region becomes SPIR-V.
     """
-    if len(group.operations) == 1 and not _reduces(group) and not _reads_slices(group):
+    cloned = gpu is not None and _is_cloned(group)
+    if len(group.operations) == 1 and not (_reduces(group) or _reads_slices(group) or cloned):
         return Refusal("alone, IREE may still fuse it with what is in no region")
     pools = gpu is None and any(map(_multiplies_and_adds, group.operations))
     for op in group.operations:
@@ -150,6 +151,16 @@ def _sums_rows(op: ir.Operation) -> bool:
 def _reads_slices(group: Group) -> bool:
     """Whether an operand is a slice: an offset in a region, maybe a copy outside."""
     return any(reads_slice(value) for op in group.operations for value in op.operands)
+
+
+def _is_cloned(group: Group) -> bool:
+    """Whether IREE would put a copy of the operation into each region that reads it.
+
+    It does so with what has no operands but the elements it looks up. Seen on lavapipe: the
+    rows of a mean that are looked up so need workgroup memory for indices, which fails.
+    """
+    op = group.operations[0]
+    return op.name == "linalg.generic" and len(op.operands) == len(op.results)
 
 
 def _reduces(group: Group) -> bool:
