@@ -11,6 +11,7 @@ have. Passes and tuning read this attribute.
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 from torch_mlir import ir
 
@@ -33,10 +34,10 @@ def read_tiles(op: ir.Operation) -> TileSizes | GpuTiles | None:
     if TILES not in op.attributes:
         return None
     values = ir.DictAttr(op.attributes[TILES])
-    names = {named.name for named in values}
+    found: dict[str, Any] = {named.name: _value(named.attr) for named in values}
     for form in (TileSizes, GpuTiles):
-        if names == {field.name for field in fields(form)}:
-            return form(**{name: _value(values[name]) for name in names})
+        if found.keys() == {field.name for field in fields(form)}:
+            return form(**found)
     return None
 
 
