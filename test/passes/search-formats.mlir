@@ -98,3 +98,20 @@ func.func @keeps_the_order_of_a_result(%x: tensor<196x512xf32>) -> (tensor<512x1
   } -> tensor<196x512xf32>
   return %0, %1 : tensor<512x196xf32>, tensor<196x512xf32>
 }
+
+// -----
+// A window with stride 2 that fits once reads two of three elements: no dim is dropped of it.
+// CHECK-LABEL: func @keeps_what_reads_a_part
+// CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<2x3xf32>, tensor<1x2xf32>) outs(%{{.*}} : tensor<2x1x1xf32>)
+func.func @keeps_what_reads_a_part(%x: tensor<2x3xf32>, %w: tensor<1x2xf32>) -> tensor<2x1x1xf32> {
+  %z = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<2x1x1xf32>
+  %f = linalg.fill ins(%z : f32) outs(%e : tensor<2x1x1xf32>) -> tensor<2x1x1xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(n, c, s, k) -> (n, s * 2 + k)>, affine_map<(n, c, s, k) -> (c, k)>, affine_map<(n, c, s, k) -> (n, c, s)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<2x3xf32>, tensor<1x2xf32>) outs(%f : tensor<2x1x1xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<2x1x1xf32>
+  return %0 : tensor<2x1x1xf32>
+}

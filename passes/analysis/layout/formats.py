@@ -155,7 +155,17 @@ def _is_hidden(node: Node) -> bool:
     if node.nest.is_contraction or not node.nest.reductions:
         return False
     constant = any(not e.terms for access in node.nest.accesses for e in access.exprs)
-    return constant and multiplies_and_adds(node.op, node.nest)
+    return constant and _covers_operands(node) and multiplies_and_adds(node.op, node.nest)
+
+
+def _covers_operands(node: Node) -> bool:
+    """Whether each long dim of an operand is one whole loop: else it reads a part of it."""
+    domain = node.nest.domain
+    operands = zip(node.op.operands, (*node.einsum.read, node.einsum.written), strict=True)
+    return all(
+        [shape_of(value)[d] for d in long_dims(value)] == [domain[loop] for loop in loops]
+        for value, loops in operands
+    )
 
 
 def multiplies_and_adds(op: ir.Operation, nest: LoopNest) -> bool:
