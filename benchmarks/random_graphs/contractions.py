@@ -139,7 +139,7 @@ def pool(g: GraphBuilder, x: Tensor) -> None:
     pooled = g.apply(
         operator, x, kernel_shape=kernel, strides=strides, pads=[*pads, *pads], **counted
     )
-    # onnx 1.22's evaluator makes too many of some windows that are padded in one dim only.
+    # onnx 1.23's evaluator makes too many of some windows that are padded in one dim only.
     require(list(pooled.shape[2:]) == sizes)
 
 
