@@ -8,6 +8,7 @@ Rewrites:
   maps or domains without such a form, and concats that one elementwise operation reads
                              ->  linalg.generic with tensor.extract
   linalg.exp and its like    ->  linalg.generic: iree-compile does not have them
+  linalg.matmul over one     ->  linalg.generic: multiplies, and sums nothing up
   tensor.pad of a tensor.pad ->  linalg.fill, tensor.insert_slice: where they fill with
                                  different constants, iree-compile fails
   smartmem.* attributes      ->  removed: the code generator does not know them
@@ -61,9 +62,7 @@ class LowerToLinalg(Pass):
         Raises:
             PassError: a relayout is left.
         """
-        for op in [
-            op for op in operations(module) if op.results and op.name in UNKNOWN_TO_IREE
-        ]:
+        for op in filter(_needs_generic, operations(module)):
             generalize(op)
         found = operations(module)
         for op in found:
@@ -82,6 +81,18 @@ class LowerToLinalg(Pass):
                 op.erase()
         for op in operations(module):
             part_pads(op, context.parameters)
+
+
+def _needs_generic(op: ir.Operation) -> bool:
+    """Whether iree-compile does not know ``op``, or would not see that it sums nothing up."""
+    if op.name in UNKNOWN_TO_IREE:
+        return bool(op.results)
+    nest = None if op.name == "linalg.generic" else loop_nest(op)
+    return (
+        nest is not None
+        and nest.is_contraction
+        and all(nest.domain[d] == 1 for d in nest.reductions)
+    )
 
 
 def _not_lowerable(op: ir.Operation) -> str | None:

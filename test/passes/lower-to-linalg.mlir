@@ -48,6 +48,13 @@ func.func @padding_of_a_padding(%x: tensor<2x3xf32>) -> tensor<6x3xf32> {
   return %q : tensor<6x3xf32>
 }
 
+// CHECK-LABEL: func @product_of_a_column_and_a_row
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]
+func.func @product_of_a_column_and_a_row(%x: tensor<6x1xf32>, %y: tensor<1x3xf32>, %init: tensor<6x3xf32>) -> tensor<6x3xf32> {
+  %r = linalg.matmul ins(%x, %y : tensor<6x1xf32>, tensor<1x3xf32>) outs(%init : tensor<6x3xf32>) -> tensor<6x3xf32>
+  return %r : tensor<6x3xf32>
+}
+
 // CHECK-LABEL: func @strided_slice
 func.func @strided_slice(%x: tensor<8x9xf32>) -> tensor<2x3xf32> {
   // CHECK: tensor.extract_slice %arg0[1, 0] [2, 3] [1, 4]

@@ -1,4 +1,4 @@
-"""Write named elementwise operations as the generics that they stand for."""
+"""Write named operations as the generics that they stand for."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ UNKNOWN_TO_IREE = frozenset(
 
 
 def generalize(named: ir.Operation) -> ir.Operation:
-    """Replaces a named operation without reductions by the generic that it stands for."""
+    """Replaces a named operation by the generic that it stands for."""
     maps = indexing_maps(named)
+    written = {ir.AffineDimExpr(expr).position for expr in maps[-1].results}
     with ir.InsertionPoint(named), named.location:
-        iterators = build.iterators([False] * maps[0].n_dims)
+        iterators = build.iterators([d not in written for d in range(maps[0].n_dims)])
         generic = build.generic(list(named.operands), maps, iterators)
         clone_body(named, generic)
     named.results[0].replace_all_uses_with(generic.results[0])
