@@ -176,6 +176,6 @@ def _work(case: KernelCase, bench: Bench) -> float:
     """FLOPs of the kernel, as if vectors had 16 lanes and blocks were the best."""
     einsum = einsum_of(case.root)
     assert einsum is not None, "it is a contraction"
-    vectors = bench.target.vectors
+    vectors = bench.target.processor.vectors
     flops = cost_of(einsum, Rates(1.0, 1.0, 0.0), vectors).flops
     return flops * 16 / vectors.lanes / efficiency(einsum, vectors)

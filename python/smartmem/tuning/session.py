@@ -155,7 +155,7 @@ class Session:
     def _rounds(self, case: KernelCase) -> list[Callable[[Tiles | None], Sequence[Tiles]]]:
         """The rounds of a search: each gives the neighbours of tile sizes."""
         if isinstance(case.start, TileSizes):
-            found = rounds(case.nest, self._bench.target.vectors)
+            found = rounds(case.nest, self._bench.target.processor.vectors)
             return [_of(TileSizes, step.of) for step in found]
         if isinstance(case.start, GpuTiles) and self._choices is not None:
             steps = shader_rounds(case.nest, self._choices.gpu)

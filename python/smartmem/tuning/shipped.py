@@ -23,7 +23,7 @@ def machine_of(target: Target) -> Machine:
     return Machine(
         kind=target.kind,
         architecture=architecture,
-        vectors=target.vectors,
+        vectors=target.processor.vectors,
         iree=_iree_version(),
         description=_processor() if is_cpu else target.description,
     )
