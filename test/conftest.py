@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -16,7 +17,12 @@ def pytest_configure() -> None:
     """Makes it an error that something is given up, in commands that tests start, too.
 
     And lets an example of a property take its time: how long it takes is the machine's matter.
+    What starts the tests in the background can have ignored signals, and children inherit that.
     """
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, handler)
     os.environ[STRICT_VARIABLE] = "1"
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")
