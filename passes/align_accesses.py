@@ -141,9 +141,8 @@ def _is_returned(value: ir.Value) -> bool:
 def _outside(op: ir.Operation, value: ir.Value) -> ir.InsertionPoint:
     """Before ``op``, or before its region if ``value`` comes from outside."""
     region = op.parent
-    if region.name != REGION or value.owner in operations(region):
-        return ir.InsertionPoint(op)
-    return ir.InsertionPoint(region)
+    made_here = not isinstance(value.owner, ir.Block) and value.owner.parent == region
+    return ir.InsertionPoint(op if made_here or region.name != REGION else region)
 
 
 def _with_unit_dim(value: ir.Value) -> ir.Value:

@@ -54,6 +54,11 @@ def shape_of(value: ir.Value) -> Shape:
     return tuple(ir.RankedTensorType(value.type).shape)
 
 
+def bits_of(type_: ir.Type) -> int:
+    """Bits of a scalar type; an index counts as 64."""
+    return type_.width if isinstance(type_, ir.IntegerType | ir.FloatType) else 64
+
+
 def long_dims(shape: Shape) -> Shape:
     """The shape without dims of size 1, which no loop runs along."""
     return tuple(n for n in shape if n > 1)

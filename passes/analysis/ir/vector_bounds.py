@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.ir.movement import shape_of
+from smartmem.passes.analysis.ir.movement import bits_of, shape_of
 
 VECTOR_BYTES = 16
 
@@ -26,14 +26,7 @@ def begins_between_vectors(value: ir.Value, offsets: Sequence[int]) -> bool:
     if not shape or shape[-1] == 1:
         return False  # no buffer of vectors is made of it
     strides = [math.prod(shape[d + 1 :]) for d in range(len(shape))]
-    lanes = max(VECTOR_BYTES * 8 // _bits(value), 1)
+    lanes = max(VECTOR_BYTES * 8 // bits_of(value.type.element_type), 1)
     known = sum(o * s for o, s in zip(offsets, strides, strict=True) if o != dynamic)
     steps = [s for o, s in zip(offsets, strides, strict=True) if o == dynamic]
     return any(place % lanes for place in (known, *steps))
-
-
-def _bits(value: ir.Value) -> int:
-    element = value.type.element_type
-    if isinstance(element, ir.IndexType):
-        return 64
-    return int(element.width)

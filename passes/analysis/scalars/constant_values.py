@@ -19,6 +19,7 @@ from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.ir.loops import LoopNest
 from smartmem.passes.analysis.ir.movement import (
     Refusal,
+    bits_of,
     domain_of,
     is_static,
     shape_of,
@@ -95,11 +96,7 @@ def stored(value: ir.Value, elements: int | None = None) -> Stored:
     if isinstance(type_, ir.ShapedType):
         elements = math.prod(shape_of(value)) if elements is None else elements
         type_ = type_.element_type
-    return Stored(elements or 1, _bits(type_))
-
-
-def _bits(type_: ir.Type) -> int:
-    return type_.width if isinstance(type_, ir.IntegerType | ir.FloatType) else 64
+    return Stored(elements or 1, bits_of(type_))
 
 
 def is_free(body: Body, node: Node) -> bool:
@@ -107,7 +104,7 @@ def is_free(body: Body, node: Node) -> bool:
     if not body.is_known(node):
         return False
     replaced = [stored(body.operands[n].value) for n in arguments(node)]
-    return may_replace(Stored(body.extent(node), _bits(node.type)), replaced)
+    return may_replace(Stored(body.extent(node), bits_of(node.type)), replaced)
 
 
 Known = dict[ir.Value, Array | None]
