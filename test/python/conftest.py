@@ -14,6 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from row_sums import SUM, SUM_INPUTS, SUM_OUTPUTS, build
 from tool_process import run_tool
 
+import smartmem
+from smartmem.compiler.compile import CompiledModel
+from smartmem.options import CompileOptions
 from smartmem.parameters import Array
 
 TRANSPOSE_ADD = """\
@@ -88,6 +91,15 @@ def onnx_file(tmp_path: Path) -> Path:
     path = tmp_path / "attention.onnx"
     onnx.save(attention_model(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def compiled_attention(tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
+    """``attention_model`` compiled for the CPU, for tests that change nothing of it."""
+    path = tmp_path_factory.mktemp("attention") / "attention.onnx"
+    onnx.save(attention_model(), path)
+    options = CompileOptions(inspect_kernels=True)
+    return smartmem.compile(path, target="cpu", options=options)
 
 
 @pytest.fixture

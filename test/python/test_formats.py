@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,13 +16,11 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import dialect
-from smartmem.backend.device.runtime import LoadedModule
-from smartmem.backend.iree_compile.compile import compile_bytecode
-from smartmem.backend.targets.targets import resolve_target
 from smartmem.backend.targets.vectors import AVX512
 from smartmem.errors import InvalidInputError
 from smartmem.frontend.mlir import read_resources
 from smartmem.index_map.primitives import Primitive
+from smartmem.interpreter import interpret
 from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import LAYOUTS, CompileOptions
 from smartmem.passes import PASSES, PIPELINE, PassContext
@@ -48,7 +45,7 @@ FEW_MODELS = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-"""Each example compiles a model."""
+"""Each example runs all passes on a model."""
 
 STEPS = [step for _, steps in PIPELINE for step in steps]
 BEHIND = STEPS[STEPS.index(SearchFormats) :]
@@ -185,20 +182,16 @@ def _block(module: ir.Module) -> ir.Block:
 
 
 def results(model: str, layouts: Layouts) -> list[np.ndarray]:
-    """What the model computes with these layouts of its tensors, compiled for the CPU."""
+    """What the interpreter computes of what goes to iree-compile with these layouts."""
     module, shared, graph = parsed(model)
     with module.context:
         for number, layout in layouts.items():
             write_layout(graph.tensors[number].value, layout)
         assert module.operation.verify()
         run_pipeline(module, [e if isinstance(e, str) else e() for e in BEHIND], shared)
-        text = module.operation.get_asm().encode()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.vmfb")
-        compile_bytecode(text, resolve_target("cpu"), output=path)
         rng = np.random.default_rng(1)
         arrays = [rng.standard_normal(shape).astype(np.float32) for shape in INPUTS[model]]
-        return LoadedModule(path, "cpu", unchecked=True)(*arrays)
+        return interpret(module, arrays, shared.parameters)
 
 
 @cache

@@ -12,9 +12,9 @@ from torch_mlir import ir
 
 import smartmem
 from smartmem import dialect
+from smartmem.compiler.compile import CompiledModel
 from smartmem.index_map import IndexMap, broadcast, extract_slice, identity, reshape, transpose
 from smartmem.index_map.index_map import from_affine
-from smartmem.options import CompileOptions
 from smartmem.report.inventory import take_inventory, view_kind
 from smartmem.report.report import Report
 from smartmem.report.text import WIDTH, format_bytes, format_seconds
@@ -38,9 +38,8 @@ func.func @main(%a: tensor<4x8xf32>) -> (tensor<8x4xf32>, tensor<6x8xf32>, tenso
 
 
 @pytest.fixture
-def report(onnx_file: Path) -> Report:
-    options = CompileOptions(inspect_kernels=True)
-    return smartmem.compile(onnx_file, target="cpu", options=options).report
+def report(compiled_attention: CompiledModel) -> Report:
+    return compiled_attention.report
 
 
 def test_movements_are_counted_by_kind_and_bytes() -> None:
