@@ -40,6 +40,7 @@ from arguments import script_parser
 
 ROOT = Path(__file__).parents[1]
 _ELIMINATION = (
+    "test/python/test_placement.py",
     "eliminate-views*",
     "compose-views*",
     "split-contractions*",
@@ -51,9 +52,13 @@ TESTS: dict[str, Sequence[str]] = {
     "python/smartmem/index_map/*.py": ("compose-views*", "eliminate-views*", *_PYTHON),
     "passes/analysis/elimination/placement.py": _ELIMINATION,
     "passes/analysis/elimination/split_placement.py": _ELIMINATION,
-    "passes/analysis/padding/row_padding.py": ("pad-rows*", "eliminate-views-paddings*"),
+    "passes/analysis/padding/row_padding.py": (
+        "test/python/test_row_padding.py",
+        "pad-rows*",
+        "eliminate-views-paddings*",
+    ),
     "passes/analysis/padding/block_padding.py": ("pad-blocks*",),
-    "passes/analysis/padding/key_padding.py": ("pad-keys*",),
+    "passes/analysis/padding/key_padding.py": ("pad-keys*", "test/python/test_key_padding.py"),
 }
 """For the files of a pattern: files of pytest, and patterns of the IR tests of passes."""
 
