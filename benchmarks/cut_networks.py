@@ -10,22 +10,35 @@ from torch import nn
 
 
 def _resnext() -> nn.Module:
+    """Four stages of one block."""
     from timm.models.resnet import Bottleneck, ResNet
 
     model: nn.Module = ResNet(
-        Bottleneck, (2, 1, 1, 1), num_classes=10, cardinality=32, base_width=4
+        Bottleneck,
+        (1, 1, 1, 1),
+        num_classes=10,
+        cardinality=32,
+        base_width=4,
+        channels=(32, 32, 64, 64),
     )
     return model
 
 
-def _timm(name: str) -> Callable[[], nn.Module]:
-    def make() -> nn.Module:
-        import timm
+def _regnety() -> nn.Module:
+    """Four stages of one block with squeeze and excite."""
+    from timm.models.regnet import RegNet, RegNetCfg
 
-        model: nn.Module = timm.create_model(name, pretrained=False, num_classes=10)
-        return model
+    cfg = RegNetCfg(depth=4, w0=24, wa=36.44, wm=2.49, group_size=8, se_ratio=0.25)
+    model: nn.Module = RegNet(cfg, num_classes=10)
+    return model
 
-    return make
+
+def _mobilenetv2() -> nn.Module:
+    """One block for each of the seven stages."""
+    from timm.models.efficientnet import _gen_mobilenet_v2
+
+    model: nn.Module = _gen_mobilenet_v2("mobilenetv2_035", 0.35, 0.25, num_classes=10)
+    return model
 
 
 def _efficientvit() -> nn.Module:
@@ -59,7 +72,7 @@ def _clip_text() -> nn.Module:
         vocab_size=64,
         hidden_size=64,
         intermediate_size=128,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=4,
         max_position_embeddings=77,
     )
@@ -73,7 +86,7 @@ def _gpt_neox() -> nn.Module:
         vocab_size=64,
         hidden_size=64,
         intermediate_size=128,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=4,
         use_cache=False,
     )
@@ -84,10 +97,10 @@ NETWORKS: dict[str, Callable[[], Built]] = {
     "swin": MODELS["small_swin"].build,
     "vit": MODELS["small_vit"].build,
     "convnext": MODELS["small_convnext"].build,
-    "resnext": _image_network(_resnext, 64),
-    "regnety": _image_network(_timm("regnety_002"), 64),
+    "resnext": _image_network(_resnext, 32),
+    "regnety": _image_network(_regnety, 32),
     "efficientvit": _image_network(_efficientvit, 64),
-    "mobilenetv2": _image_network(_timm("mobilenetv2_035"), 64),
+    "mobilenetv2": _image_network(_mobilenetv2, 32),
     "clip_text": _text_network(_clip_text, 77, 64),
     "gpt_neox": _text_network(_gpt_neox, 32, 64),
 }

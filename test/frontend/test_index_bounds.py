@@ -42,40 +42,46 @@ def _lookup(operator: str, x: Any, at: Any, *more: Any) -> onnx.ModelProto:
     return proto
 
 
-def _run(target: str, proto: onnx.ModelProto, *arrays: Any) -> Any:
-    return np.asarray(smartmem.compile(proto, target=target)(*arrays))
+def _run(
+    target: str, cases: dict[tuple[str, str], tuple[Any, ...]]
+) -> dict[tuple[str, str], Any]:
+    """The result of each lookup, by its operator and the type of its indices, of one model."""
+    nodes, inputs, outputs = [], [], []
+    for (operator, dtype), arrays in cases.items():
+        proto = onnx.compose.add_prefix(_lookup(operator, *arrays), f"{operator}_{dtype}_")
+        nodes += proto.graph.node
+        inputs += proto.graph.input
+        outputs += proto.graph.output
+    compiled = smartmem.compile(model(nodes, inputs, outputs), target=target)
+    results = compiled(*(array for arrays in cases.values() for array in arrays))
+    return dict(zip(cases, map(np.asarray, results), strict=True))
 
 
-@pytest.mark.parametrize("dtype", ["int32", "int64"])
-def test_gather_takes_a_row_of_its_table(target: str, dtype: str) -> None:
-    x, at = floats(ROWS, 4), _indices(dtype)
-    y = _run(target, _lookup("Gather", x, at), x, at)
-    np.testing.assert_array_equal(y[: len(NEAR)], x[[_row(i) for i in NEAR]])
-    assert all((row == x).all(1).any() for row in y)
-
-
-@pytest.mark.parametrize("dtype", ["int32", "int64"])
-def test_gather_elements_takes_elements_of_its_operand(target: str, dtype: str) -> None:
-    x, at = floats(ROWS, 1), _indices(dtype)[:, None]
-    y = _run(target, _lookup("GatherElements", x, at), x, at)
-    np.testing.assert_array_equal(y[: len(NEAR)], x[[_row(i) for i in NEAR]])
-    assert np.isin(y, x).all()
-
-
-def test_gather_nd_takes_elements_of_its_operand(target: str) -> None:
-    x, at = floats(ROWS, 4), np.stack([_indices("int64"), _indices("int64")[::-1]], 1)
-    assert np.isin(_run(target, _lookup("GatherND", x, at), x, at), x).all()
-
-
-@pytest.mark.parametrize(("operator", "columns"), [("ScatterND", 1), ("ScatterElements", 4)])
-def test_scatter_writes_inside_of_its_operand(target: str, operator: str, columns: int) -> None:
-    """Rows that no index is near keep what they hold."""
+def test_lookups_stay_inside_of_their_operand(target: str) -> None:
+    """Rows that no index of a scatter is near keep what they hold."""
+    x, column, near = floats(ROWS, 4), floats(ROWS, 1), [_row(i) for i in NEAR]
     outside = [index for index in (*NEAR, *FAR) if _row(index) in (0, ROWS - 1)]
-    x, at = floats(ROWS, 4), np.repeat(np.array(outside, np.int64)[:, None], columns, 1)
-    updates = floats(len(outside), 4)
-    y = _run(target, _lookup(operator, x, at, updates), x, at, updates)
-    np.testing.assert_array_equal(y[1 : ROWS - 1], x[1 : ROWS - 1])
-    assert np.isin(y[[0, -1]], updates).all()
+    updates, places = floats(len(outside), 4), np.array(outside, np.int64)[:, None]
+    cases: dict[tuple[str, str], tuple[Any, ...]] = {
+        ("GatherND", "int64"): (x, np.stack([_indices("int64"), _indices("int64")[::-1]], 1)),
+        ("ScatterND", "int64"): (x, places, updates),
+        ("ScatterElements", "int64"): (x, np.repeat(places, 4, 1), updates),
+    }
+    for dtype in ("int32", "int64"):
+        cases["Gather", dtype] = x, _indices(dtype)
+        cases["GatherElements", dtype] = column, _indices(dtype)[:, None]
+    found = _run(target, cases)
+    for dtype in ("int32", "int64"):
+        rows, elements = found["Gather", dtype], found["GatherElements", dtype]
+        np.testing.assert_array_equal(rows[: len(NEAR)], x[near])
+        assert all((row == x).all(1).any() for row in rows)
+        np.testing.assert_array_equal(elements[: len(NEAR)], column[near])
+        assert np.isin(elements, column).all()
+    assert np.isin(found["GatherND", "int64"], x).all()
+    for operator in ("ScatterND", "ScatterElements"):
+        y = found[operator, "int64"]
+        np.testing.assert_array_equal(y[1 : ROWS - 1], x[1 : ROWS - 1])
+        assert np.isin(y[[0, -1]], updates).all()
 
 
 @pytest.mark.parametrize("operator", ["Gather", "GatherElements", "GatherND", "ScatterND"])

@@ -5,7 +5,6 @@ SPIR-V code generation is where a wrong region shows: in wrong numbers, not in a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from smartmem.compiler.compile import CompiledModel
 torch = pytest.importorskip("torch")
 
 from region_modules import MODULES, EmbeddedBlock, IndexedBlock
+from together import assert_each_same, relative_error
 
 # Modules that are compiled as one: most of a small one's time is the same for each.
 TOGETHER = [tuple(MODULES)[first::5] for first in range(5)]
@@ -41,20 +41,9 @@ REDUCING = (
 )
 
 
-class Together(torch.nn.Module):
-    """Independent modules, two at least, each with an input and a result of its own."""
-
-    def __init__(self, *modules: torch.nn.Module) -> None:
-        super().__init__()
-        self.parts = torch.nn.ModuleList(modules)
-
-    def forward(self, *xs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(module(x) for module, x in zip(self.parts, xs, strict=True))
-
-
 @pytest.mark.parametrize("names", TOGETHER, ids=", ".join)
 def test_kernels_give_the_numbers_of_pytorch(names: tuple[str, ...], target: str) -> None:
-    compiled = assert_each_same(names, target)
+    compiled = assert_each_same({name: example(name) for name in names}, target)
     assert not compiled.report.fallbacks
 
 
@@ -69,20 +58,20 @@ def test_so_do_kernels_of_groups_given_up(target: str, monkeypatch: pytest.Monke
         return compile_bytecode(source, *args, **options)
 
     monkeypatch.setattr(attempts, "compile_bytecode", refuse_groups)
-    compiled = assert_each_same(REDUCING, target)
+    compiled = assert_each_same({name: example(name) for name in REDUCING}, target)
     assert {step.action for step in compiled.report.fallbacks} <= {
         "change_level",
         "ungroup_all",
     }
 
 
-def example(name: str) -> tuple[torch.nn.Module, torch.Tensor]:
+def example(name: str) -> tuple[torch.nn.Module, list[torch.Tensor]]:
     """A module with seeded parameters, and its input."""
     module, shape = MODULES[name]
     torch.manual_seed(0)
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    return module, torch.randn(shape)
+    return module, [torch.randn(shape)]
 
 
 @pytest.mark.parametrize("norm", [torch.nn.LayerNorm, torch.nn.RMSNorm])
@@ -119,17 +108,6 @@ def test_rotary_embeddings_only_compute(target: str) -> None:
     assert compiled.statistics.copies == 0
 
 
-def assert_each_same(names: Sequence[str], target: str) -> CompiledModel:
-    modules, inputs = zip(*map(example, names), strict=True)
-    module = Together(*modules).eval()
-    compiled = smartmem.compile(module, inputs=inputs, target=target)
-    with torch.no_grad():
-        expected = module(*inputs)
-    for name, ours, theirs in zip(names, compiled(*inputs), expected, strict=True):
-        assert relative_error(ours, theirs) < 1e-5, name
-    return compiled
-
-
 def assert_same(module: torch.nn.Module, x: torch.Tensor, target: str) -> CompiledModel:
     compiled = smartmem.compile(module.eval(), inputs=(x,), target=target)
     with torch.no_grad():
@@ -137,21 +115,24 @@ def assert_same(module: torch.nn.Module, x: torch.Tensor, target: str) -> Compil
     return compiled
 
 
-def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The largest difference over the largest element."""
-    return float((ours - theirs).abs().max() / theirs.abs().max())
+class Scores(torch.nn.Module):
+    """Products of queries and keys, of which both lie along the sum."""
+
+    def forward(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("mhk,nhk->hmn", q, k)
 
 
-@pytest.mark.parametrize(("rows", "keys", "width"), [(26, 26, 32), (33, 77, 64), (7, 17, 16)])
-def test_scores_of_whole_and_of_ragged_columns(rows: int, keys: int, width: int) -> None:
-    """Both operands lie along the sum; no block divides 77 columns, or 17."""
-
-    class Scores(torch.nn.Module):
-        def forward(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-            return torch.einsum("mhk,nhk->hmn", q, k)
-
+def test_scores_of_whole_and_of_ragged_columns() -> None:
+    """No block divides 77 columns, or 17."""
     torch.manual_seed(0)
-    q, k = torch.randn(rows, 3, width), torch.randn(keys, 3, width)
-    compiled = smartmem.compile(Scores(), inputs=(q, k), target="cpu")
-    assert any(r.applied and "tiles: " in r.reason for r in compiled.report.remarks)
-    assert relative_error(compiled(q, k), Scores()(q, k)) <= 1e-4
+    sizes = [(26, 26, 32), (33, 77, 64), (7, 17, 16)]
+    cases = {
+        (rows, keys, width): (
+            Scores(),
+            (torch.randn(rows, 3, width), torch.randn(keys, 3, width)),
+        )
+        for rows, keys, width in sizes
+    }
+    compiled = assert_each_same(cases, "cpu", tolerance=1e-4)
+    tiled = [r for r in compiled.report.remarks if r.applied and "tiles: " in r.reason]
+    assert len(tiled) >= len(sizes)

@@ -16,6 +16,8 @@ import smartmem
 
 torch = pytest.importorskip("torch")
 
+from together import assert_each_same
+
 
 class SqueezeExcite(torch.nn.Module):
     """Channels scaled by what their means say."""
@@ -122,17 +124,24 @@ def test_residual_blocks_with_shortcuts(target: str) -> None:
         assert compiled.statistics.copies == 0
 
 
-@pytest.mark.parametrize(
-    ("channels", "outputs", "size"), [(8, 16, 7), (12, 20, 9), (24, 72, 6), (96, 48, 8)]
-)
-def test_scaled_weights_of_any_width(channels: int, outputs: int, size: int) -> None:
-    network = torch.nn.Sequential(
-        *(torch.nn.Conv2d(16, channels, 3, padding=1), torch.nn.ReLU()),
-        *(SqueezeExcite(channels), torch.nn.Conv2d(channels, outputs, 1), torch.nn.SiLU()),
-    )
-    compiled = check(network, (1, 16, size, size), "cpu")
+def test_scaled_weights_of_any_width() -> None:
+    torch.manual_seed(0)
+    sizes = [(8, 16, 7), (12, 20, 9), (24, 72, 6), (96, 48, 8)]
+    cases = {
+        (channels, outputs, size): (
+            torch.nn.Sequential(
+                *(torch.nn.Conv2d(16, channels, 3, padding=1), torch.nn.ReLU()),
+                SqueezeExcite(channels),
+                *(torch.nn.Conv2d(channels, outputs, 1), torch.nn.SiLU()),
+            ),
+            [torch.randn(1, 16, size, size)],
+        )
+        for channels, outputs, size in sizes
+    }
+    compiled = assert_each_same(cases, "cpu", tolerance=1e-4)
+    assert not compiled.report.fallbacks
     remarks = [r for r in compiled.report.remarks if r.argument == "smartmem-scale-weights"]
-    assert [r.applied for r in remarks] == [True]
+    assert [r.applied for r in remarks] == [True] * len(sizes)
 
 
 @pytest.mark.vulkan

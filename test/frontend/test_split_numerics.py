@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
-import smartmem
-
 torch = pytest.importorskip("torch")
+
+from together import assert_each_same
 
 ATTENTIONS = [
     (4, 196, 16, 16),
@@ -41,41 +40,40 @@ class GatedSums(torch.nn.Module):
         return torch.nn.functional.glu(q @ kv)
 
 
-def check(module: Any, inputs: tuple[Any, ...], target: str) -> smartmem.CompiledModel:
-    compiled = smartmem.compile(module.eval(), inputs=inputs, target=target)
+def test_sums_that_another_sum_divides(target: str) -> None:
+    torch.manual_seed(0)
+    cases = {
+        (*sizes, swaps): (
+            NormalizedSums(swaps),
+            (torch.randn(heads, rows, keys), torch.rand(heads, keys, values + 1)),
+        )
+        for sizes in ATTENTIONS
+        for heads, rows, keys, values in [sizes]
+        for swaps in (False, True)
+    }
+    # Two kernels each: the ReLU, and the rest.
+    check(cases, target, kernels=2)
+
+
+def test_halves_that_gate_each_other(target: str) -> None:
+    torch.manual_seed(0)
+    cases = {
+        sizes: (
+            GatedSums(),
+            (torch.randn(heads, rows, keys), torch.randn(heads, keys, 2 * values)),
+        )
+        for sizes in ATTENTIONS
+        for heads, rows, keys, values in [sizes]
+    }
+    check(cases, target, kernels=1)
+
+
+def check(cases: dict[Any, Any], target: str, kernels: int) -> None:
+    """Compares numbers; on the CPU, all are split and each takes so many kernels."""
+    compiled = assert_each_same(cases, target, tolerance=1e-4)
     assert not compiled.report.fallbacks
-    with torch.no_grad():
-        expected = module(*inputs).numpy()
-    result = compiled(*(x.numpy() for x in inputs))
-    assert np.abs(result - expected).max() <= 1e-4 * np.abs(expected).max()
-    return compiled
-
-
-def split(compiled: smartmem.CompiledModel) -> list[bool]:
     remarks = compiled.report.remarks
-    return [r.applied for r in remarks if r.argument == "smartmem-split-contractions"]
-
-
-@pytest.mark.parametrize("swaps", [False, True])
-@pytest.mark.parametrize(("heads", "rows", "keys", "values"), ATTENTIONS)
-def test_sums_that_another_sum_divides(
-    heads: int, rows: int, keys: int, values: int, swaps: bool, target: str
-) -> None:
-    torch.manual_seed(0)
-    inputs = torch.randn(heads, rows, keys), torch.rand(heads, keys, values + 1)
-    compiled = check(NormalizedSums(swaps), inputs, target)
-    assert split(compiled) == ([True] if target == "cpu" else [])
+    split = [r.applied for r in remarks if r.argument == "smartmem-split-contractions"]
+    assert split == ([True] * len(cases) if target == "cpu" else [])
     if target == "cpu":
-        assert compiled.statistics.kernels == 2  # the ReLU, and the rest
-
-
-@pytest.mark.parametrize(("heads", "rows", "keys", "values"), ATTENTIONS)
-def test_halves_that_gate_each_other(
-    heads: int, rows: int, keys: int, values: int, target: str
-) -> None:
-    torch.manual_seed(0)
-    inputs = torch.randn(heads, rows, keys), torch.randn(heads, keys, 2 * values)
-    compiled = check(GatedSums(), inputs, target)
-    assert split(compiled) == ([True] if target == "cpu" else [])
-    if target == "cpu":
-        assert compiled.statistics.kernels == 1
+        assert compiled.statistics.kernels == kernels * len(cases)
