@@ -25,10 +25,10 @@ def _resnext() -> nn.Module:
 
 
 def _regnety() -> nn.Module:
-    """Four stages of one block with squeeze and excite."""
+    """Four stages of five blocks with squeeze and excite."""
     from timm.models.regnet import RegNet, RegNetCfg
 
-    cfg = RegNetCfg(depth=4, w0=24, wa=36.44, wm=2.49, group_size=8, se_ratio=0.25)
+    cfg = RegNetCfg(depth=5, w0=24, wa=36.44, wm=2.0, group_size=8, se_ratio=0.25)
     model: nn.Module = RegNet(cfg, num_classes=10)
     return model
 
@@ -97,10 +97,10 @@ NETWORKS: dict[str, Callable[[], Built]] = {
     "swin": MODELS["small_swin"].build,
     "vit": MODELS["small_vit"].build,
     "convnext": MODELS["small_convnext"].build,
-    "resnext": _image_network(_resnext, 32),
+    "resnext": _image_network(_resnext, 64),
     "regnety": _image_network(_regnety, 32),
     "efficientvit": _image_network(_efficientvit, 64),
-    "mobilenetv2": _image_network(_mobilenetv2, 32),
+    "mobilenetv2": _image_network(_mobilenetv2, 64),
     "clip_text": _text_network(_clip_text, 77, 64),
     "gpt_neox": _text_network(_gpt_neox, 32, 64),
 }
