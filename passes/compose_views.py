@@ -37,6 +37,7 @@ from smartmem.index_map import (
     layout_of,
     restrict,
 )
+from smartmem.index_map.taking import take
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.elimination.producer_consumer import Pair, pair_of
 from smartmem.passes.analysis.ir.def_use import MOVEMENTS, Reading, readers_of, reading
@@ -185,7 +186,7 @@ def _fold(op: ir.Operation, piece: Piece, parameters: Parameters) -> bool:
     if all(_reads_through_any_permutation(reader) for reader in readers):
         return False
     with ir.InsertionPoint(op), op.location:
-        taken = piece.index_map.take(array)
+        taken = take(piece.index_map, array)
         value = constant_tensor("folded", taken, result.type, parameters)
     for use in list(result.uses):
         if use.owner.name not in MOVEMENTS:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from torch_mlir import ir
 
 from smartmem.errors import UnsupportedError
+from smartmem.index_map.taking import contiguous
 
 Array = npt.NDArray[np.generic]
 Numbers = npt.NDArray[Any]
@@ -93,7 +94,7 @@ class Parameters(Mapping[str, Array]):
         are not recorded but get a ``dense`` attribute, from which ``value`` reads them:
         IREE's folding stops at boolean resources.
         """
-        array = np.ascontiguousarray(array)
+        array = contiguous(array)
         if array.dtype == np.bool_:
             return ir.DenseElementsAttr.get(array, context=type.context)
         attribute = ir.DenseResourceElementsAttr.get_from_buffer(array, name, type)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_mlir import ir
 
 from smartmem import index_map as im
 from smartmem.index_map import expr as ex
+from smartmem.index_map.taking import contiguous, take
 
 CONTEXT = ir.Context()
 RADIX = st.integers(1, 5)
@@ -101,6 +103,25 @@ def test_affine_round_trip(case: tuple) -> None:
     source, maps = case
     total = composed(source, maps)
     assert im.from_affine(total.to_affine(CONTEXT), total.shape) == total
+
+
+@settings(max_examples=150)
+@given(chains())
+def test_taken_views_equal_the_reference(case: tuple) -> None:
+    source, maps = case
+    total = composed(source, maps)
+    np.testing.assert_array_equal(take(total, iota(source)), total.take(iota(source)))
+    reversed_ = iota(source)[tuple(slice(None, None, -1) for _ in source)]
+    np.testing.assert_array_equal(take(total, reversed_), total.take(reversed_))
+
+
+@pytest.mark.parametrize("permutation", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)])
+def test_contiguous_keeps_each_element(permutation: tuple[int, int, int]) -> None:
+    array = np.arange(1100 * 3 * 1201, dtype=np.int32).reshape(1100, 3, 1201)
+    for given_array in (array, array[::-1, :, ::2]):
+        found = contiguous(given_array.transpose(permutation))
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, given_array.transpose(permutation))
 
 
 @settings(max_examples=150)

@@ -20,6 +20,7 @@ from smartmem.index_map import (
     reshape,
     transpose,
 )
+from smartmem.index_map.taking import take
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.ir.linear_layers import stored_constant
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
@@ -72,7 +73,7 @@ def _constant(value: ir.Value, parameters: Parameters) -> Array | None:
     """The elements of a constant, as ``value`` reads them through views."""
     stored = stored_constant(value)
     array = None if stored is None else constant_value(stored.source, parameters)
-    return None if stored is None or array is None else stored.index_map.take(array)
+    return None if stored is None or array is None else take(stored.index_map, array)
 
 
 def _reduction_loop(nest: LoopNest, operand: int) -> int | None:

@@ -15,6 +15,7 @@ import numpy as np
 from torch_mlir import ir
 
 from smartmem.index_map import IndexMap
+from smartmem.index_map.taking import take
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.ir.loops import LoopNest
 from smartmem.passes.analysis.ir.movement import (
@@ -195,7 +196,7 @@ def _attribute_value(attribute: ir.Attribute, parameters: Parameters) -> Array |
 def _view_value(op: ir.Operation, operands: list[Array]) -> Array:
     source, shape = operands[0], shape_of(op.results[0])
     if "domain" not in op.attributes:
-        return view_map(op).take(source)
+        return take(view_map(op), source)
     fill = np.asarray(operands[1] if len(operands) > 1 else 0, source.dtype)
     inside = domain_of(op.attributes["domain"], shape).mask(shape)
     indices = (
@@ -282,7 +283,8 @@ def _node_value(body: Body, node: Node, known: Known | None) -> Array | None:
 def _elements(array: Array, access: IndexMap) -> Array:
     """array[access(i)] for all i, with size 1 along the dims that it does not use."""
     indices = access.indices()
-    return array[tuple(np.broadcast_arrays(*indices))] if indices else array
+    shape = np.broadcast_shapes(*(index.shape for index in indices))
+    return take(IndexMap(access.exprs, shape), array) if indices else array
 
 
 def _extracted(source: Array | None, indices: list[Any]) -> Array | None:

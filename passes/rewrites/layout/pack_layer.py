@@ -10,6 +10,7 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import digits_of, dim
 from smartmem.index_map.physical_layout import lay_out
 from smartmem.index_map.primitives import Reorder, Split
+from smartmem.index_map.taking import take
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.elimination.split_placement import split_read
 from smartmem.passes.analysis.ir.accesses import Access
@@ -62,7 +63,7 @@ def _packed(
     sums = {digit for loop in layer.nest.reductions for digit in digits_of(radices, loop)}
     order = sorted(range(len(own)), key=lambda k: (own[k] == last, own[k] in sums, own[k]))
     split = Split(loops.index(layer.channel), radices[layer.channel])
-    array = layer.stored.index_map.take(array)
+    array = take(layer.stored.index_map, array)
     array = lay_out(array, (split, Reorder(tuple(order))))
     type_ = build.tensor_type(layer.op.operands[number], array.shape)
     value = constant_tensor("packed", array, type_, parameters)

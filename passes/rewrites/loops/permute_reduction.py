@@ -6,6 +6,7 @@ from torch_mlir import ir
 
 from smartmem.index_map import IndexMap, compose, dim, identity
 from smartmem.index_map import expr as ex
+from smartmem.index_map.taking import take
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.elimination.reduction_order import InWeights
 from smartmem.passes.analysis.ir.movement import shape_of
@@ -20,7 +21,7 @@ def permute_reduction(found: InWeights, parameters: Parameters) -> None:
     data_axis, weights_axis = found.axes
     with ir.InsertionPoint(op), op.location:
         op.operands[operand] = view_as(data, _along(data, data_axis, found.order))
-        array = _along(weights, weights_axis, found.order).take(found.weights)
+        array = take(_along(weights, weights_axis, found.order), found.weights)
         op.operands[1 - operand] = constant_tensor("permuted", array, weights.type, parameters)
 
 

@@ -3,8 +3,8 @@
 ``expr`` holds quasi-affine expressions and their simplification, ``index_map`` the
 maps between boxes with composition and domains, ``digits`` the mixed-radix form that
 gives inverse, contiguity and cost, ``layout`` how that form lies in a tensor,
-``primitives`` and ``physical_layout`` how layouts are written, ``affine`` the conversion
-from and to MLIR.
+``primitives`` and ``physical_layout`` how layouts are written, ``taking`` the elements that
+a map reads of an array, ``affine`` the conversion from and to MLIR.
 """
 
 from __future__ import annotations

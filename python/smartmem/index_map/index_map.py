@@ -68,7 +68,10 @@ class IndexMap:
         return [evaluate(e, list(grid)) for e in self.exprs]
 
     def take(self, source: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """``result`` with result[i] = source[map(i)]; the reference semantics."""
+        """``result`` with result[i] = source[map(i)], by enumeration: the reference semantics.
+
+        For large arrays ``smartmem.index_map.taking.take`` is many times faster.
+        """
         indices = tuple(np.broadcast_to(i, self.shape) for i in self.indices())
         return source[indices] if indices else np.broadcast_to(source, self.shape)
 

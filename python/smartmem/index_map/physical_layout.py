@@ -10,12 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-import numpy as np
-
 from smartmem.errors import InvalidInputError
 from smartmem.index_map.expr import Shape
 from smartmem.index_map.index_map import Domain, IndexMap, compose, compose_domain, identity
 from smartmem.index_map.primitives import NAMES, Primitive, Reorder, Split
+from smartmem.index_map.taking import contiguous
 from smartmem.parameters import Array
 
 
@@ -100,7 +99,7 @@ def lay_out(array: Array, primitives: Sequence[Primitive], fill: float = 0) -> A
     """
     for primitive in primitives:
         array = primitive.apply(array, fill)
-    return np.ascontiguousarray(array)
+    return contiguous(array)
 
 
 def _primitive(name: str, numbers: tuple[int, ...]) -> Primitive:
