@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -33,13 +34,13 @@ class Chain:
         array = (at + 0.1 * self._random.standard_normal(shape)).astype(np.float32)
         return self.constant(array)
 
-    def constant(self, array: np.ndarray) -> Value:  # type: ignore[type-arg]
+    def constant(self, array: np.ndarray) -> Value:
         """A constant of these elements."""
         name = f"w{len(self._weights)}"
         self._weights.append(numpy_helper.from_array(array, name))
         return name
 
-    def append(self, kind: str, *operands: Value, **attributes: object) -> Value:
+    def append(self, kind: str, *operands: Value, **attributes: Any) -> Value:
         """An operator; it reads the last value where no operand is given."""
         result = f"v{len(self._nodes)}"
         inputs = list(operands) or [self.value]

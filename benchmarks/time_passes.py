@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def time_passes(imported: ImportedModel, target: Target) -> Seconds:
         for element in passes:
             one = element if isinstance(element, str) else element()
             name = format_element(one).removeprefix("smartmem-")
-            _time(found, name, lambda one=one: net.run(module, [one], context))
+            _time(found, name, partial(net.run, module, [one], context))
         _time(found, "inventory", lambda: take_inventory(module.operation))
     _time(found, "layouts", lambda: layouts_of(module.operation, context, weights))
     return found

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.ir.movement import shape_of
+from smartmem.mlir.memo import remembered
 from smartmem.passes.analysis.scalars.bodies import Body
 from smartmem.passes.analysis.scalars.constant_values import is_free
 from smartmem.passes.analysis.scalars.expressions import Node, arguments, reachable
@@ -85,18 +85,27 @@ class Cost:
 
 def body_cost(body: Body, root: Node) -> Cost:
     """The cost of ``body`` if its expression were ``root``."""
-    flops = sum(
-        FLOPS.get(n.kind, 1) * body.extent(n)
-        for n in reachable([root])
-        if n.args and not is_free(body, n)
-    )
+    flops = sum(_flops(body, node) for node in reachable([root]))
     if body.combiner is not None:
         flops += math.prod(body.nest.domain)
     tensors = {body.operands[n].value for n in arguments(root)} | {body.op.results[0]}
     return Cost(flops, sum(map(_nbytes, tensors)))
 
 
+def _flops(body: Body, node: Node) -> int:
+    """FLOPs of ``node`` alone; rewrites of a body share most of their nodes."""
+    if node not in body.flops:
+        counts = node.args and not is_free(body, node)
+        body.flops[node] = FLOPS.get(node.kind, 1) * body.extent(node) if counts else 0
+    return body.flops[node]
+
+
 def _nbytes(value: ir.Value) -> int:
+    return _type_nbytes(value.type)
+
+
+@remembered
+def _type_nbytes(type_: ir.RankedTensorType) -> int:
     """Size of a tensor of static shape; element types below a byte count as one."""
-    dtype = dtype_of(value.type.element_type)
-    return math.prod(shape_of(value)) * (dtype.itemsize if dtype else 1)
+    dtype = dtype_of(type_.element_type)
+    return math.prod(type_.shape) * (dtype.itemsize if dtype else 1)

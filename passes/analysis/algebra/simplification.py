@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,12 @@ NODE_LIMIT = 200
 OPERAND_LIMIT = 8
 
 _ROUNDED = "its result is rounded to an integer"
+
+_RULES_OF: Mapping[str, Sequence[Rule]] = {
+    kind: [rule for rule in RULES if isinstance(rule.left, Apply) and rule.left.kind == kind]
+    for kind in {rule.left.kind for rule in RULES if isinstance(rule.left, Apply)}
+}
+"""The rules for an operation of each kind, in their order."""
 
 _NONNEGATIVE_FUNCTIONS = frozenset(
     ("math.absf", "math.exp", "math.exp2", "math.sqrt", "math.rsqrt")
@@ -95,7 +101,7 @@ def _candidates(body: Body, root: Node, rounded: frozenset[Node]) -> Iterator[_C
     for node in reachable([root]):
         if not isinstance(node.type, ir.FloatType) or body.is_known(node):
             continue
-        for rule in RULES:
+        for rule in _RULES_OF.get(node.kind, ()):
             assert isinstance(rule.left, Apply)
             for binding, rest in match_root(rule.left, node, body):
                 new = build(rule.right, binding, node, body)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
 from smartmem.index_map import Dim, IndexMap, Shape, dim, from_affine
+from smartmem.mlir.memo import remembered
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class LoopNest:
 
     def loops_of(self, operand: int) -> list[int]:
         """The loops that index ``operand``, in the order of its dimensions."""
-        return [
-            atom.index
-            for expr in self.accesses[operand].exprs
-            for atom, _ in expr.terms
-            if isinstance(atom, Dim)
-        ]
+        return list(self._indexing[operand])
+
+    @cached_property
+    def _indexing(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(
+            tuple(a.index for e in access.exprs for a, _ in e.terms if isinstance(a, Dim))
+            for access in self.accesses
+        )
 
     @property
     def read(self) -> list[list[int]]:
@@ -93,7 +96,7 @@ class LoopNest:
         """The dimension of ``operand`` that ``loop`` alone indexes."""
         return self.accesses[operand].exprs.index(dim(loop))
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether every operand is indexed by single loops: no sums, divisions or offsets."""
         return all(map(self.is_projected_permutation, range(len(self.accesses))))
@@ -113,31 +116,32 @@ def loop_nest(op: ir.Operation) -> LoopNest | None:
     """The loop nest of ``op``; None if it has no indexing maps or several results."""
     if not op.name.startswith("linalg.") or len(op.results) != 1:
         return None
-    found = _loops(op)
-    if found is None:
+    maps = linalg.get_indexing_maps(op)
+    if maps is None:
         return None
-    return LoopNest(*found, bool(linalg.isa_contraction_op(op)), _uses_index(op))
+    is_contraction = bool(linalg.isa_contraction_op(op))
+    uses_index = not is_contraction and op.name in _WITH_BODIES and _uses_index(op)
+    return _nest(maps, is_contraction, uses_index, *(value.type for value in op.operands))
 
+
+_WITH_BODIES = ("linalg.generic", "linalg.map", "linalg.reduce")
+"""The operations that say what they compute; those with names multiply, add or copy."""
 
 Loops = tuple[Shape, tuple[IndexMap, ...], frozenset[int]]
 """Domain, accesses and reductions of a nest."""
 
-_MOST_FOUND = 1 << 14
-_found: dict[tuple[str, tuple[Shape, ...]], Loops | None] = {}
-"""By the text of the maps and the operands' shapes. Passes ask for the same nests again and
-again, and many operations have equal ones. No attribute is kept: it would keep its context."""
 
-
-def _loops(op: ir.Operation) -> Loops | None:
-    attribute, shapes = linalg.get_indexing_maps(op), _static_shapes(op)
-    if attribute is None or shapes is None:
+@remembered
+def _nest(
+    maps: ir.ArrayAttr, is_contraction: bool, uses_index: bool, *types: ir.Type
+) -> LoopNest | None:
+    """One object for all operations with equal loops: what is asked of it is computed once."""
+    shapes = list(map(_static_shape, types))
+    known = [shape for shape in shapes if shape is not None]
+    if len(known) < len(shapes):
         return None
-    key = (str(attribute), tuple(shapes))
-    if key not in _found:
-        if len(_found) >= _MOST_FOUND:
-            _found.clear()
-        _found[key] = _new_loops(indexing_maps(op), shapes)
-    return _found[key]
+    found = _new_loops([ir.AffineMapAttr(a).value for a in maps], known)
+    return None if found is None else LoopNest(*found, is_contraction, uses_index)
 
 
 def _new_loops(maps: list[ir.AffineMap], shapes: list[Shape]) -> Loops | None:
@@ -185,15 +189,12 @@ def divisors(extent: int) -> tuple[int, ...]:
     return tuple(n for n in range(extent, 0, -1) if extent % n == 0)
 
 
-def _static_shapes(op: ir.Operation) -> list[Shape] | None:
-    """The shapes of all operands, if these are tensors of static shape."""
-    shapes = []
-    for value in op.operands:
-        type_ = value.type
-        if not isinstance(type_, ir.RankedTensorType) or not type_.has_static_shape:
-            return None
-        shapes.append(tuple(type_.shape))
-    return shapes
+@remembered
+def _static_shape(type_: ir.Type) -> Shape | None:
+    """The shape of a tensor of static shape."""
+    if not isinstance(type_, ir.RankedTensorType) or not type_.has_static_shape:
+        return None
+    return tuple(type_.shape)
 
 
 def _domain(maps: list[ir.AffineMap], shapes: list[Shape]) -> Shape | None:
@@ -209,9 +210,9 @@ def _domain(maps: list[ir.AffineMap], shapes: list[Shape]) -> Shape | None:
 
 
 def _uses_index(op: ir.Operation) -> bool:
-    return any(
-        inner.operation.name in ("linalg.index", "tensor.extract")
-        for region in op.regions
-        for block in region
-        for inner in block.operations
-    )
+    for region in op.regions:
+        for block in region:
+            for inner in block.operations:
+                if inner.name in ("linalg.index", "tensor.extract"):
+                    return True
+    return False

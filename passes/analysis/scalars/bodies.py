@@ -7,7 +7,7 @@ on constants alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
@@ -62,6 +62,7 @@ class Body:
         root: the yielded value; of a reduction, what the combiner takes in.
         combiner: the operation that adds ``root`` to the output, in a reduction.
         values: what ``constant_values.known_value`` has computed so far.
+        flops: what ``costs.body_cost`` has, of each node alone.
     """
 
     op: ir.Operation
@@ -72,6 +73,7 @@ class Body:
     combiner: ir.Operation | None
     parameters: Parameters
     values: dict[Node, Array | None] = field(default_factory=dict)
+    flops: dict[Node, int] = field(default_factory=dict)
     _loops: dict[Node, frozenset[int]] = field(default_factory=dict)
     _known: dict[Node, bool] = field(default_factory=dict)
 
@@ -100,9 +102,9 @@ class Body:
             self._known[n] = self._is_known(n)
         return self._known[node]
 
-    def _new(self, node: Node, done: Mapping[Node, object]) -> list[Node]:
+    def _new(self, node: Node, done: Container[Node]) -> list[Node]:
         """What is not in ``done`` of an expression, operands first."""
-        return [] if node in done else [n for n in reachable([node]) if n not in done]
+        return [] if node in done else reachable([node], but=done)
 
     def _is_known(self, node: Node) -> bool:
         if node.kind == CONSTANT:

@@ -6,7 +6,7 @@ common subexpressions count and are computed once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,19 +94,24 @@ class Pool:
         return done[root]
 
 
-def reachable(roots: Iterable[Node]) -> list[Node]:
-    """The nodes of expressions, operands first, each once."""
+def reachable(roots: Iterable[Node], but: Container[Node] = ()) -> list[Node]:
+    """The nodes of expressions, operands first, each once.
+
+    Args:
+        but: nodes that are left out, with what is reached through them alone.
+    """
     found: dict[Node, None] = {}
-    stack = [(root, False) for root in reversed(list(roots))]
+    stack = list(roots)
+    stack.reverse()
     while stack:
-        node, expanded = stack.pop()
-        if node in found:
-            continue
-        if expanded:
-            found[node] = None
+        node = stack[-1]
+        if node in found or node in but:
+            stack.pop()
+        elif operands := [a for a in node.args if a not in found and a not in but]:
+            stack += reversed(operands)
         else:
-            stack.append((node, True))
-            stack += [(a, False) for a in reversed(node.args)]
+            found[node] = None
+            stack.pop()
     return list(found)
 
 

@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 from torch_mlir import ir
 
+from smartmem.mlir.memo import remembered
 from smartmem.parameters import NUMPY_DTYPES, Array
 
 Function = Callable[..., Any]
@@ -164,6 +165,7 @@ def is_function(name: str) -> bool:
     return name in FUNCTIONS or name in ("arith.cmpi", "arith.cmpf")
 
 
+@remembered
 def dtype_of(type_: ir.Type) -> np.dtype[np.generic] | None:
     """The NumPy dtype of a scalar type; None if it has none."""
     if isinstance(type_, ir.IndexType):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from torch_mlir import ir
 
@@ -65,6 +66,7 @@ def tile_sizes(op: ir.Operation, vectors: Vectors, beside: int = 0) -> TileSizes
     return sum_tiles(nest, vectors, beside)
 
 
+@lru_cache(maxsize=1 << 12)
 def sum_tiles(nest: LoopNest, vectors: Vectors, beside: int = 0) -> TileSizes | Refusal:
     """The tile sizes of a contraction or a sum over a window that has these loops.
 

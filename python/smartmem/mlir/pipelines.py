@@ -22,6 +22,7 @@ from smartmem.errors import PassError, SmartMemError
 from smartmem.mlir.builds import build_of, model_build
 from smartmem.mlir.diagnostics import Diagnostic, collect_diagnostics
 from smartmem.mlir.ir_printing import PrintOptions
+from smartmem.mlir.memo import remembering
 from smartmem.mlir.pipeline_text import (
     MODULE,
     PipelineElement,
@@ -223,7 +224,8 @@ class _Run:
             # until the pass manager has returned.
             try:
                 if pass_.is_for(self._context.processor):
-                    pass_.run(operation, self._context)
+                    with remembering():
+                        pass_.run(operation, self._context)
             except SmartMemError as error:
                 self.failure = error
                 if len(self._errors) == errors:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from torch_mlir import ir
 
+from smartmem.mlir.memo import remembering
 from smartmem.parameters import resource_key
 from smartmem.passes import PassContext
 from smartmem.passes.analysis.images.image_choices import Storage
@@ -127,6 +128,13 @@ def layouts_of(
         context: what the passes were given.
         imported: keys of the parameters that the model came with: the others are re-laid.
     """
+    with remembering():
+        return _layouts_of(module, context, imported)
+
+
+def _layouts_of(
+    module: ir.Operation, context: PassContext, imported: Collection[str]
+) -> Layouts:
     regions = [op for op in operations(module) if op.name == REGION]
     tensors: dict[ir.Value, _Tensor] = {r.results[0]: _Tensor(r.results[0]) for r in regions}
     kernels = []
