@@ -98,7 +98,7 @@ NETWORKS: dict[str, Callable[[], Built]] = {
     "vit": MODELS["small_vit"].build,
     "convnext": MODELS["small_convnext"].build,
     "resnext": _image_network(_resnext, 64),
-    "regnety": _image_network(_regnety, 32),
+    "regnety": _image_network(_regnety, 64),
     "efficientvit": _image_network(_efficientvit, 64),
     "mobilenetv2": _image_network(_mobilenetv2, 64),
     "clip_text": _text_network(_clip_text, 77, 64),
