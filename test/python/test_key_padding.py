@@ -20,7 +20,8 @@ VALUES = "tensor<2x49x16xf32>"
 def computed(result: str, operands: dict[str, str], shape: str, body: str) -> str:
     """An elementwise operation; ``operands`` are names with the maps of tensors of 49 keys."""
     types = [
-        "tensor<49xf32>" if name == "%bias" else f"tensor<{shape}xf32>" for name in operands
+        "tensor<49xf32>" if name in ("%bias", "%unknown") else f"tensor<{shape}xf32>"
+        for name in operands
     ]
     arguments = ", ".join(f"%{k}: f32" for k in "ij"[: len(operands)])
     return f"""
@@ -39,6 +40,7 @@ def attention(weights: str, behind: str = "") -> str:
     return f"""
 func.func @main(%x: tensor<98x8xf32>, %w: tensor<8x32xf32>, %a: {SCORES}) -> {VALUES} {{
   %bias = arith.constant dense<-1.0> : tensor<49xf32>
+  %unknown = arith.constant dense_resource<unknown> : tensor<49xf32>
   %c = arith.constant 0.0 : f32
   %ex = tensor.empty() : tensor<98x32xf32>
   %zx = linalg.fill ins(%c : f32) outs(%ex : tensor<98x32xf32>) -> tensor<98x32xf32>
@@ -173,6 +175,12 @@ PADDED = ", domain = affine_map<(b, m, n) -> (-b + 1)>"
         ),
         (
             computed("k", {"%e": ID, "%a": ID}, "2x49x49", "%r = arith.mulf %i, %j : f32"),
+            "its scores are combined with what is computed",
+        ),
+        (
+            computed(
+                "k", {"%e": ID, "%unknown": COLUMN}, "2x49x49", "%r = arith.mulf %i, %j : f32"
+            ),
             "its scores are combined with what is computed",
         ),
         (
