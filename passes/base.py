@@ -249,12 +249,26 @@ def operations(root: ir.Operation) -> list[ir.Operation]:
     results hash as what they are. What a dispatch region below ``root`` holds is left out: it
     is one kernel, in a form made for it.
     """
+    return _walk(root, lambda op: op.name == REGION and op != root)
+
+
+def outer_operations(root: ir.Operation) -> list[ir.Operation]:
+    """``operations`` but for those in the bodies of linalg operations, which compute scalars.
+
+    They are most of a network's operations.
+    """
+    return _walk(root, lambda op: op.name.startswith(_CLOSED) and op != root)
+
+
+_CLOSED = ("linalg.", REGION)
+
+
+def _walk(root: ir.Operation, is_closed: Callable[[ir.Operation], bool]) -> list[ir.Operation]:
     found: list[ir.Operation] = []
 
     def visit(op: ir.Operation) -> ir.WalkResult:
         found.append(op)
-        inside = op.name == REGION and op != root
-        return ir.WalkResult.SKIP if inside else ir.WalkResult.ADVANCE
+        return ir.WalkResult.SKIP if is_closed(op) else ir.WalkResult.ADVANCE
 
     root.walk(visit, ir.WalkOrder.PRE_ORDER)
     return found
@@ -262,7 +276,7 @@ def operations(root: ir.Operation) -> list[ir.Operation]:
 
 def erase_unused(root: ir.Operation) -> None:
     """Erases tensor computations in ``root`` without readers: use counts tell the truth."""
-    for op in reversed(operations(root)):
+    for op in reversed(outer_operations(root)):
         erase_if_unused(op)
 
 

@@ -21,7 +21,7 @@ from torch_mlir import ir
 from smartmem.dialect import view
 from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.ir.loops import loop_nest
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class BoundFusion(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Goes along the operations in program order, counting what fusion would make."""
         sizes: dict[ir.Value, int] = {}
-        for op in context.each([op for op in operations(module) if _is_elementwise(op)]):
+        for op in context.each([op for op in outer_operations(module) if _is_elementwise(op)]):
             own = len(op.regions[0].blocks[0].operations)
             fused = {v for v in op.operands if v in sizes and _is_read_once(v)}
             while fused and own + sum(sizes[v] for v in fused) > self.max_operations:

@@ -24,7 +24,7 @@ from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.product_sums import Product, contraction_of, products_of
 from smartmem.passes.analysis.tiling.gpu_tiles import gpu_tiles
-from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.passes.base import REGION, Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.layout.chain_products import chain_products
 
 
@@ -40,7 +40,9 @@ class ChainWindows(Pass):
         """Rewrites each sum of products of a kernel for a GPU."""
         gpu = context.gpu
         assert gpu is not None
-        for region in context.each([op for op in operations(module) if op.name == REGION]):
+        for region in context.each(
+            [op for op in outer_operations(module) if op.name == REGION]
+        ):
             for op in [inner.operation for inner in region.regions[0].blocks[0].operations]:
                 found = products_of(op)
                 if len(found) > 1:

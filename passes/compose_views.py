@@ -43,7 +43,7 @@ from smartmem.passes.analysis.elimination.producer_consumer import Pair, pair_of
 from smartmem.passes.analysis.ir.def_use import MOVEMENTS, Reading, readers_of, reading
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import Piece, shape_of, view_map
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.builders.constants import constant_tensor
 from smartmem.passes.rewrites.builders.movement_ops import build_movement
 from smartmem.passes.rewrites.padding.pad_views import padded_view
@@ -61,10 +61,10 @@ class ComposeViews(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rebuilds every movement that a computation or a return reads."""
-        views = [op for op in operations(module) if op.name == ViewOp.OPERATION_NAME]
+        views = [op for op in outer_operations(module) if op.name == ViewOp.OPERATION_NAME]
         for op in context.each(views):
             _pad_last(op)
-        movements = [op for op in operations(module) if op.name in MOVEMENTS]
+        movements = [op for op in outer_operations(module) if op.name in MOVEMENTS]
         # All readings first: rebuilding one movement must not change what others see.
         found = _readings([op for op in movements if _is_read(op)], context)
         for op in context.each(
@@ -148,7 +148,7 @@ def _merge_equal(module: ir.Operation) -> None:
     Upstream's cse does not: it cannot know that an operation defined in Python is pure.
     """
     first: dict[tuple[object, ...], ir.Value] = {}
-    for op in (op for op in operations(module) if op.name in MOVEMENTS):
+    for op in (op for op in outer_operations(module) if op.name in MOVEMENTS):
         result = op.results[0]
         attributes = tuple(op.attributes.items())
         key = (op.block, op.name, tuple(op.operands), attributes, result.type)

@@ -25,7 +25,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.fusion.repeated_parts import repeated_part
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.scalars.bodies import body_of
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.algebra.compute_part import compute_part
 
 
@@ -38,7 +38,7 @@ class ComputeOnce(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Moves the largest repeated part of each operation."""
-        generics = [op for op in operations(module) if op.name == "linalg.generic"]
+        generics = [op for op in outer_operations(module) if op.name == "linalg.generic"]
         for op in context.each(generics):
             body = body_of(op, context.parameters)
             if isinstance(body, Refusal):

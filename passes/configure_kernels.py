@@ -38,7 +38,7 @@ from smartmem.passes.analysis.tiling.cpu_multi_reductions import (
 from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes, row_tiles
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
 from smartmem.passes.analysis.tiling.tiles_attribute import write_tiles
-from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.passes.base import REGION, Pass, PassContext, outer_operations
 
 if TYPE_CHECKING:
     from smartmem.tuning.table import Table
@@ -65,7 +65,9 @@ class ConfigureKernels(Pass):
         """Configures each region with contractions or a window, or with rows."""
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
-        for region in context.each([op for op in operations(module) if op.name == REGION]):
+        for region in context.each(
+            [op for op in outer_operations(module) if op.name == REGION]
+        ):
             computing = computing_operations(region)
             if not computing:
                 continue

@@ -49,7 +49,7 @@ from smartmem.passes.analysis.tiling.gpu_threads import row_tiles
 from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles, fits, joint_gpu_tiles
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
 from smartmem.passes.analysis.tiling.tiles_attribute import write_tiles
-from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.passes.base import REGION, Pass, PassContext, outer_operations
 from smartmem.passes.configure_kernels import ATTRIBUTE, BESIDE
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class ConfigureShaders(Pass):
         assert gpu is not None
         # This build of MLIR does not have the dialects of the attributes.
         module.context.allow_unregistered_dialects = True
-        for region in context.each([op for op in operations(module) if op.name == REGION]):
+        for region in context.each(
+            [op for op in outer_operations(module) if op.name == REGION]
+        ):
             computing = shader_operations(region)
             if any(map(is_empty, computing)):
                 context.remark(self.argument, computing[-1], False, "it has no iterations")

@@ -47,7 +47,7 @@ from smartmem.passes.analysis.elimination.reduction_order import InWeights
 from smartmem.passes.analysis.elimination.split_placement import split_end
 from smartmem.passes.analysis.ir.accesses import is_contracted
 from smartmem.passes.analysis.ir.movement import Refusal, is_free
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.rewrites.loops.coalesce_loops import merge_loops
 from smartmem.passes.rewrites.loops.permute_reduction import permute_reduction
@@ -88,7 +88,7 @@ class EliminateViews(Pass):
 
 
 def _views(module: ir.Operation) -> list[ir.Operation]:
-    return [op for op in operations(module) if op.name == ViewOp.OPERATION_NAME]
+    return [op for op in outer_operations(module) if op.name == ViewOp.OPERATION_NAME]
 
 
 def _paddings(module: ir.Operation) -> list[ir.Operation]:

@@ -30,7 +30,7 @@ from smartmem.index_map.affine import to_affine_map
 from smartmem.passes.analysis.ir.def_use import reading
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, indexing_maps
 from smartmem.passes.analysis.ir.movement import Piece, shape_of
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 
 _MAPS = "indexing_maps"
 
@@ -44,7 +44,7 @@ class FoldBroadcasts(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites every operand that is a repetition, with a remark on its view."""
-        for op in context.each(operations(module)):
+        for op in context.each(outer_operations(module)):
             nest = generic_nest(op)
             if nest is None or not nest.is_elementwise:
                 continue

@@ -51,7 +51,7 @@ from smartmem.passes.analysis.scalars.constant_values import (
     stored,
 )
 from smartmem.passes.analysis.scalars.expressions import ARGUMENT, Node
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.rewrites.algebra.apply_plans import apply_plan
 from smartmem.passes.rewrites.builders.constants import constant_tensor
 from smartmem.passes.rewrites.builders.rebuild_bodies import rebuild
@@ -136,12 +136,12 @@ class FoldConstants(Pass):
 
 def _tensor_operations(module: ir.Operation) -> list[ir.Operation]:
     """Those with one result of static shape; what stands in a body has a scalar."""
-    found = (op for op in operations(module) if len(op.results) == 1)
+    found = (op for op in outer_operations(module) if len(op.results) == 1)
     return [op for op in found if is_static(op.results[0])]
 
 
 def _generics(module: ir.Operation) -> list[ir.Operation]:
-    return [op for op in operations(module) if op.name == "linalg.generic"]
+    return [op for op in outer_operations(module) if op.name == "linalg.generic"]
 
 
 def _is_scalar_constant(value: ir.Value) -> bool:

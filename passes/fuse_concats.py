@@ -34,7 +34,7 @@ from smartmem.passes.analysis.gathers.elements import (
     loads,
 )
 from smartmem.passes.analysis.ir.accesses import ends_contraction, is_row_wise
-from smartmem.passes.base import Pass, PassContext, erase_if_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_if_unused, outer_operations
 from smartmem.passes.rewrites.fusion.compute_elements import compute
 
 
@@ -50,7 +50,7 @@ class FuseConcats(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites readers first: what reads a concat computes its pieces itself."""
-        for op in context.each(reversed(operations(module))):
+        for op in context.each(reversed(outer_operations(module))):
             # What a reader has taken in must not count as a reader of what comes next.
             if erase_if_unused(op) or not _may_be_root(op):
                 continue

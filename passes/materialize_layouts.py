@@ -37,7 +37,7 @@ from smartmem.passes.analysis.elimination.placement import (
 )
 from smartmem.passes.analysis.ir.movement import Refusal, is_view
 from smartmem.passes.analysis.operators.window_layouts import window_read
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.eliminate_views import FREE
 from smartmem.passes.rewrites.layout.lay_out import (
     carrying_arguments,
@@ -75,7 +75,7 @@ class MaterializeLayouts(Pass):
         for op in filter(is_plain, _relayouts(module)):
             op.results[0].replace_all_uses_with(op.operands[0])
             op.erase()
-        functions = [op for op in operations(module) if op.name == "func.func"]
+        functions = [op for op in outer_operations(module) if op.name == "func.func"]
         for argument in [a for f in functions for a in carrying_arguments(f)]:
             if fault := layout_fault(argument.type):
                 raise PassError(self.argument, f"argument {argument.arg_number}: {fault}")
@@ -177,7 +177,7 @@ def _erase_views(value: ir.Value) -> None:
 
 
 def _relayouts(module: ir.Operation) -> list[ir.Operation]:
-    return [op for op in operations(module) if op.name == RelayoutOp.OPERATION_NAME]
+    return [op for op in outer_operations(module) if op.name == RelayoutOp.OPERATION_NAME]
 
 
 def _check_reader(op: ir.Operation) -> None:

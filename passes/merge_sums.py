@@ -33,7 +33,7 @@ from smartmem.passes.analysis.fusion.kernel_limits import sums_several_dims
 from smartmem.passes.analysis.ir.loops import loop_nest, reduces
 from smartmem.passes.analysis.ir.movement import Refusal, is_free, shape_of
 from smartmem.passes.analysis.operators.row_reductions import readers
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.rewrites.loops.coalesce_loops import merge_loops
 from smartmem.passes.rewrites.loops.split_loops import reshaped
 
@@ -48,7 +48,7 @@ class MergeSums(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites each sum over several loops, but contractions."""
-        generics = [op for op in operations(module) if op.name == "linalg.generic"]
+        generics = [op for op in outer_operations(module) if op.name == "linalg.generic"]
         for op in context.each(generics):
             found = _refuse(op) or merged_sum(op)
             if isinstance(found, Refusal):

@@ -28,7 +28,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.layout.packing import Packing, column_packing, packing
 from smartmem.passes.analysis.operators.sliding_windows import Windows, windows_of
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.layout.pack_layer import pack_layer, split_end
 
 Decision = Callable[[ir.Operation, int], Packing | Refusal | None]
@@ -44,7 +44,7 @@ class PackWeights(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Packs each layer as its kernel reads it; what it keeps gets a remark."""
         self._pack(module, context, column_packing if context.gpu else packing)
-        windows = [op for op in operations(module) if isinstance(windows_of(op), Windows)]
+        windows = [op for op in outer_operations(module) if isinstance(windows_of(op), Windows)]
         for op in context.each(
             reversed(windows)
         ):  # what is behind is replaced, another window maybe
@@ -52,7 +52,9 @@ class PackWeights(Pass):
 
     def _pack(self, module: ir.Operation, context: PassContext, decide: Decision) -> None:
         # All decisions first: packing a layer replaces the operations behind it.
-        decided = [(op, decide(op, context.lanes)) for op in context.each(operations(module))]
+        decided = [
+            (op, decide(op, context.lanes)) for op in context.each(outer_operations(module))
+        ]
         seen = [(op, found) for op, found in decided if found is not None]
         for op, found in context.each(seen, itemgetter(0)):
             if isinstance(found, Refusal):

@@ -25,7 +25,7 @@ from torch_mlir import ir
 from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.padding.key_padding import key_padding
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.rewrites.padding.pad_keys import pad_keys
 
 
@@ -39,7 +39,7 @@ class PadKeys(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Pads the keys of each attention; what it keeps gets a remark."""
-        contractions = [op for op in operations(module) if op.name.startswith("linalg.")]
+        contractions = [op for op in outer_operations(module) if op.name.startswith("linalg.")]
         for op in context.each(reversed(contractions)):  # what is behind is replaced
             found = key_padding(op, context.lanes, context.parameters)
             if isinstance(found, Refusal):

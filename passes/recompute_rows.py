@@ -26,7 +26,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.algebra.costs import FLOPS
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, loop_nest
 from smartmem.passes.analysis.operators.row_reductions import origin, readers
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 
 TILE_ROWS = 64
 """Rows of a workgroup's tile, at most, in IREE's SPIR-V reductions."""
@@ -49,7 +49,7 @@ class RecomputeRows(Pass):
         """Copies what it can, with a remark on each operation."""
         shared = None if context.gpu is None else context.gpu.shared_memory
         available = self.shared_memory or shared
-        for op in context.each(reversed(operations(module))):
+        for op in context.each(reversed(outer_operations(module))):
             reason = _reason(op, available)
             if reason is not None:
                 context.remark(self.argument, op, True, reason)

@@ -39,7 +39,7 @@ from smartmem.passes.analysis.ir.def_use import Reader
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.scalars.bodies import body_of
 from smartmem.passes.analysis.scalars.rounding import rounded_values
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, operations, outer_operations
 from smartmem.passes.rewrites.algebra.apply_plans import apply_plan
 from smartmem.passes.rewrites.builders.rebuild_bodies import rebuild
 
@@ -108,7 +108,9 @@ def _generics(module: ir.Operation, context: PassContext) -> list[tuple[ir.Opera
 
 
 def _linalg(module: ir.Operation) -> list[ir.Operation]:
-    found = (op for op in operations(module) if op.name.startswith("linalg.") and op.regions)
+    found = (
+        op for op in outer_operations(module) if op.name.startswith("linalg.") and op.regions
+    )
     return [op for op in found if op.results]
 
 

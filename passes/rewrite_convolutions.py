@@ -26,7 +26,7 @@ from torch_mlir.dialects import arith, linalg
 from smartmem.index_map import Shape
 from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.ir.movement import is_static, shape_of
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.builders import tensor_ops as build
 
 _CONVOLUTION = "linalg.conv_2d_nchw_fchw"
@@ -41,7 +41,7 @@ class RewriteConvolutions(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites all convolutions of static shape, with a remark on each."""
-        for op in context.each(list(filter(_is_convolution, operations(module)))):
+        for op in context.each(list(filter(_is_convolution, outer_operations(module)))):
             if not _starts_at_zero(op):
                 context.remark(self.argument, op, True, "the bias is added behind it")
                 op = _add_behind(op)

@@ -29,7 +29,7 @@ from smartmem.passes.analysis.fusion.row_scales import RowScale, row_scale
 from smartmem.passes.analysis.ir.loops import contracts, reduces
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.tiling.cpu_tiles import tile_sizes
-from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.passes.base import REGION, Pass, PassContext, operations, outer_operations
 from smartmem.passes.rewrites.fusion.scale_weights import scale_weights
 
 
@@ -43,7 +43,9 @@ class ScaleWeights(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites the contractions of regions."""
-        for region in context.each([op for op in operations(module) if op.name == REGION]):
+        for region in context.each(
+            [op for op in outer_operations(module) if op.name == REGION]
+        ):
             sums = [op for op in operations(region) if reduces(op)]
             for contraction in [op for op in sums if contracts(op)]:
                 self._scale(contraction, alone=len(sums) == 1, context=context)

@@ -29,7 +29,7 @@ from torch_mlir import ir
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.sliding_windows import form_of, windows_of
 from smartmem.passes.analysis.padding.channel_padding import channel_padding
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.layout.rearrange_windows import rearrange_windows
 
 
@@ -43,7 +43,7 @@ class SelectLayouts(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rearranges each operation with a window; what it keeps gets a remark."""
         # All first: a body goes with its operation.
-        decided = [(op, windows_of(op)) for op in context.each(operations(module))]
+        decided = [(op, windows_of(op)) for op in context.each(outer_operations(module))]
         seen = [(op, found) for op, found in decided if found is not None]
         for op, found in context.each(seen, itemgetter(0)):
             if isinstance(found, Refusal):

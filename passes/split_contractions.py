@@ -30,7 +30,7 @@ from smartmem.backend.targets.processor import Cpu
 from smartmem.passes.analysis.fusion.contraction_splits import contraction_split
 from smartmem.passes.analysis.ir.loops import contracts
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.base import Pass, PassContext, erase_unused, operations
+from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.rewrites.fusion.split_contraction import split_contraction
 
 
@@ -45,7 +45,7 @@ class SplitContractions(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Splits each contraction; what it keeps gets a remark."""
         # Only these: slices go with their contraction.
-        for op in context.each([op for op in operations(module) if contracts(op)]):
+        for op in context.each([op for op in outer_operations(module) if contracts(op)]):
             found = contraction_split(op, context.vectors)
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)

@@ -33,7 +33,7 @@ from smartmem.passes.analysis.operators.sliding_windows import (
     many_reductions_of,
     windows_of,
 )
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.layout.unroll_window import combination, unroll_window
 
 
@@ -50,7 +50,7 @@ class UnrollWindows(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Unrolls each window; what it keeps gets a remark."""
         # All first: a body goes with its operation.
-        generics = [op for op in operations(module) if op.name == "linalg.generic"]
+        generics = [op for op in outer_operations(module) if op.name == "linalg.generic"]
         decided = [(op, _windows(op, context)) for op in context.each(generics)]
         seen = [(op, found) for op, found in decided if found is not None]
         for op, found in context.each(seen, itemgetter(0)):

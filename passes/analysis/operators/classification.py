@@ -16,7 +16,7 @@ from smartmem.dialect import MAPPINGS
 from smartmem.index_map import Domain, Expr, IndexMap, Shape, from_affine, is_reshape
 from smartmem.index_map.expr import Dim, atoms
 from smartmem.passes.analysis.ir.loops import indexing_maps
-from smartmem.passes.base import operations
+from smartmem.passes.base import outer_operations
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ _RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
 
 def tensor_operations(module: ir.Operation) -> list[ir.Operation]:
     """The operations, outside of bodies of others, that make a tensor from tensors."""
-    return [op for op in operations(module) if _makes_tensor(op)]
+    return [op for op in outer_operations(module) if _makes_tensor(op)]
 
 
 def _makes_tensor(op: ir.Operation) -> bool:

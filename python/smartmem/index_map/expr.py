@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Union
 
 import numpy as np
@@ -64,6 +64,13 @@ class Expr:
 
     terms: tuple[tuple[Atom, int], ...]
     const: int = 0
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.terms, self.const))
 
     def __str__(self) -> str:
         parts = [_format_term(atom, c) for atom, c in self.terms]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,14 @@ class IndexMap:
 
     exprs: tuple[Expr, ...]
     shape: Shape
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: the functions of maps that are remembered ask again and again."""
+        return hash((self.exprs, self.shape))
 
     def __str__(self) -> str:
         dims = ", ".join(f"d{i}" for i in range(len(self.shape)))

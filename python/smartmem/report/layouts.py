@@ -30,7 +30,7 @@ from smartmem.passes.analysis.layout.kernel_costs import (
 )
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
-from smartmem.passes.base import REGION, kernel_number, operations
+from smartmem.passes.base import REGION, kernel_number, operations, outer_operations
 from smartmem.passes.configure_kernels import computing_operations, root_of
 from smartmem.passes.configure_shaders import shader_operations, shader_root
 
@@ -135,7 +135,7 @@ def layouts_of(
 def _layouts_of(
     module: ir.Operation, context: PassContext, imported: Collection[str]
 ) -> Layouts:
-    regions = [op for op in operations(module) if op.name == REGION]
+    regions = [op for op in outer_operations(module) if op.name == REGION]
     tensors: dict[ir.Value, _Tensor] = {r.results[0]: _Tensor(r.results[0]) for r in regions}
     kernels = []
     for region in regions:
