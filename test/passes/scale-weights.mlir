@@ -131,3 +131,29 @@ func.func @keeps_rows_of_kernels_with_several_sums(%x: tensor<64x6xf32>, %s: ten
   }) {operandSegmentSizes = array<i32: 0, 0>} : () -> tensor<64x16xf32>
   return %r : tensor<64x16xf32>
 }
+
+// -----
+// What follows the scale, here a ReLU, does not commute with it.
+// CHECK-LABEL: func @keeps_a_scale_that_more_follows
+// CHECK: linalg.generic
+// CHECK: arith.maximumf
+// CHECK: flow.dispatch.region
+// CHECK-NOT: linalg.contract
+func.func @keeps_a_scale_that_more_follows(%x: tensor<64x6xf32>, %s: tensor<6xf32>, %w: tensor<6x16xf32>) -> tensor<64x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %ye = tensor.empty() : tensor<64x6xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(h, c) -> (h, c)>, affine_map<(h, c) -> (c)>, affine_map<(h, c) -> (h, c)>], iterator_types = ["parallel", "parallel"]} ins(%x, %s : tensor<64x6xf32>, tensor<6xf32>) outs(%ye : tensor<64x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %q = arith.maximumf %p, %zero : f32
+    linalg.yield %q : f32
+  } -> tensor<64x6xf32>
+  %r = "flow.dispatch.region"() ({
+    %e = tensor.empty() : tensor<64x16xf32>
+    %z = linalg.fill ins(%zero : f32) outs(%e : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %m = linalg.matmul ins(%y, %w : tensor<64x6xf32>, tensor<6x16xf32>) outs(%z : tensor<64x16xf32>) -> tensor<64x16xf32>
+    "flow.return"(%m) : (tensor<64x16xf32>) -> ()
+  }, {
+  }) {operandSegmentSizes = array<i32: 0, 0>} : () -> tensor<64x16xf32>
+  return %r : tensor<64x16xf32>
+}

@@ -86,10 +86,11 @@ def _scales(op: ir.Operation) -> bool:
 
 
 def _multiplies(op: ir.Operation) -> bool:
-    product, end = [*op.regions[0].blocks[0].operations, None, None][:2]
-    arguments = list(op.regions[0].blocks[0].arguments)[:2]
-    if product is None or end is None or product.operation.name != "arith.mulf":
+    body = [inner.operation for inner in op.regions[0].blocks[0].operations]
+    if [inner.name for inner in body] != ["arith.mulf", "linalg.yield"]:
         return False
+    product, end = body
+    arguments = list(op.regions[0].blocks[0].arguments)[:2]
     return set(product.operands) == set(arguments) and end.operands[0] == product.results[0]
 
 
