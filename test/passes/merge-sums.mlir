@@ -91,3 +91,18 @@ func.func @keeps_what_is_padded(%x: tensor<8x12x16xf32>) -> (tensor<16xf32>, ten
   } -> tensor<16xf32>
   return %s, %p : tensor<16xf32>, tensor<10x14x16xf32>
 }
+
+// -----
+// A window at one place reads a part of its image: the image's dims stay apart.
+// CHECK-LABEL: func @keeps_a_window_at_one_place
+// CHECK-NOT: smartmem.view
+// CHECK: linalg.generic {{.*}} ins(%arg0, %arg1 : tensor<4x4x16xf32>, tensor<3x3x16xf32>)
+func.func @keeps_a_window_at_one_place(%x: tensor<4x4x16xf32>, %w: tensor<3x3x16xf32>, %init: tensor<1x1x16xf32>) -> tensor<1x1x16xf32> {
+  %s = linalg.generic {indexing_maps = [affine_map<(h, w, c, r, q) -> (h * 2 + r, w * 2 + q, c)>, affine_map<(h, w, c, r, q) -> (r, q, c)>, affine_map<(h, w, c, r, q) -> (h, w, c)>], iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]} ins(%x, %w : tensor<4x4x16xf32>, tensor<3x3x16xf32>) outs(%init : tensor<1x1x16xf32>) {
+  ^bb0(%i: f32, %f: f32, %o: f32):
+    %p = arith.mulf %i, %f : f32
+    %a = arith.addf %p, %o : f32
+    linalg.yield %a : f32
+  } -> tensor<1x1x16xf32>
+  return %s : tensor<1x1x16xf32>
+}

@@ -101,13 +101,16 @@ def _groups(
 def _keeps_together(
     nest: LoopNest, op: ir.Operation, operand: int, group: Sequence[int]
 ) -> bool:
-    """Whether the loops of ``group`` index neighbouring dims in order, or none at all."""
-    dims = [
-        next((a.index for a, _ in expr.terms if isinstance(a, Dim)), None)
+    """Whether the loops of ``group`` run through neighbouring dims in order, or through none."""
+    long = [
+        (next((a.index for a, _ in expr.terms if isinstance(a, Dim)), None), extent)
         for expr, extent in zip(
             nest.accesses[operand].exprs, shape_of(op.operands[operand]), strict=True
         )
         if extent > 1
     ]
+    dims = [loop for loop, _ in long]
+    if any(loop in group and nest.domain[loop] < extent for loop, extent in long):
+        return len(group) == 1  # a window at one place, which reads a part of its image
     at = [dims.index(loop) for loop in group if loop in dims]
     return not at or (len(at) == len(group) and at == list(range(at[0], at[0] + len(group))))
