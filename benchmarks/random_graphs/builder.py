@@ -244,7 +244,12 @@ def _evaluate(node: NodeProto, feeds: Mapping[str, Array]) -> list[Array]:
     given, results = ([ValueInfoProto(name=n) for n in names] for names in (feeds, node.output))
     graph = helper.make_graph([node], "node", given, results)
     with np.errstate(all="ignore"):
-        values = ReferenceEvaluator(graph, {"": OPSET}).run(None, dict(feeds))
+        try:
+            values = ReferenceEvaluator(graph, {"": OPSET}).run(None, dict(feeds))
+        except IndexError:
+            # onnx's evaluator leaves the image where the last window begins in the padding.
+            # An empty tensor is not checkable: the graph goes on without this node.
+            return [np.empty(0, np.float32) for _ in node.output]
     return [np.asarray(value) for value in values]
 
 
