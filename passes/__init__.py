@@ -34,6 +34,7 @@ from smartmem.passes.pad_blocks import PadBlocks
 from smartmem.passes.pad_columns import PadColumns
 from smartmem.passes.pad_keys import PadKeys
 from smartmem.passes.pad_rows import PadRows
+from smartmem.passes.propagate_layouts import PropagateLayouts
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.recompute_rows import RecomputeRows
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
@@ -65,6 +66,7 @@ PASSES: tuple[type[Pass], ...] = (
     RewriteAlgebra,
     FoldConstants,
     SelectLayouts,
+    PropagateLayouts,
     ClassifyOps,
     RecomputeRows,
     PadColumns,
@@ -104,13 +106,21 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
     ("rewritten", (FoldBroadcasts, BoundFusion, _FUSE, RewriteAlgebra, FoldConstants)),
-    ("layouts", (SelectLayouts,)),
+    ("layouts", (SelectLayouts, ComposeViews, JoinOperands, PropagateLayouts)),
     ("classified", (ClassifyOps,)),
     (
         "eliminated",
         (
-            *(_FUSE, RecomputeRows, _FUSE, PadColumns, PadKeys, ComposeViews),
-            *(FuseSiblings, JoinOperands, EliminateViews, SearchFormats, MaterializeLayouts),
+            *(
+                MaterializeLayouts,
+                _FUSE,
+                RecomputeRows,
+                _FUSE,
+                PadColumns,
+                PadKeys,
+                ComposeViews,
+            ),
+            *(FuseSiblings, EliminateViews, SearchFormats, MaterializeLayouts),
             *(PadRows, FuseConcats, MergeSums),
         ),
     ),

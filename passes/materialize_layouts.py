@@ -49,6 +49,7 @@ from smartmem.passes.rewrites.layout.lay_out import (
     through_plain,
     update_type,
 )
+from smartmem.passes.rewrites.layout.permute_tensors import permute_tensors
 from smartmem.passes.rewrites.loops.order_loops import order_loops
 from smartmem.passes.rewrites.loops.split_loops import read_through, write_through
 
@@ -70,6 +71,7 @@ class MaterializeLayouts(Pass):
             PassError: an operation that knows no layouts reads a tensor that has one, or
                 other than windows read one that lies in windows.
         """
+        permute_tensors(module, self.argument)
         for op in _relayouts(module):
             through_plain(op)
         for op in filter(is_plain, _relayouts(module)):

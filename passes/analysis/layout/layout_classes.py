@@ -1,0 +1,405 @@
+"""Which order of dims each tensor between computations is to lie in: its layout, by cost.
+
+Operations that take any order (group ILI of SmartMem's table 3) tie their tensors to one
+layout: elementwise operations, and movements that leave each dim where it is (padding, slice,
+concat, flip, repetition). Tensors that are tied are a class. At its borders are
+
+    edges    views that permute or reshape, between two classes or a class and another tensor
+    leaves   tensors that an operation of the class reads and another one makes
+    readers  operations of other kinds that read a tensor of the class
+
+An edge is free where it keeps the order in memory, and where a contraction behind it reads any
+order (``act`` of the pair in table 5 is "eliminate"). Otherwise its bytes are moved. Each class
+takes the order that costs least with its neighbours as they are, until nothing changes: the
+layouts that windows prefer travel forward and backward through all that takes any order
+(SmartMem, section 3.2.2).
+
+This decides and changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.index_map import (
+    Dim,
+    IndexMap,
+    Shape,
+    atoms,
+    compose,
+    digit_form,
+    is_reshape,
+    layout_of,
+    transpose,
+)
+from smartmem.passes.analysis.ir.accesses import is_contracted, sums
+from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
+from smartmem.passes.analysis.ir.movement import (
+    bits_of,
+    is_static,
+    is_view,
+    shape_of,
+    view_map,
+)
+
+Order = tuple[int, ...]
+"""Number of the tensor's dim at each place in memory, outermost first."""
+
+_MOST_ROUNDS = 8
+"""Times that all classes choose anew: each time the sum of all costs falls."""
+
+# What a kernel that computes loses where it reads or writes against its order, of the bytes
+# that a kernel of its own would move.
+_STRIDED = 0.25
+
+
+@dataclass(eq=False)
+class TensorClass:
+    """Tensors of one rank that lie in the same order.
+
+    Attributes:
+        values: in program order.
+        order: the order of their dims in memory.
+    """
+
+    values: list[ir.Value]
+    order: Order
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its tensors lie row-major."""
+        return self.order == tuple(range(len(self.order)))
+
+    def __str__(self) -> str:
+        shapes = ", ".join("x".join(map(str, shape_of(v))) for v in self.values)
+        return f"{self.order}: {shapes}"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Views between two tensors; ``source`` can be of no class.
+
+    Attributes:
+        source: what is read, before all views that only views read.
+        result: what a computation or a movement with a domain reads.
+        index_map: index of the result -> index of the source.
+        is_read_anyhow: only contractions read the result, in whatever order.
+        is_written_anyhow: a contraction or its end makes the source for this view alone.
+    """
+
+    source: ir.Value
+    result: ir.Value
+    index_map: IndexMap
+    is_read_anyhow: bool
+    is_written_anyhow: bool
+
+
+@dataclass
+class LayoutClasses:
+    """The classes of a block, and what lies between them."""
+
+    classes: list[TensorClass] = field(default_factory=list)
+    of: dict[ir.Value, TensorClass] = field(default_factory=dict)
+    edges: dict[TensorClass, list[Edge]] = field(default_factory=dict)
+
+    def order_of(self, value: ir.Value) -> Order:
+        """The order in which ``value`` lies."""
+        rank = len(shape_of(value))
+        return self.of[value].order if value in self.of else tuple(range(rank))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.classes))
+
+
+def layout_classes(block: ir.Block) -> LayoutClasses:
+    """The classes of ``block``, each with the order that costs least."""
+    found = _classes(block)
+    for edge in _edges(found):
+        for end in {found.of.get(edge.source), found.of[edge.result]} - {None}:
+            assert end is not None
+            found.edges[end].append(edge)
+    stored = [c for c in found.classes if any(map(_is_stored, c.values))]
+    for _ in range(_MOST_ROUNDS):
+        if not sum(_choose(c, found) for c in stored):
+            break
+    return found
+
+
+def _is_stored(value: ir.Value) -> bool:
+    """Whether ``value`` is computed, padded or joined: a view alone is how another is read."""
+    return not is_view(value) or "domain" in value.owner.attributes
+
+
+def ties(op: ir.Operation) -> list[ir.Value]:
+    """The tensors that lie in the order of the result of ``op``; empty if that is not free."""
+    if len(op.results) != 1 or not is_static(op.results[0]):
+        return []
+    if op.name == ViewOp.OPERATION_NAME:
+        source, index_map = read_by(op)
+        return [source] if keeps_dims(index_map) else []
+    if op.name == ConcatOp.OPERATION_NAME:
+        return list(op.operands)
+    nest = loop_nest(op) if op.name == "linalg.generic" else None
+    if nest is None or not nest.is_elementwise or not _is_whole(nest):
+        return []
+    return [op.operands[k] for k in range(nest.output) if ties_operand(nest, k)]
+
+
+def ties_operand(nest: LoopNest, operand: int) -> bool:
+    """Whether an operand is indexed exactly as the result is."""
+    return nest.accesses[operand].exprs == nest.accesses[nest.output].exprs
+
+
+def read_by(view: ir.Operation) -> tuple[ir.Value, IndexMap]:
+    """What a view reads, before all views that only views read, and how."""
+    index_map, source = view_map(view), view.operands[0]
+    while "domain" not in view.attributes and is_view(source):
+        inner = source.owner.operation
+        if not _is_passing(inner):
+            break
+        index_map, source = compose(index_map, view_map(inner)), inner.operands[0]
+    return source, index_map
+
+
+def _is_passing(op: ir.Operation) -> bool:
+    """Whether only views read what ``op``, a view, makes: they are one view."""
+    if op.name != ViewOp.OPERATION_NAME or "domain" in op.attributes:
+        return False
+    users = [use.owner.operation for use in op.results[0].uses]
+    views = (u.name == ViewOp.OPERATION_NAME and "domain" not in u.attributes for u in users)
+    return bool(users) and all(views)
+
+
+def keeps_dims(index_map: IndexMap) -> bool:
+    """Whether each dim of a view's source is indexed by the same dim of its result alone."""
+    if len(index_map.exprs) != len(index_map.shape):
+        return False
+    return all(
+        {a.index for a in atoms(e) if isinstance(a, Dim)} <= {d}
+        for d, e in enumerate(index_map.exprs)
+    )
+
+
+def _is_whole(nest: LoopNest) -> bool:
+    """Whether the output is indexed by one loop of its own in each dim longer than 1."""
+    rank = len(nest.accesses[nest.output].exprs)
+    return rank > 1 and nest.is_projected_permutation(nest.output)
+
+
+def _classes(block: ir.Block) -> LayoutClasses:
+    leader: dict[ir.Value, ir.Value] = {}
+
+    def lead(value: ir.Value) -> ir.Value:
+        while leader[value] != value:
+            leader[value] = leader[leader[value]]
+            value = leader[value]
+        return value
+
+    for op in [op.operation for op in block.operations]:
+        tied = ties(op)
+        if not tied and not _is_free(op):
+            continue
+        result = op.results[0]
+        if _is_passing(op):
+            continue
+        leader[result] = result
+        for value in tied:
+            if value in leader:
+                leader[lead(value)] = lead(result)
+    found = LayoutClasses()
+    by_leader: dict[ir.Value, TensorClass] = {}
+    for value in leader:
+        first = lead(value)
+        if first not in by_leader:
+            by_leader[first] = TensorClass([], tuple(range(len(shape_of(value)))))
+            found.classes.append(by_leader[first])
+        by_leader[first].values.append(value)
+        found.of[value] = by_leader[first]
+    found.edges = {c: [] for c in found.classes}
+    return found
+
+
+def _is_free(op: ir.Operation) -> bool:
+    """Whether ``op`` makes its result in any order, and ties no operand to that."""
+    if op.name == ViewOp.OPERATION_NAME:
+        return True
+    nest = loop_nest(op) if op.name == "linalg.generic" and len(op.results) == 1 else None
+    return nest is not None and nest.is_elementwise and _is_whole(nest)
+
+
+def _edges(found: LayoutClasses) -> Iterator[Edge]:
+    for result in found.of:
+        op = result.owner.operation
+        if op.name != ViewOp.OPERATION_NAME:
+            continue
+        source, index_map = read_by(op)
+        if keeps_dims(index_map) and source in found.of:
+            continue  # tied
+        users = [use.owner.operation for use in result.uses]
+        yield Edge(
+            source,
+            result,
+            index_map,
+            is_read_anyhow=bool(users) and all(map(contracts, users)),
+            is_written_anyhow=source not in found.of
+            and len(list(source.uses)) == 1
+            and is_contracted(source),
+        )
+
+
+def _choose(chosen: TensorClass, found: LayoutClasses) -> bool:
+    """Gives a class its cheapest order; whether that is another one than before."""
+    before, costs = chosen.order, {}
+    for order in _candidates(chosen, found):
+        chosen.order = order
+        costs[order] = _cost(chosen, found)
+    # The order that it has wins among equals, and so does the model's.
+    chosen.order = min(costs, key=lambda o: costs[o]) if costs else before
+    return chosen.order != before
+
+
+def _candidates(chosen: TensorClass, found: LayoutClasses) -> Iterator[Order]:
+    """The order that the class has, the model's, and those in which an edge is free."""
+    yield chosen.order
+    yield tuple(range(len(chosen.order)))
+    for edge in found.edges[chosen]:
+        if found.of.get(edge.source) is chosen:
+            there = transpose(shape_of(edge.result), found.order_of(edge.result))
+            yield _read_order(compose(there, edge.index_map), shape_of(edge.source))
+        if found.of[edge.result] is chosen:
+            yield _written_order(edge.index_map, found.order_of(edge.source))
+
+
+def _read_order(index_map: IndexMap, source: Shape) -> Order:
+    """The order of the source's dims in which a view's result runs through them."""
+
+    def place(d: int) -> tuple[int, int, int]:
+        used = [a.index for a in atoms(index_map.exprs[d]) if isinstance(a, Dim)]
+        return (int(bool(used)), min(used, default=-1), d)
+
+    return _plain_if_long_dims_are(tuple(sorted(range(len(source)), key=place)), source)
+
+
+def _written_order(index_map: IndexMap, source_order: Order) -> Order:
+    """The order of the result's dims in which they lie in the source."""
+    seen: list[int] = []
+    for d in source_order:
+        used = {a.index for a in atoms(index_map.exprs[d]) if isinstance(a, Dim)}
+        seen += sorted(used - set(seen))
+    rest = [d for d in range(len(index_map.shape)) if d not in seen]
+    return _plain_if_long_dims_are((*rest, *seen), index_map.shape)
+
+
+def _plain_if_long_dims_are(order: Order, shape: Shape) -> Order:
+    long = [d for d in order if shape[d] > 1]
+    return tuple(range(len(order))) if long == sorted(long) else order
+
+
+def _cost(chosen: TensorClass, found: LayoutClasses) -> float:
+    """Bytes that move at the borders of a class."""
+    edges = sum(_edge_cost(edge, found) for edge in found.edges[chosen])
+    return edges + sum(_value_cost(value, chosen, found) for value in chosen.values)
+
+
+def _edge_cost(edge: Edge, found: LayoutClasses) -> float:
+    if edge.is_read_anyhow or edge.is_written_anyhow:
+        return 0
+    source, result = edge.source, edge.result
+    read, written = found.order_of(source), found.order_of(result)
+    shape = shape_of(source)
+    through = compose(transpose(shape_of(result), written), edge.index_map)
+    physical = IndexMap(tuple(through.exprs[d] for d in read), through.shape)
+    if is_in_order(physical, tuple(shape[d] for d in read)):
+        return 0
+    return min(_bytes(source), _bytes(result))
+
+
+def is_in_order(index_map: IndexMap, source: Shape) -> bool:
+    """Whether a view reads its source, or a slice of it, in the order in which it lies."""
+    if is_reshape(index_map, source):
+        return True
+    form = digit_form(index_map)
+    layout = None if form is None else layout_of(form, source)
+    if form is None or layout is None:
+        return False
+    return layout.source_digits == list(range(len(form.digit_shape)))
+
+
+def _value_cost(value: ir.Value, chosen: TensorClass, found: LayoutClasses) -> float:
+    """What the leaves of a tensor's operation, and its readers, cost."""
+    permutes = _plain_if_long_dims_are(chosen.order, shape_of(value)) != tuple(
+        range(len(chosen.order))
+    )
+    cost = sum(_reader_cost(use, chosen.order, permutes, found) for use in value.uses)
+    if permutes:
+        op = value.owner.operation
+        cost += sum(_leaf_cost(v) for v in ties(op) if v not in found.of)
+    return cost
+
+
+def _leaf_cost(value: ir.Value) -> float:
+    """An operation of a class reads a tensor of another order as it computes."""
+    if isinstance(value.owner, ir.Block):
+        return _STRIDED * _bytes(value)
+    op = value.owner.operation
+    if op.name == "arith.constant" or is_contracted(value):
+        return 0  # permuted now, or written in another order
+    return _STRIDED * _bytes(value) if sums(op) else _bytes(value)
+
+
+def _reader_cost(
+    use: ir.OpOperand, order: Order, permutes: bool, found: LayoutClasses
+) -> float:
+    op = use.owner.operation
+    value = op.operands[use.operand_number]
+    if op.name in (ViewOp.OPERATION_NAME, ConcatOp.OPERATION_NAME):
+        return 0  # of the class, or an edge
+    nest = loop_nest(op)
+    if (
+        nest is not None
+        and use.operand_number < nest.output
+        and nest.reductions
+        and nest.is_plain
+    ):
+        inner = nest.accesses[use.operand_number].exprs[_innermost(value, order)]
+        summed = {a.index for a in atoms(inner) if isinstance(a, Dim)} & nest.reductions
+        return 0 if summed else _STRIDED * _bytes(value)
+    if not permutes:
+        return 0
+    if nest is not None and _reads_elements(op, use, nest, found):
+        return 0
+    return _bytes(value)
+
+
+def _reads_elements(
+    op: ir.Operation, use: ir.OpOperand, nest: LoopNest, found: LayoutClasses
+) -> bool:
+    """Whether an elementwise operation of a class reads the tensor, by single loops."""
+    number = use.operand_number
+    if op.results[0] not in found.of or number == nest.output:
+        return False
+    return nest.is_projected_permutation(number)
+
+
+def _innermost(value: ir.Value, order: Order) -> int:
+    long = [d for d in order if shape_of(value)[d] > 1]
+    return long[-1] if long else order[-1]
+
+
+def _bytes(value: ir.Value) -> float:
+    return math.prod(shape_of(value)) * bits_of(value.type.element_type) / 8
+
+
+def changed(found: LayoutClasses) -> Sequence[TensorClass]:
+    """The classes whose tensors are not to lie row-major."""
+    return [c for c in found.classes if not c.is_plain]
+
+
+def orders(found: LayoutClasses) -> Mapping[ir.Value, Order]:
+    """The order of each tensor that does not lie row-major."""
+    return {v: c.order for c in changed(found) for v in c.values}
