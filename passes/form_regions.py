@@ -39,6 +39,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.fusion.insertions import insertions
 from smartmem.passes.analysis.fusion.kernel_limits import (
     FusionLimits,
     must_stand_alone,
@@ -58,6 +59,7 @@ from smartmem.passes.base import REGION, Pass, PassContext
 from smartmem.passes.rewrites.fusion.copy_gathers import copy_lookups
 from smartmem.passes.rewrites.fusion.inline_gathers import BITCAST, inline_lookups
 from smartmem.passes.rewrites.fusion.merge_elementwise import generalized, merge_elementwise
+from smartmem.passes.rewrites.fusion.order_insertions import order_insertions
 from smartmem.passes.rewrites.fusion.wrap_region import RETURN, wrap_region
 from smartmem.passes.rewrites.fusion.write_padded import write_padded
 from smartmem.passes.rewrites.loops.align_loops import align_loops
@@ -94,6 +96,8 @@ class FormRegions(Pass):
                 number += 1
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
+        for found in insertions(function.regions[0].blocks[0]):
+            order_insertions(found)
         plan = self.plan(function, context)
         self._remark(plan, context)
         yield from self._kernels_of(plan.groups, context)

@@ -33,7 +33,7 @@ from smartmem.passes.analysis.gathers.elements import (
     element_of,
     loads,
 )
-from smartmem.passes.analysis.ir.accesses import ends_contraction, is_row_wise
+from smartmem.passes.analysis.ir.accesses import ends_contraction, ends_window, is_row_wise
 from smartmem.passes.base import Pass, PassContext, erase_if_unused, outer_operations
 from smartmem.passes.rewrites.fusion.compute_elements import compute
 
@@ -76,4 +76,4 @@ def _may_be_root(op: ir.Operation) -> bool:
         return True
     if computing_nest(op) is None:
         return False
-    return not ends_contraction(op) and not is_row_wise(op)
+    return not (ends_contraction(op) or ends_window(op) or is_row_wise(op))

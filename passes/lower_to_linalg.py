@@ -161,7 +161,8 @@ def _lower_concat(concat: ConcatOp) -> ir.Value:
         if any(box is None for box in boxes) or _is_read_by_element(concat.result):
             return _gather_pieces(concat, domains)
         known = [box for box in boxes if box is not None]
-        if (axis := _joined_axis(known, shape)) is not None:
+        axis = _joined_axis(known, shape)
+        if axis is not None and all(n == 1 for n in shape[:axis]):
             return _join(concat, known, axis)
         return _insert(concat, known)
 

@@ -113,7 +113,9 @@ def sums_several_dims(op: ir.Operation) -> bool:
 
 def refuse_insertion(group: Group, spirv: bool) -> Refusal | None:
     """Why a group must not end with writing into a padded tensor; None if nothing pads it."""
-    if not spirv or not any(op.name == "tensor.pad" for op in readers(group.result)):
+    if not spirv or not any(
+        op.name in ("tensor.pad", "tensor.insert_slice") for op in readers(group.result)
+    ):
         return None
     if any(map(_multiplies_and_adds, group.operations)):
         return None

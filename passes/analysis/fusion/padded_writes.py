@@ -1,7 +1,9 @@
-"""Whether a kernel can write its result into a padded tensor itself.
+"""Whether a kernel can write its result into a part of a larger tensor itself.
 
-A ``tensor.pad`` behind a region is a kernel that copies. A region that ends with
-``tensor.insert_slice`` into a filled tensor writes in place; only the fill is left.
+A ``tensor.pad`` or ``tensor.insert_slice`` behind a region is a kernel that copies. A region
+that ends with ``tensor.insert_slice`` writes in place; only the fill of a padding is left. A
+concat is a chain of insertions, in the order in which its pieces are computed (ALT's
+``store_at``).
 """
 
 from __future__ import annotations
@@ -15,63 +17,87 @@ from smartmem.index_map import Shape, reassociation
 from smartmem.passes.analysis.ir.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 
+_PAD, _INSERT = "tensor.pad", "tensor.insert_slice"
+
+_OFFSETS = {_PAD: "static_low", _INSERT: "static_offsets"}
+"""The attribute that says where in each dim of the larger tensor the smaller one begins."""
+
 Box = tuple[Shape, tuple[int, ...]]
 """Shape of a padded tensor, and where what it pads begins in it."""
 
 
 @dataclass(frozen=True)
 class PaddedWrite:
-    """Where a result goes in the padded tensor.
+    """Where a result goes in a larger tensor.
 
     Attributes:
-        pad: the ``tensor.pad``.
-        source: what it pads, the result or a reshape of it.
-        fill: its scalar, a constant.
-        shape: of the padded tensor, in the dims of the result.
+        pad: the ``tensor.pad`` or ``tensor.insert_slice``.
+        source: what it pads or inserts, the result or a reshape of it.
+        fill: the scalar of a padding, a constant; None of an insertion.
+        shape: of the larger tensor, in the dims of the result.
         offsets: where the result begins in it.
     """
 
     pad: ir.Operation
     source: ir.Value
-    fill: ir.Value
+    fill: ir.Value | None
     shape: Shape
     offsets: tuple[int, ...]
 
 
 def padded_write(result: ir.Value) -> PaddedWrite | Refusal | None:
-    """How ``result`` can be written into the one padded tensor made of it.
+    """How ``result`` can be written into the one larger tensor made of it.
 
     Returns:
-        None if nothing pads it.
+        None if nothing pads or inserts it.
     """
-    pads = list(_pads(result))
-    if not pads:
+    targets = list(_targets(result))
+    if not targets:
         return None
+    pads = [target for target in targets if target[0].name == _PAD]
     if len(pads) > 1:
         return Refusal("it is padded in several ways")
-    pad, source = pads[0]
-    fill = constant_fill(pad)
-    if fill is None:
+    if not pads and _is_returned(result):
+        return Refusal("it is returned, too: that would be a copy")
+    # What is padded and inserted is written where its padding is, and inserted by a copy.
+    target, source = (pads or targets)[0]
+    if target.name == _INSERT and not _is_made_before(target.operands[1], result):
+        return Refusal("what it would be inserted into is made later")
+    fill = constant_fill(target) if target.name == _PAD else None
+    if target.name == _PAD and fill is None:
         return Refusal("the padding is computed")
-    box = _box_in_dims_of(result, source, pad)
+    box = box_in_dims_of(result, source, target)
     if isinstance(box, Refusal):
         return box
-    write = PaddedWrite(pad, source, fill, *box)
-    if any(isinstance(box_of(value, write), Refusal) for value in _read_beside(result, pad)):
+    write = PaddedWrite(target, source, fill, *box)
+    if any(isinstance(box_of(value, write), Refusal) for value in _read_beside(result, target)):
         return Refusal("others read it in other dims, in which a part is no box")
     return write
 
 
-def _pads(value: ir.Value) -> list[tuple[ir.Operation, ir.Value]]:
-    """The pads of ``value``, also behind a reshape, each with what it pads."""
+def _targets(value: ir.Value) -> list[tuple[ir.Operation, ir.Value]]:
+    """What pads or inserts ``value``, also behind a reshape, each with what it takes."""
     found = []
     for use in value.uses:
         op = use.owner.operation
-        if op.name == "tensor.pad" and use.operand_number == 0:
+        if op.name in (_PAD, _INSERT) and use.operand_number == 0:
             found.append((op, value))
         elif op.name in RESHAPES:
-            found += _pads(op.results[0])
+            found += _targets(op.results[0])
     return found
+
+
+def _is_made_before(value: ir.Value, other: ir.Value) -> bool:
+    if isinstance(value.owner, ir.Block):
+        return True
+    return bool(value.owner.operation.is_before_in_block(other.owner.operation))
+
+
+def _is_returned(value: ir.Value) -> bool:
+    return any(
+        op.name == "func.return" or (op.name in RESHAPES and _is_returned(op.results[0]))
+        for op in (use.owner.operation for use in value.uses)
+    )
 
 
 def constant_fill(pad: ir.Operation) -> ir.Value | None:
@@ -84,25 +110,47 @@ def constant_fill(pad: ir.Operation) -> ir.Value | None:
 
 def box_of(value: ir.Value, write: PaddedWrite) -> Box | Refusal:
     """The padded tensor in the dims of ``value``, a reshape of the result, and its place."""
-    return _box_in_dims_of(value, write.source, write.pad)
+    return box_in_dims_of(value, write.source, write.pad)
 
 
-def _box_in_dims_of(value: ir.Value, source: ir.Value, pad: ir.Operation) -> Box | Refusal:
-    low = list(ir.DenseI64ArrayAttr(pad.attributes["static_low"]))
+def box_in_dims_of(value: ir.Value, source: ir.Value, pad: ir.Operation) -> Box | Refusal:
+    """The larger tensor in the dims of ``value``, which is ``source`` but for a reshape."""
+    low = list(ir.DenseI64ArrayAttr(pad.attributes[_OFFSETS[pad.name]]))
     padded, old, new = shape_of(pad.results[0]), shape_of(source), shape_of(value)
+    if pad.name == _INSERT:  # which can drop dims of size 1
+        old = tuple(ir.DenseI64ArrayAttr(pad.attributes["static_sizes"]))
     shape, offsets = list(new), [0] * len(new)
     for before, after in reassociation(old, new):
         moved = [d for d in before if padded[d] != old[d]]
         if not moved:
             continue
         long = [d for d in after if new[d] > 1]
-        if len(moved) > 1 or [old[d] for d in before if old[d] > 1] != [new[d] for d in long]:
+        split = _blocks(before, long, old, new)
+        if len(moved) > 1 or split is None:
             return Refusal("a reshape lies between it and its padding")
         if old[moved[0]] == 1:
             return Refusal("a dim of size 1 is padded")
-        place = long[[d for d in before if old[d] > 1].index(moved[0])]
-        shape[place], offsets[place] = padded[moved[0]], low[moved[0]]
+        place, block = split[moved[0]]
+        if padded[moved[0]] % block or low[moved[0]] % block:
+            return Refusal("its blocks do not lie in whole blocks")
+        shape[place], offsets[place] = padded[moved[0]] // block, low[moved[0]] // block
     return tuple(shape), tuple(offsets)
+
+
+def _blocks(
+    before: Sequence[int], long: Sequence[int], old: Shape, new: Shape
+) -> dict[int, tuple[int, int]] | None:
+    """For each long dim before a reshape, the dim of its blocks behind it and their size.
+
+    Returns:
+        None if the reshape does more than split the only dim, or drop dims of size 1.
+    """
+    kept = [d for d in before if old[d] > 1]
+    if [old[d] for d in kept] == [new[d] for d in long]:
+        return {d: (place, 1) for d, place in zip(kept, long, strict=True)}
+    if len(kept) != 1 or not long:
+        return None
+    return {kept[0]: (long[0], old[kept[0]] // new[long[0]])}
 
 
 def readers_beside(result: ir.Value, write: PaddedWrite) -> list[ir.OpOperand]:

@@ -25,7 +25,7 @@ from smartmem.index_map import (
     from_affine,
     identity,
 )
-from smartmem.passes.analysis.ir.accesses import ends_contraction, is_row_wise
+from smartmem.passes.analysis.ir.accesses import ends_contraction, ends_window, is_row_wise
 from smartmem.passes.analysis.ir.def_use import MOVEMENTS
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.ir.movement import shape_of, view_map
@@ -212,11 +212,12 @@ def _only_for(value: ir.Value) -> set[ir.Operation]:
 def cheap_nest(op: ir.Operation) -> LoopNest | None:
     """The loops of ``op``, if every element of a concat may compute it in vain.
 
-    The end of a contraction or of a normalization costs nothing where it is.
+    The end of a contraction, a window or a normalization costs nothing where it is.
     """
     nest = computing_nest(op)
     if nest is None:
         return None
     body = [inner.operation.name for inner in op.regions[0].blocks[0].operations]
     cheap = all(name.startswith("arith.") or name == "linalg.yield" for name in body)
-    return nest if cheap and not ends_contraction(op) and not is_row_wise(op) else None
+    ends = ends_contraction(op) or ends_window(op) or is_row_wise(op)
+    return nest if cheap and not ends else None

@@ -145,6 +145,23 @@ def is_contracted(value: ir.Value, longest: int = MAX_END) -> bool:
     return False
 
 
+def ends_window(op: ir.Operation) -> bool:
+    """Whether ``op`` is an elementwise end of an operation that slides a window."""
+    nest = loop_nest(op)
+    if nest is None or nest.reductions:
+        return False
+    for value in list(op.operands)[:-1]:
+        while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
+            maker = value.owner.operation
+            if not is_reshape_view(maker):
+                made = loop_nest(maker)
+                if made is not None and made.reductions and not made.is_plain:
+                    return True
+                break
+            value = maker.operands[0]
+    return False
+
+
 def is_contraction(value: ir.Value) -> bool:
     """Whether a contraction makes ``value``, as it is, for one reader."""
     if isinstance(value.owner, ir.Block) or len(list(value.uses)) != 1:

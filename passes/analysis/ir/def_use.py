@@ -21,6 +21,7 @@ from smartmem.index_map import (
     Shape,
     atoms,
     bounds,
+    box_domain,
     compose,
     compose_domain,
     from_affine,
@@ -254,12 +255,35 @@ def _simplified(found: Reading) -> Reading:
         if any(high < 0 for _, (_, high) in ranges):
             continue
         open_ = tuple(c for c, (low, _) in ranges if low < 0)
-        pieces.append(Piece(piece.source, piece.index_map, Domain(open_)))
+        new = Piece(piece.source, piece.index_map, Domain(open_))
+        both = _abutting(pieces[-1], new, found.shape) if pieces else None
+        if both is not None:
+            pieces[-1], open_ = both, both.domain.constraints
+        else:
+            pieces.append(new)
         if not open_:
             break
     fill = found.fill if pieces and pieces[-1].domain.constraints else None
     joined = _joined(pieces, found.shape) if fill is None else None
     return Reading(found.shape, (joined,) if joined else tuple(pieces), fill)
+
+
+def _abutting(one: Piece, other: Piece, shape: Shape) -> Piece | None:
+    """Both as one piece: the same map in two boxes side by side, as two halves of a split."""
+    if one.source != other.source or one.index_map != other.index_map:
+        return None
+    boxes = one.domain.box(shape), other.domain.box(shape)
+    if boxes[0] is None or boxes[1] is None:
+        return None
+    apart = [d for d, (a, b) in enumerate(zip(*boxes, strict=True)) if a != b]
+    if len(apart) != 1:
+        return None
+    (low, end), (begin, high) = sorted(box[apart[0]] for box in boxes if box is not None)
+    if begin != end:
+        return None
+    joined = [(low, high) if d == apart[0] else side for d, side in enumerate(boxes[0])]
+    held = [c for c in box_domain(joined, shape).constraints if bounds(c, shape)[0] < 0]
+    return Piece(one.source, one.index_map, Domain(tuple(held)))
 
 
 def _joined(pieces: Sequence[Piece], shape: Shape) -> Piece | None:

@@ -1,10 +1,11 @@
-"""Let a region write into a padded tensor, which others read in part or whole."""
+"""Let a region write into a larger tensor, which others read in part or whole."""
 
 from __future__ import annotations
 
 from torch_mlir import ir
 
 from smartmem.index_map import extract_slice
+from smartmem.passes.analysis.fusion.insertions import INSERT, are_apart
 from smartmem.passes.analysis.fusion.padded_writes import (
     PaddedWrite,
     box_of,
@@ -12,28 +13,56 @@ from smartmem.passes.analysis.fusion.padded_writes import (
     readers_beside,
 )
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
+from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.read_elements import EXTRACT, extracts, read_element
 
 
 def write_padded(result: ir.Value, write: PaddedWrite) -> ir.Value:
-    """Inserts ``result`` into a filled tensor behind its operation; that insert's value.
+    """Inserts ``result`` into the larger tensor behind its operation; that insert's value.
 
-    The pad's readers get it, and the other readers a slice of it.
+    The readers of the larger tensor get it, and the other readers a slice of it.
     """
     root = result.owner.operation
     beside = readers_beside(result, write)
     with ir.InsertionPoint(root), root.location:
-        padded = build.splat(write.fill, build.tensor_type(result, write.shape))
+        if write.fill is None:
+            padded = build.reshape(write.pad.operands[1], write.shape)
+        else:
+            padded = build.splat(write.fill, build.tensor_type(result, write.shape))
     box = [(o, o + n) for o, n in zip(write.offsets, shape_of(result), strict=True)]
     with ir.InsertionPoint.after(root), root.location:
         whole = build.insert_slice(result, padded, box)
         replacement = build.reshape(whole, shape_of(write.pad.results[0]))
     write.pad.results[0].replace_all_uses_with(replacement)
-    for value in dict.fromkeys(map(read_as, beside)):
-        _read_part(value, [use for use in beside if read_as(use) == value], whole, write)
+    parts: dict[tuple[ir.Value, ir.Value], list[ir.OpOperand]] = {}
+    versions = [whole]
+    if write.fill is None:
+        versions += _later_versions(replacement, write.pad)
+    for use in beside:
+        parts.setdefault((read_as(use), _latest(versions, use)), []).append(use)
+    for (value, version), uses in parts.items():
+        _read_part(value, uses, version, write)
     _erase_unused(write.pad, root)
     return whole
+
+
+def _later_versions(value: ir.Value, part: ir.Operation) -> list[ir.Value]:
+    """What ``value`` becomes as others are inserted beside ``part``, one by one."""
+    for use in value.uses:
+        op = use.owner.operation
+        if op.name == INSERT and use.operand_number == 1 and are_apart((part, op)):
+            return [op.results[0], *_later_versions(op.results[0], part)]
+        if op.name in RESHAPES and (found := _later_versions(op.results[0], part)):
+            return found
+    return []
+
+
+def _latest(versions: list[ir.Value], use: ir.OpOperand) -> ir.Value:
+    """The last version before a reader: to read an older one later would keep a copy of it."""
+    reader = use.owner.operation
+    ready = [v for v in versions[1:] if v.owner.operation.is_before_in_block(reader)]
+    return ready[-1] if ready else versions[0]
 
 
 def _read_part(
