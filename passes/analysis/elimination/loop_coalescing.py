@@ -110,7 +110,10 @@ def _keeps_together(
         if extent > 1
     ]
     dims = [loop for loop, _ in long]
-    if any(loop in group and nest.domain[loop] < extent for loop, extent in long):
+    if any(
+        loop is not None and loop in group and nest.domain[loop] < extent
+        for loop, extent in long
+    ):
         return len(group) == 1  # a window at one place, which reads a part of its image
     at = [dims.index(loop) for loop in group if loop in dims]
     return not at or (len(at) == len(group) and at == list(range(at[0], at[0] + len(group))))

@@ -272,16 +272,16 @@ def _abutting(one: Piece, other: Piece, shape: Shape) -> Piece | None:
     """Both as one piece: the same map in two boxes side by side, as two halves of a split."""
     if one.source != other.source or one.index_map != other.index_map:
         return None
-    boxes = one.domain.box(shape), other.domain.box(shape)
-    if boxes[0] is None or boxes[1] is None:
+    first, second = one.domain.box(shape), other.domain.box(shape)
+    if first is None or second is None:
         return None
-    apart = [d for d, (a, b) in enumerate(zip(*boxes, strict=True)) if a != b]
+    apart = [d for d, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
     if len(apart) != 1:
         return None
-    (low, end), (begin, high) = sorted(box[apart[0]] for box in boxes if box is not None)
+    (low, end), (begin, high) = sorted((first[apart[0]], second[apart[0]]))
     if begin != end:
         return None
-    joined = [(low, high) if d == apart[0] else side for d, side in enumerate(boxes[0])]
+    joined = [(low, high) if d == apart[0] else side for d, side in enumerate(first)]
     held = [c for c in box_domain(joined, shape).constraints if bounds(c, shape)[0] < 0]
     return Piece(one.source, one.index_map, Domain(tuple(held)))
 

@@ -48,7 +48,7 @@ def remembered(function: Callable[Parameters, Result]) -> Callable[Parameters, R
             return function(*args, **kwargs)
         key = (function, *args)
         if key not in found:
-            found[key] = function(*args)
+            found[key] = function(*args, **kwargs)
         result: Result = found[key]
         return result
 
