@@ -130,3 +130,23 @@ func.func @a_depthwise_window(%i: tensor<9x32xf32>, %v: tensor<32xf32>, %w: tens
   } -> tensor<8x32xf32>
   return %r : tensor<8x32xf32>
 }
+
+// -----
+// Single columns, as no vector divides 11; one of i, along which %x lies; a loop that no operand
+// has. Of four rows at a time a thread takes one step: the code generator leaves a vector<4x4xf32>
+// of four steps.
+// CHECK-LABEL: func @rows_of_copies
+// CHECK: tile_sizes = {{\[\[}}1, 1, 16, 11, 0], [1, 1, 4, 1, 0], [0, 0, 0, 0, 1]]>
+// CHECK-SAME: workgroup_size = [11, 4, 1]
+func.func @rows_of_copies(%x: tensor<12x16x16xf32>, %w: tensor<12x11xf32>) -> tensor<16x2x16x11xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<16x2x16x11xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<16x2x16x11xf32>) -> tensor<16x2x16x11xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(i, h, m, n, k) -> (k, m, i)>, affine_map<(i, h, m, n, k) -> (k, n)>, affine_map<(i, h, m, n, k) -> (i, h, m, n)>], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]} ins(%x, %w : tensor<12x16x16xf32>, tensor<12x11xf32>) outs(%z : tensor<16x2x16x11xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<16x2x16x11xf32>
+  return %0 : tensor<16x2x16x11xf32>
+}

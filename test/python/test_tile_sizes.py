@@ -67,3 +67,37 @@ def test_a_rest_is_computed_right(rows: int, columns: int, tmp_path: Path) -> No
     scores = np.exp(x.astype(np.float64) @ w)
     expected = scores / scores.sum(axis=1, keepdims=True)
     assert np.abs(compiled(x, w) - expected).max() < 1e-5 * expected.max()
+
+
+COPIES = """\
+func.func @main(%x: tensor<12x3x9xf32>, %w: tensor<12x6xf32>) -> tensor<9x2x3x6xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<9x2x3x6xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<9x2x3x6xf32>) -> tensor<9x2x3x6xf32>
+  %r = linalg.generic {
+      indexing_maps = [affine_map<(i, h, m, n, k) -> (k, m, i)>,
+                       affine_map<(i, h, m, n, k) -> (k, n)>,
+                       affine_map<(i, h, m, n, k) -> (i, h, m, n)>],
+      iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<12x3x9xf32>, tensor<12x6xf32>) outs(%f : tensor<9x2x3x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<9x2x3x6xf32>
+  return %r : tensor<9x2x3x6xf32>
+}
+"""
+
+
+@pytest.mark.vulkan
+def test_the_code_generator_takes_the_blocks_of_threads_apart(tmp_path: Path) -> None:
+    """With three rows and four steps it left a vector<4x3xf32>, which SPIR-V does not have."""
+    path = tmp_path / "copies.mlir"
+    path.write_text(COPIES)
+    compiled = smartmem.compile(path, target="vulkan")
+    assert not compiled.report.fallbacks
+    random = np.random.default_rng(0)
+    x, w = (random.standard_normal(s.shape).astype(np.float32) for s in compiled.inputs)
+    expected = np.einsum("kmi,kn->imn", x.astype(np.float64), w)[:, None]
+    assert np.abs(compiled(x, w) - expected).max() < 1e-5 * np.abs(expected).max()

@@ -113,6 +113,7 @@ def fits(tiles: GpuTiles, nest: LoopNest, gpu: Gpu) -> bool:
         and bounded
         and math.prod(tiles.threads) <= gpu.threads
         and tiles.threads == threads_of(tiles.workgroup, tiles.thread)
+        and _is_lowered(nest, tiles)
     )
 
 
@@ -126,6 +127,28 @@ def threads_of(workgroup: Sequence[int], thread: Sequence[int]) -> tuple[int, in
         return None
     x, y, z = ([*counts, 1, 1, 1])[:3]
     return x, y, z
+
+
+def _is_lowered(nest: LoopNest, tiles: GpuTiles) -> bool:
+    """Whether the code generator takes the vectors of a thread's block apart.
+
+    iree-compile 3.13 does not in ``sum(x[k, row, i] * y[k, column])`` for results ``[i, copy,
+    row, column]`` where a block has steps and rows, but one ``column`` and one ``i``: it leaves
+    ``vector<4x3xf32>``, which SPIR-V does not have.
+    """
+    read = nest.read
+    if set(nest.written) <= {d for loops in read for d in loops}:
+        return True
+    if _block(nest, tiles, nest.written[-1:]) != [1]:
+        return True
+    blocks = [_block(nest, tiles, loops) for loops in read]
+    return not any(block[-1] == 1 and sum(n > 1 for n in block) > 1 for block in blocks)
+
+
+def _block(nest: LoopNest, tiles: GpuTiles, loops: Sequence[int]) -> list[int]:
+    """How much of each of these loops a thread takes at a time."""
+    steps, sizes, group = tiles.reduction, tiles.thread, tiles.workgroup
+    return [steps[d] or sizes[d] or group[d] or nest.domain[d] for d in loops]
 
 
 def joint_gpu_tiles(nests: Sequence[LoopNest], gpu: Gpu) -> GpuTiles | Refusal:
@@ -221,16 +244,22 @@ def _tiles(
     workgroup[loop], thread[loop] = size * x, size
     if loops.row is not None:
         workgroup[loops.row], thread[loops.row] = down[0] * down[1], down[0]
-    inner = {nest.loops_of(operand)[-1] for operand in (0, 1)}
-    reduction = [0] * len(nest.domain)
-    for d in nest.reductions:
-        alone = len(nest.reductions) == 1
-        vectors = nest.domain[d] % VECTOR == 0 and (alone or d in inner)
-        reduction[d] = VECTOR if vectors else 1
     threads = threads_of(workgroup, thread)
     if threads is None:
         return None
-    return GpuTiles(tuple(workgroup), tuple(thread), tuple(reduction), threads)
+    sizes = tuple(workgroup), tuple(thread)
+    tiles = GpuTiles(*sizes, _steps(nest, VECTOR), threads)
+    return tiles if _is_lowered(nest, tiles) else GpuTiles(*sizes, _steps(nest, 1), threads)
+
+
+def _steps(nest: LoopNest, most: int) -> tuple[int, ...]:
+    """Steps of the reductions: ``most`` of what is loaded as a vector, else one."""
+    inner = {nest.loops_of(operand)[-1] for operand in (0, 1)}
+    steps = [0] * len(nest.domain)
+    for d in nest.reductions:
+        alone = len(nest.reductions) == 1
+        steps[d] = most if nest.domain[d] % most == 0 and (alone or d in inner) else 1
+    return tuple(steps)
 
 
 def _cost(
