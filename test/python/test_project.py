@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from smartmem.passes import PASSES, PIPELINE, Pass
+from smartmem.passes.compose_views import ComposeViews
+from smartmem.passes.materialize_layouts import MaterializeLayouts
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_PASSES = {"__init__", "base"}
@@ -27,6 +29,12 @@ def test_every_file_in_passes_is_a_pass() -> None:
     assert files == {p.argument.removeprefix("smartmem-").replace("-", "_") for p in PASSES}
 
 
-def test_pipeline_runs_passes_once_in_the_order_of_the_table() -> None:
+def test_pipeline_begins_passes_in_the_order_of_the_table() -> None:
     steps = [step for _, steps in PIPELINE for step in steps if not isinstance(step, str)]
-    assert steps == [p for p in PASSES if p in steps]
+    assert list(dict.fromkeys(steps)) == [p for p in PASSES if p in steps]
+
+
+def test_pipeline_repeats_only_what_others_make_work_for() -> None:
+    """Views arise when layouts are materialized, and layouts when formats are searched."""
+    steps = [step for _, steps in PIPELINE for step in steps if not isinstance(step, str)]
+    assert {p for p in steps if steps.count(p) > 1} == {ComposeViews, MaterializeLayouts}
