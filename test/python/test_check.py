@@ -35,6 +35,16 @@ def test_zeros_are_compared_absolutely() -> None:
     assert error([0, 0], [0, 0]).error == 0
 
 
+def test_what_may_be_rounding_is_said() -> None:
+    """An output that is zero but for rounding still fails, as a wrong one as small would."""
+    outcome = error([6e-8, 0], [0, 6e-8])
+    assert (
+        not outcome.ok and outcome.detail == "all of it is below 1e-06, perhaps rounding alone"
+    )
+    assert not error([6e-8, 0], [6e-8, 0]).detail
+    assert not error([6e-8, 0], [1, 0]).detail and not error([1, 0], [0, 0]).detail
+
+
 def test_empty_and_scalar_outputs() -> None:
     assert error(np.zeros((0, 3)), np.zeros((0, 3))).ok
     assert error(2.0, 2.5).error == pytest.approx(0.25)
