@@ -98,6 +98,25 @@ def test_the_kernel_that_is_wrong_is_named(racing: Path, sound: Path) -> None:
     assert "1 kernels, each alone" in str(check_kernels(sound, target="vulkan"))
 
 
+PARTS_OF_A_CONCAT = """\
+func.func @main(%x: tensor<2x3xf32>) -> tensor<4x3xf32> {
+  %e = tensor.empty() : tensor<4x3xf32>
+  %a = tensor.insert_slice %x into %e[0, 0] [2, 3] [1, 1] : tensor<2x3xf32> into tensor<4x3xf32>
+  %b = tensor.insert_slice %x into %a[2, 0] [2, 3] [1, 1] : tensor<2x3xf32> into tensor<4x3xf32>
+  return %b : tensor<4x3xf32>
+}
+"""
+
+
+@pytest.mark.vulkan
+def test_a_tensor_is_compared_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "07-lowered.mlir"
+    path.write_text(PARTS_OF_A_CONCAT)
+    found = check_kernels(path, target="vulkan")
+    assert not found.wrong, "no elements of no value were compared"
+    assert [k.part.operations for k in found.kernels] == [("tensor.insert_slice",)]
+
+
 @pytest.mark.image_library
 def test_memory_is_full_of_nans(sound: Path) -> None:
     compiled = smartmem.compile(sound, target="vulkan")

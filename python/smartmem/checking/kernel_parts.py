@@ -25,7 +25,9 @@ from smartmem.passes.base import GROUP_FILE, REGION, erase_unused
 
 _QUOTED = re.compile(r'"([^"]+)"')
 _NOT_COMPUTED = ("arith.constant", "tensor.empty")
-_VIEWS = ("tensor.expand_shape", "tensor.collapse_shape", "tensor.extract_slice", "tensor.cast")
+_RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
+_VIEWS = (*_RESHAPES, "tensor.extract_slice", "tensor.cast")
+_INSERT = "tensor.insert_slice"
 _SMALL = {"flow.return", "linalg.fill", *_NOT_COMPUTED, *_VIEWS}
 
 
@@ -100,14 +102,29 @@ def _computing(module: ir.Module) -> list[ir.Operation]:
     for view in block.operations:
         op = view.operation
         is_tensor = len(op.results) == 1 and isinstance(op.results[0].type, ir.RankedTensorType)
-        if is_tensor and op.name not in (*_NOT_COMPUTED, *_VIEWS):
+        if is_tensor and op.name not in (*_NOT_COMPUTED, *_VIEWS) and not _is_filled_on(op):
             found.append(op)
     return found
 
 
+def _is_filled_on(op: ir.Operation) -> bool:
+    """Whether all that reads ``op`` inserts more: until then some elements may be of no value."""
+    uses = list(op.results[0].uses)
+    if op.name not in (_INSERT, *_RESHAPES) or len(uses) != 1:
+        return False
+    reader = uses[0].owner.operation
+    if reader.name in _RESHAPES:
+        return _is_filled_on(reader)
+    return bool(reader.name == _INSERT and uses[0].operand_number == 1)
+
+
 def _inside(op: ir.Operation) -> list[ir.Operation]:
-    """``op`` and all below it, what regions hold included."""
+    """``op`` and all below it, what regions hold and what it inserts into included."""
     found: list[ir.Operation] = []
+    number = 1 if op.name == _INSERT else 0 if op.name in _RESHAPES else None
+    into = None if number is None else op.operands[number].owner
+    if into is not None and not isinstance(into, ir.Block) and _is_filled_on(into.operation):
+        found += _inside(into.operation)
 
     def visit(inner: ir.Operation) -> ir.WalkResult:
         found.append(inner)
