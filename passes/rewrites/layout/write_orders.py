@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch_mlir import ir
 
-from smartmem.dialect import ConcatOp, ViewOp, layout, layout_of, relayout
+from smartmem.dialect import ConcatOp, RelayoutOp, ViewOp, layout, layout_of, relayout
 from smartmem.index_map.primitives import Reorder
 from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.analysis.layout.layout_classes import Order
@@ -34,7 +34,8 @@ def laid_type(value: ir.Value, order: Order) -> ir.RankedTensorType:
 
 def reads_layouts(op: ir.Operation) -> bool:
     """Whether ``op`` reads a tensor in whatever layout: by its maps."""
-    return op.name in (ViewOp.OPERATION_NAME, ConcatOp.OPERATION_NAME, "linalg.generic")
+    names = (ViewOp.OPERATION_NAME, ConcatOp.OPERATION_NAME, RelayoutOp.OPERATION_NAME)
+    return op.name in (*names, "linalg.generic")
 
 
 def _agree_sources(concat: ir.Operation) -> None:
