@@ -255,7 +255,7 @@ def _edges(found: LayoutClasses) -> Iterator[Edge]:
 def _choose(chosen: TensorClass, found: LayoutClasses) -> bool:
     """Gives a class its cheapest order; whether that is another one than before."""
     before, costs = chosen.order, {}
-    for order in _candidates(chosen, found):
+    for order in dict.fromkeys(_candidates(chosen, found)):  # all before: they depend on it
         chosen.order = order
         costs[order] = _cost(chosen, found)
     # The order that it has wins among equals, and so does the model's.
