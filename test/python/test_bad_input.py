@@ -15,7 +15,6 @@ from refusals import Cli, fails, relu
 import smartmem
 from smartmem.compiler.compile import CompiledModel
 from smartmem.errors import (
-    BackendError,
     InvalidInputError,
     SmartMemError,
     TargetError,
@@ -238,9 +237,10 @@ def test_iree_compile_fails(cli: Cli, mlir_file: Path) -> None:
 
 def test_the_time_limit_is_over(cli: Cli, mlir_file: Path) -> None:
     done = cli("compile", mlir_file, "-t", "cpu", "--timeout", "0.01")
-    fails(done, "within the time limit of 0.01 s", "--timeout")
+    # A slow machine takes it all for the passes, a quick one for iree-compile.
+    fails(done, "the time limit of 0.01 s", "--timeout")
     assert not mlir_file.with_suffix(".vmfb").exists()
-    with pytest.raises(BackendError, match=r"time limit of 0\.01 s"):
+    with pytest.raises(SmartMemError, match=r"time limit of 0\.01 s"):
         smartmem.compile(mlir_file, target="cpu", options=CompileOptions(timeout_s=0.01))
 
 
