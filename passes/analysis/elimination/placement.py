@@ -16,10 +16,8 @@ from smartmem.dialect import ViewOp
 from smartmem.index_map import (
     IndexMap,
     compose,
-    digit_form,
     identity,
     inverse,
-    layout_of,
 )
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.elimination.reduction_order import InWeights, in_weights
@@ -36,7 +34,7 @@ from smartmem.passes.analysis.ir.accesses import (
 from smartmem.passes.analysis.ir.channel_order import channels, permutes_channels
 from smartmem.passes.analysis.ir.layout_contracts import ANY, AS_READ, CHANNELS, contract_of
 from smartmem.passes.analysis.ir.loops import LoopNest
-from smartmem.passes.analysis.ir.movement import Refusal, is_free, shape_of, view_map
+from smartmem.passes.analysis.ir.movement import Refusal, is_in_order, shape_of, view_map
 
 
 @dataclass(frozen=True)
@@ -71,13 +69,7 @@ def is_address(view: ir.Operation) -> bool:
     """
     if "domain" in view.attributes:
         return False
-    if is_free(view):
-        return True
-    form = digit_form(view_map(view))
-    if form is None:
-        return False
-    layout = layout_of(form, shape_of(view.operands[0]))
-    return layout is not None and layout.source_digits == list(range(len(form.digit_shape)))
+    return is_in_order(view_map(view), shape_of(view.operands[0]))
 
 
 def early_placement(view: ir.Operation, parameters: Parameters) -> Placement | Refusal:

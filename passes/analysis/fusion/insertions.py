@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.fusion.padded_writes import Box, box_in_dims_of, constant_fill
+from smartmem.passes.analysis.fusion.padded_writes import (
+    INSERT,
+    Box,
+    box_in_dims_of,
+    constant_fill,
+)
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
 from smartmem.passes.analysis.operators.row_reductions import RESHAPES
-
-INSERT = "tensor.insert_slice"
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from smartmem.index_map import Shape, reassociation
 from smartmem.passes.analysis.ir.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 
-_PAD, _INSERT = "tensor.pad", "tensor.insert_slice"
+_PAD, INSERT = "tensor.pad", "tensor.insert_slice"
 
-_OFFSETS = {_PAD: "static_low", _INSERT: "static_offsets"}
+_OFFSETS = {_PAD: "static_low", INSERT: "static_offsets"}
 """The attribute that says where in each dim of the larger tensor the smaller one begins."""
 
 Box = tuple[Shape, tuple[int, ...]]
@@ -61,7 +61,7 @@ def padded_write(result: ir.Value) -> PaddedWrite | Refusal | None:
         return Refusal("it is returned, too: that would be a copy")
     # What is padded and inserted is written where its padding is, and inserted by a copy.
     target, source = (pads or targets)[0]
-    if target.name == _INSERT and not _is_made_before(target.operands[1], result):
+    if target.name == INSERT and not _is_made_before(target.operands[1], result):
         return Refusal("what it would be inserted into is made later")
     fill = constant_fill(target) if target.name == _PAD else None
     if target.name == _PAD and fill is None:
@@ -80,7 +80,7 @@ def _targets(value: ir.Value) -> list[tuple[ir.Operation, ir.Value]]:
     found = []
     for use in value.uses:
         op = use.owner.operation
-        if op.name in (_PAD, _INSERT) and use.operand_number == 0:
+        if op.name in (_PAD, INSERT) and use.operand_number == 0:
             found.append((op, value))
         elif op.name in RESHAPES:
             found += _targets(op.results[0])
@@ -117,7 +117,7 @@ def box_in_dims_of(value: ir.Value, source: ir.Value, pad: ir.Operation) -> Box 
     """The larger tensor in the dims of ``value``, which is ``source`` but for a reshape."""
     low = list(ir.DenseI64ArrayAttr(pad.attributes[_OFFSETS[pad.name]]))
     padded, old, new = shape_of(pad.results[0]), shape_of(source), shape_of(value)
-    if pad.name == _INSERT:  # which can drop dims of size 1
+    if pad.name == INSERT:  # which can drop dims of size 1
         old = tuple(ir.DenseI64ArrayAttr(pad.attributes["static_sizes"]))
     shape, offsets = list(new), [0] * len(new)
     for before, after in reassociation(old, new):

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
-from smartmem.index_map import Domain, IndexMap, Shape, from_affine, is_reshape
+from smartmem.index_map import (
+    Domain,
+    IndexMap,
+    Shape,
+    digit_form,
+    from_affine,
+    is_reshape,
+    layout_of,
+)
 
 EVERYWHERE = Domain(())
 
@@ -98,3 +106,14 @@ def is_free(view: ir.Operation) -> bool:
     """Whether a view keeps the row-major order of all elements: it costs nothing."""
     whole = "domain" not in view.attributes
     return whole and is_reshape(view_map(view), shape_of(view.operands[0]))
+
+
+def is_in_order(index_map: IndexMap, source: Shape) -> bool:
+    """Whether a view reads its source, or a slice of it, in the order in which it lies."""
+    if is_reshape(index_map, source):
+        return True
+    form = digit_form(index_map)
+    layout = None if form is None else layout_of(form, source)
+    if form is None or layout is None:
+        return False
+    return layout.source_digits == list(range(len(form.digit_shape)))

@@ -32,15 +32,13 @@ from smartmem.index_map import (
     Shape,
     atoms,
     compose,
-    digit_form,
-    is_reshape,
-    layout_of,
     transpose,
 )
 from smartmem.passes.analysis.ir.accesses import is_contracted, sums
 from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.ir.movement import (
     bits_of,
+    is_in_order,
     is_static,
     is_view,
     shape_of,
@@ -317,17 +315,6 @@ def _edge_cost(edge: Edge, found: LayoutClasses) -> float:
     if is_in_order(physical, tuple(shape[d] for d in read)):
         return 0
     return min(_bytes(source), _bytes(result))
-
-
-def is_in_order(index_map: IndexMap, source: Shape) -> bool:
-    """Whether a view reads its source, or a slice of it, in the order in which it lies."""
-    if is_reshape(index_map, source):
-        return True
-    form = digit_form(index_map)
-    layout = None if form is None else layout_of(form, source)
-    if form is None or layout is None:
-        return False
-    return layout.source_digits == list(range(len(form.digit_shape)))
 
 
 def _value_cost(value: ir.Value, chosen: TensorClass, found: LayoutClasses) -> float:

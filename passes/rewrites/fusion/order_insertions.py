@@ -33,11 +33,11 @@ def order_insertions(found: Insertions) -> None:
             whole = build.reshape(source, tuple(sizes_of(part)))
             value = build.insert_slice(whole, value, box)
         last = value.owner
-    old = found.parts[-1] if found.pad is None else found.pad
+    old = found.result.owner.operation
     with ir.InsertionPoint(old), old.location:
         value = build.reshape(value, shape_of(old.results[0]))
     old.results[0].replace_all_uses_with(value)
-    erase_unused(old)
+    _erase_chain(old)
 
 
 def _start(found: Insertions, first: ir.Operation | None) -> ir.Value:
@@ -70,10 +70,10 @@ def _later(one: ir.Operation | None, other: ir.Operation | None) -> ir.Operation
     return other if one.is_before_in_block(other) else one
 
 
-def erase_unused(op: ir.Operation) -> None:
+def _erase_chain(op: ir.Operation) -> None:
     """Erases ``op`` and, before it, all that only it has needed."""
     operands = list(op.operands)
     if erase_if_unused(op):
         for value in operands:
             if not isinstance(value.owner, ir.Block):
-                erase_unused(value.owner.operation)
+                _erase_chain(value.owner.operation)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch_mlir import ir
 
 from smartmem.index_map import extract_slice
-from smartmem.passes.analysis.fusion.insertions import INSERT, are_apart
+from smartmem.passes.analysis.fusion.insertions import are_apart
 from smartmem.passes.analysis.fusion.padded_writes import (
+    INSERT,
     PaddedWrite,
     box_of,
     read_as,
