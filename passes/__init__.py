@@ -16,7 +16,6 @@ from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.compute_once import ComputeOnce
 from smartmem.passes.configure_kernels import ConfigureKernels
-from smartmem.passes.configure_shaders import ConfigureShaders
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.expand_erf import ExpandErf
@@ -91,7 +90,6 @@ PASSES: tuple[type[Pass], ...] = (
     ChainWindows,
     ExpandErf,
     ConfigureKernels,
-    ConfigureShaders,
     AlignAccesses,
     BindImages,
 )
@@ -128,7 +126,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         (
             *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
             *(FormRegions, ScaleWeights, ChainWindows, ExpandErf),
-            *(ConfigureKernels, ConfigureShaders, AlignAccesses),
+            *(ConfigureKernels, AlignAccesses),
         ),
     ),
 )

@@ -3,6 +3,7 @@
 Rewrites:
   flow.dispatch.region { linalg.generic }  ->  the same with compilation_info on the generic
 
+For CPUs, sums of products, sums over windows, softmax and normalizations:
   linalg.generic {iterator_types = ["parallel", "parallel", "reduction"]} ...
     ->
   linalg.generic {...} attrs = {compilation_info = #iree_codegen.compilation_info<
@@ -10,9 +11,19 @@ Rewrites:
           vector_common_parallel = [14, 32, 0], vector_reduction = [0, 0, 1]>,
       translation_info = <pipeline = #iree_cpu.pipeline<DoubleTilingExpert>>>}
 
-Applies to contractions with packed weights, sums over windows, softmax and normalizations, on
-CPUs. Why: the code generator's own blocks spill registers or leave them unused. Measured tile
-sizes of the tuning table replace computed ones.
+For GPUs, contractions, of which a thread computes a block, softmax and normalizations, of which
+a thread or a subgroup computes a row, and sums across rows, of which a thread computes a vector
+of columns:
+      lowering_config = #iree_codegen.lowering_config<
+          tile_sizes = [[1, 64, 64, 0], [1, 16, 4, 0], [0, 0, 0, 4]]>,
+      translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
+          workgroup_size = [16, 4, 1]>
+
+Why: on CPUs the code generator's own blocks spill registers or leave them unused. On GPUs it
+gives each thread one element of chains of contractions (convolutions), of batched contractions
+and of those over several reduction loops, gives a workgroup to each result of some narrow ones,
+and is slower with its tiles for others. Measured tile sizes of the tuning table replace
+computed ones.
 
 Keeps other kernels, with a remark.
 """
@@ -21,146 +32,75 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch_mlir import ir
 
-from smartmem.backend.targets.processor import Cpu
-from smartmem.backend.targets.vectors import Vectors
-from smartmem.passes.analysis.ir.loops import is_empty, loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
-from smartmem.passes.analysis.tiling.cpu_multi_reductions import (
-    joint_tiles,
-    operand_tiles,
-    pooled_tiles,
-)
-from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes, row_tiles
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
+from smartmem.passes.analysis.tiling.kernel_tiles import (
+    KernelTiles,
+    can_have,
+    kernel_tiles,
+    looping_operations,
+    root_of,
+)
+from smartmem.passes.analysis.tiling.tiles import Tiles
 from smartmem.passes.analysis.tiling.tiles_attribute import write_tiles
 from smartmem.passes.base import REGION, Pass, PassContext, outer_operations
-
-if TYPE_CHECKING:
-    from smartmem.tuning.table import Table
 
 ATTRIBUTE = "compilation_info"
 
 # Of what a kernel computes beside its root: it shares the root's workgroups.
 BESIDE = "lowering_config"
 
-_PEELING = "enable_loop_peeling"
-
-_COMPUTING = ("linalg.generic", "linalg.matmul", "linalg.batch_matmul", "linalg.contract")
-
 
 @dataclass(frozen=True)
 class ConfigureKernels(Pass):
-    """Sets compilation_info on the operation that does most of a kernel's work."""
+    """Sets compilation_info on the operation that a kernel's workgroups share out."""
 
     argument = "smartmem-configure-kernels"
     summary = "Tell the code generator the tile sizes of each kernel"
-    runs_on = (Cpu,)
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Configures each region with contractions or a window, or with rows."""
-        # This build of MLIR does not have the dialects of the attributes.
-        module.context.allow_unregistered_dialects = True
-        for region in context.each(
-            [op for op in outer_operations(module) if op.name == REGION]
-        ):
-            computing = computing_operations(region)
-            if not computing:
-                continue
-            if any(map(is_empty, computing)):
-                context.remark(self.argument, computing[-1], False, "it has no iterations")
-                continue
-            found = _tiles(computing, context.vectors)
-            if isinstance(found, Refusal):
-                context.remark(self.argument, computing[-1], False, found.reason)
-                continue
-            *beside, root = found
-            measured = None if beside else _measured(root, computing, context.tuning)
-            tiles = measured or found[root]
-            how = ", measured" if measured else ""
-            context.remark(self.argument, root, True, f"tiles: {tiles.workgroup}{how}")
-            configure(root, tiles)
-            for op in beside:
-                op.attributes[BESIDE] = ir.Attribute.parse(_config(found[op]), module.context)
+        """Configures each region for the target, or says why it is left to IREE."""
+        regions = [op for op in outer_operations(module) if op.name == REGION]
+        for region in context.each(regions):
+            if looping := looping_operations(region):
+                self._configure(looping, context)
 
-
-def computing_operations(region: ir.Operation) -> list[ir.Operation]:
-    """The operations of a kernel that tile sizes can be for, in order."""
-    inside = (op.operation for op in region.regions[0].blocks[0].operations)
-    return [op for op in inside if op.name in _COMPUTING]
-
-
-def root_of(computing: Sequence[ir.Operation]) -> ir.Operation | None:
-    """The operation that does most of a kernel's work, or the last; None if several do."""
-    roots = [op for op in computing if _multiplies_or_slides(op)]
-    if len(roots) > 1 or not computing:
-        return None
-    return roots[0] if roots else computing[-1]
+    def _configure(self, looping: Sequence[ir.Operation], context: PassContext) -> None:
+        found = kernel_tiles(looping, context.processor)
+        if isinstance(found, Refusal):
+            context.remark(self.argument, root_of(looping) or looping[-1], False, found.reason)
+            return
+        *_, root = found
+        measured = _measured(looping, root, context) if len(found) == 1 else None
+        how = ", measured" if measured else ""
+        context.remark(self.argument, root, True, f"{measured or found[root]}{how}")
+        configure({root: measured} if measured else found)
 
 
 def _measured(
-    root: ir.Operation, computing: Sequence[ir.Operation], table: Table | None
-) -> TileSizes | None:
-    """The tile sizes that were measured to be faster than the computed ones."""
-    found = None if table is None else table.tiles(kernel_key(computing, root))
-    nest = loop_nest(root)
-    if not isinstance(found, TileSizes) or nest is None:
-        return None
-    return found if len(found.vector) == len(nest.domain) else None
+    looping: Sequence[ir.Operation], root: ir.Operation, context: PassContext
+) -> Tiles | None:
+    """The tile sizes that were measured to be faster, if the target can run them."""
+    tuning = context.tuning
+    found = None if tuning is None else tuning.tiles(kernel_key(looping, root))
+    return found if found and can_have(found, looping, context.processor) else None
 
 
-def _tiles(
-    computing: Sequence[ir.Operation], vectors: Vectors
-) -> dict[ir.Operation, TileSizes] | Refusal:
-    """The tiles of what does most of a kernel's work; the last one's are the kernel's."""
-    roots = [op for op in computing if _multiplies_or_slides(op)]
-    if not roots:
-        rows = row_tiles(computing, vectors)
-        return rows if isinstance(rows, Refusal) else {computing[-1]: rows}
-    nests = [nest for op in computing if (nest := loop_nest(op)) is not None]
-    if not any(nest.reductions for nest in nests) and not all(n.keeps_order for n in nests):
-        # iree-compile 3.13 fails: it distributes by the last operation.
-        return Refusal("what is behind it writes in another order")
-    pooled = pooled_tiles(computing, vectors)
-    found = joint_tiles(roots, vectors) if isinstance(pooled, Refusal) else pooled
-    return found if isinstance(found, Refusal) else {**operand_tiles(found), **found}
-
-
-def _multiplies_or_slides(op: ir.Operation) -> bool:
-    nest = loop_nest(op)
-    return nest is not None and (nest.is_contraction or is_window_sum(op))
-
-
-def configure(op: ir.Operation, tiles: TileSizes) -> None:
-    """Gives ``op`` these sizes; its context need not know IREE's dialects."""
-    write_tiles(op, tiles)
-    op.attributes[ATTRIBUTE] = _compilation_info(tiles, op.context)
-
-
-def _compilation_info(tiles: TileSizes, context: ir.Context) -> ir.Attribute:
-    context.allow_unregistered_dialects = True
-    workgroup = f"distribution = {_list(tiles.workgroup)}, "
-    pipeline = "pipeline = #iree_cpu.pipeline<DoubleTilingExpert>"
-    configuration = f", {{{_PEELING}}}" if tiles.peeled else ""
-    return ir.Attribute.parse(
-        f"#iree_codegen.compilation_info<lowering_config = {_config(tiles, workgroup)}, "
-        f"translation_info = <{pipeline}{configuration}>>",
-        context,
+def configure(tiles: KernelTiles) -> None:
+    """Gives operations of a kernel these sizes; their context need not know IREE's dialects."""
+    *beside, (root, sizes) = tiles.items()
+    # This build of MLIR does not have the dialects of the attributes.
+    root.context.allow_unregistered_dialects = True
+    if not beside:
+        write_tiles(root, sizes)
+    root.attributes[ATTRIBUTE] = ir.Attribute.parse(
+        f"#iree_codegen.compilation_info<lowering_config = {sizes.lowering()}, "
+        f"translation_info = {sizes.translation}>",
+        root.context,
     )
-
-
-def _config(tiles: TileSizes, workgroup: str = "") -> str:
-    """``tiles`` in IREE's notation."""
-    return (
-        f"#iree_cpu.lowering_config<{workgroup}"
-        f"vector_common_parallel = {_list(tiles.vector)}, "
-        f"vector_reduction = {_list(tiles.reduction)}>"
-    )
-
-
-def _list(sizes: Sequence[int]) -> str:
-    return f"[{', '.join(map(str, sizes))}]"
+    for op, shared in beside:
+        lowering = shared.lowering(is_root=False)
+        op.attributes[BESIDE] = ir.Attribute.parse(lowering, op.context)

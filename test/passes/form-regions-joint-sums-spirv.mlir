@@ -1,4 +1,4 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s
 
 // Two contractions that are combined are one kernel of a GPU, too, if their loops are alike.
 

@@ -10,7 +10,7 @@ import pytest
 
 import smartmem
 
-PASS = "smartmem-configure-shaders"
+PASS = "smartmem-configure-kernels"
 EPSILON = 1e-5
 
 # Sums along rows, a number of each row from them, and the whole rows again.

@@ -131,7 +131,7 @@ def test_measured_tiles_win_over_computed_ones() -> None:
         module, shared = lowered(text, table)
         found = {case.key: case for case in kernel_cases(module, PHONE)}
         assert found[key].tiles == tiles
-        reasons = [r.reason for r in shared.remarks if r.argument.endswith("shaders")]
+        reasons = [r.reason for r in shared.remarks if r.argument.endswith("configure-kernels")]
         assert reasons[0] == f"tiles: {tiles.workgroup}, measured"
         assert not any("measured" in reason for reason in reasons[1:])
 

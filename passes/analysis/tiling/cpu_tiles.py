@@ -22,6 +22,7 @@ from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
 from smartmem.passes.analysis.tiling.cpu_single_rows import blocks_together
 from smartmem.passes.analysis.tiling.cpu_workgroups import row_workgroups, workgroup_sizes
+from smartmem.passes.analysis.tiling.tiles import Tiles, listed
 
 # What a step of a block takes beside its rows, as many as these: it reads weights. 196 rows of
 # 384 on a processor with AVX2, in GMAC/s of a core: 18 in blocks of two rows, 25 of four, 36 of six.
@@ -35,7 +36,7 @@ _PAYS = 0.9
 
 
 @dataclass(frozen=True)
-class TileSizes:
+class TileSizes(Tiles):
     """Sizes for each loop; 0 leaves a loop whole.
 
     Attributes:
@@ -50,6 +51,24 @@ class TileSizes:
     vector: tuple[int, ...]
     reduction: tuple[int, ...]
     peeled: bool = False
+
+    def lowering(self, *, is_root: bool = True) -> str:
+        """The sizes in IREE's notation."""
+        workgroup = f"distribution = {listed(self.workgroup)}, " if is_root else ""
+        return (
+            f"#iree_cpu.lowering_config<{workgroup}"
+            f"vector_common_parallel = {listed(self.vector)}, "
+            f"vector_reduction = {listed(self.reduction)}>"
+        )
+
+    @property
+    def translation(self) -> str:
+        """The pipeline, and whether it peels."""
+        options = ", {enable_loop_peeling}" if self.peeled else ""
+        return f"<pipeline = #iree_cpu.pipeline<DoubleTilingExpert>{options}>"
+
+    def __str__(self) -> str:
+        return f"tiles: {self.workgroup}"
 
 
 def tile_sizes(op: ir.Operation, vectors: Vectors, beside: int = 0) -> TileSizes | Refusal:

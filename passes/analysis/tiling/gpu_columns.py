@@ -14,8 +14,8 @@ from torch_mlir import ir
 from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.loops import LoopNest, divisors, loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.tiling.gpu_rows import THREAD, GpuRows, blocks_of_threads
-from smartmem.passes.analysis.tiling.gpu_tiles import VECTOR
+from smartmem.passes.analysis.tiling.gpu_rows import GpuRows, blocks_of_threads
+from smartmem.passes.analysis.tiling.gpu_tiles import THREAD, VECTOR
 
 # Rows that a thread loads at once.
 _STEP = 8

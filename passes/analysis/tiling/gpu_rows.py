@@ -19,10 +19,8 @@ from torch_mlir import ir
 from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.loops import LoopNest, divisors, loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.tiling.gpu_tiles import VECTOR
-
-THREAD, SUBGROUP = "BaseVectorize", "SubgroupReduce"
-"""IREE's names of the two forms: a thread has a row, or a subgroup."""
+from smartmem.passes.analysis.tiling.gpu_tiles import SUBGROUP, THREAD, VECTOR
+from smartmem.passes.analysis.tiling.tiles import Tiles, thread_lowering, thread_translation
 
 # Threads of a workgroup at most, where each has a row.
 _THREADS = 64
@@ -42,22 +40,34 @@ _WORKGROUPS = 8
 
 
 @dataclass(frozen=True)
-class GpuRows:
+class GpuRows(Tiles):
     """Who computes the rows of a kernel.
 
     Attributes:
-        pipeline: one of the names above.
-        tiles: sizes for each loop, by level; 0 leaves a loop whole.
+        pipeline: ``THREAD`` or ``SUBGROUP``.
+        levels: sizes for each loop, by level; 0 leaves a loop whole.
         threads: of a workgroup in x, y and z.
         shares: what a thread, or a subgroup, has.
         by_element: whether no vectors are loaded, though rows lie side by side.
     """
 
     pipeline: str
-    tiles: tuple[tuple[int, ...], ...]
+    levels: tuple[tuple[int, ...], ...]
     threads: tuple[int, int, int]
     shares: str
     by_element: bool = False
+
+    def lowering(self, *, is_root: bool = True) -> str:
+        """The sizes in IREE's notation."""
+        return thread_lowering(self.levels)
+
+    @property
+    def translation(self) -> str:
+        """A thread has a row, or a subgroup."""
+        return thread_translation(self.pipeline, self.threads)
+
+    def __str__(self) -> str:
+        return f"tiles: {self.levels[-1]}, {self.shares}"
 
 
 @dataclass(frozen=True)

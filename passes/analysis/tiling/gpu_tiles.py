@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.loops import LoopNest, divisors
 from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.tiling.tiles import Tiles, thread_lowering, thread_translation
+
+THREAD, SUBGROUP = "BaseVectorize", "SubgroupReduce"
+"""IREE's names of two forms: a thread has a block or a row, or a subgroup has a row."""
 
 VECTOR = 4
 """Elements of 32 bits that SPIR-V loads at once."""
@@ -37,7 +41,7 @@ _WORKGROUPS = 8
 
 
 @dataclass(frozen=True)
-class GpuTiles:
+class GpuTiles(Tiles):
     """Sizes for each loop; 0 leaves a loop whole.
 
     Attributes:
@@ -53,9 +57,21 @@ class GpuTiles:
     threads: tuple[int, int, int]
 
     @property
-    def by_loop(self) -> tuple[tuple[int, ...], ...]:
+    def levels(self) -> tuple[tuple[int, ...], ...]:
         """The sizes that there is one of for each loop."""
         return self.workgroup, self.thread, self.reduction
+
+    def lowering(self, *, is_root: bool = True) -> str:
+        """The sizes in IREE's notation."""
+        return thread_lowering(self.levels)
+
+    @property
+    def translation(self) -> str:
+        """Each thread has a block of results."""
+        return thread_translation(THREAD, self.threads)
+
+    def __str__(self) -> str:
+        return f"tiles: {self.workgroup}"
 
 
 @dataclass(frozen=True)
@@ -96,11 +112,9 @@ def fits(tiles: GpuTiles, nest: LoopNest, gpu: Gpu) -> bool:
     All sizes divide their loops: a block that is cut off is computed element by element.
     """
     extent, written = nest.domain, nest.loops_of(2)
-    if any(len(sizes) != len(extent) for sizes in tiles.by_loop):
+    if any(len(sizes) != len(extent) for sizes in tiles.levels):
         return False
-    if any(
-        size and extent[d] % size for sizes in tiles.by_loop for d, size in enumerate(sizes)
-    ):
+    if any(size and extent[d] % size for sizes in tiles.levels for d, size in enumerate(sizes)):
         return False
     if any(w % t for w, t in zip(tiles.workgroup, tiles.thread, strict=True) if t):
         return False

@@ -15,8 +15,8 @@ from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.loops import divisors, loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
-from smartmem.passes.analysis.tiling.gpu_rows import THREAD, GpuRows
-from smartmem.passes.analysis.tiling.gpu_tiles import THREADS, VECTOR
+from smartmem.passes.analysis.tiling.gpu_rows import GpuRows
+from smartmem.passes.analysis.tiling.gpu_tiles import THREAD, THREADS, VECTOR
 
 _POINTS = 8
 """Points of one thread at most: results, and what is loaded for them, stay in registers."""

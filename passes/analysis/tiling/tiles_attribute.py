@@ -17,12 +17,15 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes
 from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles
+from smartmem.passes.analysis.tiling.tiles import Tiles
 
 TILES = "smartmem.tiles"
 
 
-def write_tiles(op: ir.Operation, tiles: TileSizes | GpuTiles) -> None:
-    """Notes the tile sizes of ``op``."""
+def write_tiles(op: ir.Operation, tiles: Tiles) -> None:
+    """Notes the tile sizes of ``op``, if others can be measured: not those of a GPU's rows."""
+    if not isinstance(tiles, TileSizes | GpuTiles):
+        return
     values = {field.name: getattr(tiles, field.name) for field in fields(tiles)}
     op.attributes[TILES] = ir.DictAttr.get(
         {name: _attribute(value, op.context) for name, value in values.items()}, op.context

@@ -30,9 +30,8 @@ from smartmem.passes.analysis.layout.kernel_costs import (
 )
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
+from smartmem.passes.analysis.tiling.kernel_tiles import looping_operations, root_of
 from smartmem.passes.base import REGION, kernel_number, operations, outer_operations
-from smartmem.passes.configure_kernels import computing_operations, root_of
-from smartmem.passes.configure_shaders import shader_operations, shader_root
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def _number(region: ir.Operation) -> int:
 def _reads(region: ir.Operation) -> Iterator[tuple[ir.Value, ir.Operation, Einsum, int]]:
     """What the operations of a region read from outside: tensor, reader, number."""
     inside = set(operations(region))
-    for op in computing_operations(region):
+    for op in looping_operations(region):
         einsum = einsum_of(op)
         for operand, value in enumerate(list(op.operands)[:-1] if einsum else ()):
             source = whole(value)
@@ -179,7 +178,8 @@ def _prediction(
     context: PassContext,
 ) -> KernelPrediction:
     rates = rates_of(context)
-    computing, root = _root(region, context)
+    computing = looping_operations(region)
+    root = root_of(computing)
     sizes, strided = _sizes(reads), _strided(reads)
     written = _nbytes(region.results[0])
     weighed = written + sum(
@@ -200,17 +200,6 @@ def _prediction(
         None if known is None else known.seconds,
         None if known is None else known.storage,
     )
-
-
-def _root(
-    region: ir.Operation, context: PassContext
-) -> tuple[list[ir.Operation], ir.Operation | None]:
-    """The operations of a kernel with loops, and that which its choices are filed under."""
-    if context.gpu is not None:
-        computing = shader_operations(region)
-        return computing, shader_root(computing)
-    computing = computing_operations(region)
-    return computing, root_of(computing)
 
 
 def _work(op: ir.Operation, rates: Rates, context: PassContext) -> tuple[int, float]:

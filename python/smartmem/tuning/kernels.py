@@ -13,19 +13,10 @@ from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles, gpu_tiles
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
+from smartmem.passes.analysis.tiling.kernel_tiles import looping_operations, root_of
 from smartmem.passes.analysis.tiling.tiles_attribute import read_tiles
 from smartmem.passes.base import REGION, operations
-from smartmem.passes.configure_kernels import (
-    ATTRIBUTE,
-    computing_operations,
-    configure,
-    root_of,
-)
-from smartmem.passes.configure_shaders import (
-    configure_shader,
-    shader_operations,
-    shader_root,
-)
+from smartmem.passes.configure_kernels import ATTRIBUTE, configure
 from smartmem.tuning.alone import alone, captured, constants, indices, is_float
 from smartmem.tuning.table import Tiles
 
@@ -83,7 +74,7 @@ def kernel_cases(module: ir.Module, gpu: Gpu | None = None) -> list[KernelCase]:
     """
     found: dict[str, KernelCase] = {}
     for region in (op for op in operations(module.operation) if op.name == REGION):
-        case = _cpu_case(region, module) if gpu is None else _case(region, module, gpu)
+        case = _case(region, module, gpu)
         if case is None or indices([region]) or not all(map(is_float, captured([region]))):
             continue  # what it computes depends on the indices
         runs = found[case.key].runs + 1 if case.key in found else 1
@@ -91,43 +82,35 @@ def kernel_cases(module: ir.Module, gpu: Gpu | None = None) -> list[KernelCase]:
     return sorted(found.values(), key=lambda case: (-case.runs * _work(case.nest), case.key))
 
 
-def _cpu_case(region: ir.Operation, module: ir.Module) -> KernelCase | None:
-    computing = computing_operations(region)
-    root = root_of(computing)
-    nest = loop_nest(root) if root is not None else None
-    tiles = None if root is None else read_tiles(root)
-    if root is None or nest is None or tiles is None:
-        return None
-    return KernelCase(kernel_key(computing, root), 1, tiles, tiles, root, nest, region, module)
-
-
-def _case(region: ir.Operation, module: ir.Module, gpu: Gpu) -> KernelCase | None:
-    """A kernel of a GPU; it has tile sizes to choose if it contracts over one set of loops."""
-    computing = shader_operations(region)
-    root = shader_root(computing)
+def _case(region: ir.Operation, module: ir.Module, gpu: Gpu | None) -> KernelCase | None:
+    looping = looping_operations(region)
+    root = root_of(looping)
     nest = loop_nest(root) if root is not None else None
     if root is None or nest is None:
         return None
-    key = kernel_key(computing, root)
-    if len({loop_nest(op) for op in computing if contracts(op)}) != 1:
+    tiles = read_tiles(root)
+    if tiles is None and gpu is None:
+        return None
+    key = kernel_key(looping, root)
+    if gpu is not None and len({loop_nest(op) for op in looping if contracts(op)}) != 1:
         return KernelCase(key, 1, None, None, root, nest, region, module)
-    tiles, computed = read_tiles(root), gpu_tiles(nest, gpu)
-    configured = ATTRIBUTE in root.attributes
-    start = tiles or (computed if isinstance(computed, GpuTiles) and not configured else None)
+    start = tiles if tiles or gpu is None else _start(root, nest, gpu)
     return KernelCase(key, 1, tiles, start, root, nest, region, module)
+
+
+def _start(root: ir.Operation, nest: LoopNest, gpu: Gpu) -> GpuTiles | None:
+    """What a contraction without tile sizes of any form could have."""
+    computed = gpu_tiles(nest, gpu)
+    configured = ATTRIBUTE in root.attributes
+    return computed if isinstance(computed, GpuTiles) and not configured else None
 
 
 def _configure(region: ir.Operation, tiles: Tiles) -> None:
     """Gives the root of a kernel tile sizes, and nothing else in it any."""
     use_default_configuration(region)
-    if isinstance(tiles, GpuTiles):
-        root = shader_root(shader_operations(region))
-        assert root is not None, "it had one"
-        configure_shader(root, tiles)
-    else:
-        root = root_of(computing_operations(region))
-        assert root is not None, "it had one"
-        configure(root, tiles)
+    root = root_of(looping_operations(region))
+    assert root is not None, "it had one"
+    configure({root: tiles})
 
 
 def _work(nest: LoopNest) -> int:

@@ -18,7 +18,7 @@ from smartmem.passes import PASSES, PassContext
 from smartmem.passes.analysis.layout.kernel_costs import Rates
 from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles
 from smartmem.passes.chain_windows import ChainWindows
-from smartmem.passes.configure_shaders import ConfigureShaders
+from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.kernels import KernelCase, kernel_cases
 from smartmem.tuning.measure import Bench
@@ -95,7 +95,7 @@ def lowered(text: str, tuning: Table | None = None) -> tuple[ir.Module, PassCont
         module = ir.Module.parse(text)
         shared = PassContext(processor=PHONE, tuning=tuning)
         before = PASSES[: PASSES.index(FormRegions)]
-        chosen = [*before, FormRegions, ChainWindows, ConfigureShaders]
+        chosen = [*before, FormRegions, ChainWindows, ConfigureKernels]
         run_pipeline(module, [pass_() for pass_ in chosen], shared)
         return module, shared
 

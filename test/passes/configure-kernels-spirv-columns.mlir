@@ -1,12 +1,12 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
-// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-shaders --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
+// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // 576 columns are 144 vectors, which no subgroup of 64 divides. 196 rows are 28 times seven.
 // CHECK-LABEL: func @a_vector_of_columns
 // ADRENO: tile_sizes = {{\[\[}}72, 0], [4, 0], [0, 7]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [18, 1, 1]>>
 // VALHALL: tile_sizes = {{\[\[}}64, 0], [4, 0], [0, 7]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [16, 1, 1]>>
-// REMARK: linalg.generic applied: a thread for each vector of columns: (0, 7)
+// REMARK: linalg.generic applied: tiles: (0, 7), a thread for each vector of columns
 func.func @a_vector_of_columns(%x: tensor<196x576xf32>) -> tensor<576xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<576xf32>

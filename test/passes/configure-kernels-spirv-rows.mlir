@@ -1,11 +1,9 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
-// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-shaders --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
-// RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefix=CPU
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
+// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
-// RUN: smartmem-opt --smartmem-target=vp_android_baseline_2022 --smartmem-form-regions --smartmem-configure-shaders --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=ALONE
+// RUN: smartmem-opt --smartmem-target=vp_android_baseline_2022 --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=ALONE
 
-// CPU-NOT: compilation_info
 // ALONE-NOT: a subgroup for each row
 
 // 192 are 48 vectors, for as many threads of Adreno's subgroup of 64, or all of Valhall's 16.
@@ -14,7 +12,7 @@
 // ADRENO: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1], [0, 192]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [48, 1, 1]>>
 // VALHALL: linalg.generic {{.*}} attrs = {lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1], [0, 64]]>}
 // VALHALL: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1], [0, 64]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [16, 1, 1]>>
-// REMARK: linalg.generic applied: a subgroup for each row: (0, 192)
+// REMARK: linalg.generic applied: tiles: (0, 192), a subgroup for each row
 func.func @rows_of_subgroups(%x: tensor<200x192xf32>) -> tensor<200x192xf32> {
   %c = arith.constant 0.0 : f32
   %er = tensor.empty() : tensor<200xf32>
@@ -40,7 +38,7 @@ func.func @rows_of_subgroups(%x: tensor<200x192xf32>) -> tensor<200x192xf32> {
 // CHECK-LABEL: func @one_row
 // ADRENO: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}], [200]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [50, 1, 1]>>
 // VALHALL: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}], [64]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [16, 1, 1]>>
-// REMARK: linalg.generic applied: a subgroup for each row: (200,)
+// REMARK: linalg.generic applied: tiles: (200,), a subgroup for each row
 // ALONE: linalg.generic kept: its threads cannot share one row
 func.func @one_row(%x: tensor<1600xf32>) -> tensor<f32> {
   %c = arith.constant 0.0 : f32
@@ -57,7 +55,7 @@ func.func @one_row(%x: tensor<1600xf32>) -> tensor<f32> {
 // -----
 // CHECK-LABEL: func @rows_of_threads
 // CHECK: tile_sizes = {{\[\[(64|16)}}, 0], [1, 0], [0, 16]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [{{64|16}}, 1, 1]>>
-// REMARK: linalg.generic applied: a thread for each row: (0, 16)
+// REMARK: linalg.generic applied: tiles: (0, 16), a thread for each row
 func.func @rows_of_threads(%x: tensor<3136x96xf32>) -> tensor<3136xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<3136xf32>
@@ -106,7 +104,7 @@ func.func @keeps_rows_without_vectors(%x: tensor<200x49xf32>) -> tensor<200xf32>
 // Rows that lie across: a thread has a row, beside those whose elements lie side by side.
 // CHECK-LABEL: func @rows_across
 // CHECK: compilation_info = {{.*}}tile_sizes = {{\[\[}}25, 0], [1, 0], [0, 1]]
-// REMARK: linalg.generic applied: a thread for each row: (0, 1)
+// REMARK: linalg.generic applied: tiles: (0, 1), a thread for each row
 func.func @rows_across(%x: tensor<64x200xf32>) -> tensor<200x64xf32> {
   %c = arith.constant 0.0 : f32
   %er = tensor.empty() : tensor<200xf32>
@@ -137,8 +135,8 @@ func.func @rows_across(%x: tensor<64x200xf32>) -> tensor<200x64xf32> {
 // CHECK: flow.dispatch.region
 // ADRENO: tile_sizes = {{\[\[}}1, 1], [0, 0, 1, 192]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [48, 1, 1]>>
 // VALHALL: tile_sizes = {{\[\[}}1, 1], [0, 0, 1, 64]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<SubgroupReduce> workgroup_size = [16, 1, 1]>>
-// REMARK: linalg.generic applied: a subgroup for each row: (0, 0, 1, 192)
-// ALONE: linalg.generic applied: a thread for each row: (0, 0, 1, 16)
+// REMARK: linalg.generic applied: tiles: (0, 0, 1, 192), a subgroup for each row
+// ALONE: linalg.generic applied: tiles: (0, 0, 1, 16), a thread for each row
 func.func @row_of_two_loops(%x: tensor<7x2x7x192xf32>) -> tensor<7x7xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<7x7xf32>

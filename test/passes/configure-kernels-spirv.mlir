@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
-// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-shaders --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-shaders --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
+// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // A batch of products: each thread has 4 columns and 16 rows, four steps at a time.
 // CHECK-LABEL: func @batch_of_contractions
@@ -116,7 +116,7 @@ func.func @keeps_products(%all: tensor<4x9x1xf32>, %b: tensor<4x1x8xf32>) -> ten
 // A window of each channel: a thread has some points, and four channels.
 // CHECK-LABEL: func @a_depthwise_window
 // CHECK: tile_sizes = {{\[\[}}8, 32], [8, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [8, 1, 1]>>
-// REMARK: linalg.generic applied: a thread for some points of a window's channels: (8, 4)
+// REMARK: linalg.generic applied: tiles: (8, 4), a thread for some points of a window's channels
 func.func @a_depthwise_window(%i: tensor<9x32xf32>, %v: tensor<32xf32>, %w: tensor<32xf32>) -> tensor<8x32xf32> {
   %x = tensor.extract_slice %i[0, 0] [8, 32] [1, 1] : tensor<9x32xf32> to tensor<8x32xf32>
   %y = tensor.extract_slice %i[1, 0] [8, 32] [1, 1] : tensor<9x32xf32> to tensor<8x32xf32>
