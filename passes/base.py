@@ -13,6 +13,7 @@ from smartmem.backend.targets.processor import Cpu, Gpu, Processor
 from smartmem.backend.targets.vectors import Vectors
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.elimination.producer_consumer import TABLE, PairTable
 
 if TYPE_CHECKING:
     from smartmem.passes.analysis.images.image_choices import Storage
@@ -107,6 +108,7 @@ class PassContext:
         remarks: decisions, for the report.
         bindings: the buffers of all kernels, where a pass chose how to access them.
         processor: what the passes may know of the target.
+        pairs: what happens to a producer and its consumer, by their groups.
         layout: how the formats of tensors are chosen: "rule", "model" or "search".
         tuning: choices that were measured; None: all are computed.
         storages: how the kernel of a group is to read what it only reads, by the group's
@@ -120,6 +122,7 @@ class PassContext:
     remarks: list[Remark] = field(default_factory=list)
     bindings: list[BindingRecord] = field(default_factory=list)
     processor: Processor = field(default_factory=Cpu)
+    pairs: PairTable = TABLE
     layout: str = "rule"
     tuning: Table | None = None
     storages: Mapping[int, Storage] = field(default_factory=dict)

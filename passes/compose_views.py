@@ -39,10 +39,11 @@ from smartmem.index_map import (
 )
 from smartmem.index_map.taking import take
 from smartmem.parameters import Array, Parameters
-from smartmem.passes.analysis.elimination.producer_consumer import Pair, pair_of
-from smartmem.passes.analysis.ir.def_use import MOVEMENTS, Reading, readers_of, reading
+from smartmem.passes.analysis.elimination.producer_consumer import Pair, PairTable
+from smartmem.passes.analysis.ir.def_use import MOVEMENTS, Reading, leaf, readers_of, reading
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import Piece, shape_of, view_map
+from smartmem.passes.analysis.operators.classification import pair_of
 from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.builders.constants import constant_tensor
 from smartmem.passes.rewrites.builders.movement_ops import build_movement
@@ -71,7 +72,7 @@ class ComposeViews(Pass):
             op for op in reversed(movements) if op in found
         ):  # readers first
             seen = found[op]
-            for movement, pair in _joined(op, seen):
+            for movement, pair in _joined(op, seen, context.pairs):
                 context.remark(self.argument, movement, True, str(pair))
             piece = seen.single
             if piece is None or not _fold(op, piece, context.parameters):
@@ -112,10 +113,22 @@ def _readings(read: list[ir.Operation], context: PassContext) -> dict[ir.Operati
     found: dict[ir.Operation, Reading] = {}
     known: dict[ir.Value, Reading] = {}
     for op in context.each(_popped(read)):
-        found[op] = reading(op.results[0], known)
+        kept = _kept_apart(op, context.pairs)
+        found[op] = reading(op.results[0], {**known, **kept} if kept else known)
         owners = [piece.source.owner for piece in found[op].pieces]
         ends = [end.operation for end in owners if not isinstance(end, ir.Block)]
         read += [end for end in ends if end.name in MOVEMENTS and end not in found]
+    return found
+
+
+def _kept_apart(op: ir.Operation, pairs: PairTable) -> dict[ir.Value, Reading]:
+    """What ``op`` reads of movements with which the table does not compose it."""
+    found: dict[ir.Value, Reading] = {}
+    for value in op.operands:
+        if isinstance(value.owner, ir.Block) or value.owner.name not in MOVEMENTS:
+            continue
+        if not pair_of(value.owner.operation, op, pairs).is_composed:
+            found[value] = leaf(value, shape_of(value))
     return found
 
 
@@ -125,7 +138,9 @@ def _popped(pending: list[ir.Operation]) -> Iterator[ir.Operation]:
         yield pending.pop()
 
 
-def _joined(op: ir.Operation, seen: Reading) -> list[tuple[ir.Operation, Pair]]:
+def _joined(
+    op: ir.Operation, seen: Reading, pairs: PairTable
+) -> list[tuple[ir.Operation, Pair]]:
     """The movements that ``op`` is composed with, each with its row of table 5."""
     ends = {piece.source for piece in seen.pieces}
     found: list[tuple[ir.Operation, Pair]] = []
@@ -137,7 +152,7 @@ def _joined(op: ir.Operation, seen: Reading) -> list[tuple[ir.Operation, Pair]]:
                 continue
             if value.owner.name in MOVEMENTS:
                 source = value.owner.operation
-                found.append((source, pair_of(source, reader)))
+                found.append((source, pair_of(source, reader, pairs)))
                 pending.append(source)
     return found
 

@@ -25,7 +25,6 @@ view that stays gets a remark with the reason.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -35,18 +34,20 @@ from smartmem.parameters import Parameters
 from smartmem.passes.analysis.elimination.loop_coalescing import merged_loops
 from smartmem.passes.analysis.elimination.padded_reshape import padded_reshape
 from smartmem.passes.analysis.elimination.placement import (
+    EARLY,
+    LATE,
     InReads,
     InWrite,
     Placement,
-    early_placement,
     is_address,
     placement,
 )
-from smartmem.passes.analysis.elimination.producer_consumer import pair_of
+from smartmem.passes.analysis.elimination.producer_consumer import PairTable
 from smartmem.passes.analysis.elimination.reduction_order import InWeights
 from smartmem.passes.analysis.elimination.split_placement import split_end
 from smartmem.passes.analysis.ir.accesses import is_contracted
 from smartmem.passes.analysis.ir.movement import Refusal, is_free
+from smartmem.passes.analysis.operators.classification import pair_of
 from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.rewrites.loops.coalesce_loops import merge_loops
@@ -99,7 +100,6 @@ def _sweep(
     module: ir.Operation, context: PassContext
 ) -> list[tuple[ir.Operation, Refusal]] | None:
     """Places each view once; if none could be placed, the reasons."""
-    parameters = context.parameters
     if sum(map(_split_padding, context.each(_paddings(module)))):
         return None
     views = [view for view in _views(module) if list(view.results[0].uses)]
@@ -109,20 +109,20 @@ def _sweep(
     placed = False
     for view in context.each(addresses):
         placed |= _merge(view)
-    early = functools.partial(early_placement, parameters=parameters)
-    for decide in (early, placement):
+    for rules in (EARLY, LATE):
         refusals: list[tuple[ir.Operation, Refusal]] = []
         for view in context.each(
             reversed(moving)
         ):  # consumers first: they say what a producer is to write
-            found = decide(view)
+            found = placement(view, rules, context)
             if isinstance(found, Refusal):
                 refusals.append((view, found))
-            else:
-                for reason in _reasons(found, view):
-                    context.remark(EliminateViews.argument, view, True, reason)
-                _apply(found, view, parameters)
-                placed = True
+                continue
+            place, why = found
+            for reason in _reasons(place, view, context.pairs):
+                context.remark(EliminateViews.argument, view, True, f"{reason}: {why}")
+            _apply(place, view, context.parameters)
+            placed = True
         if placed:
             return None
     return refusals
@@ -161,15 +161,15 @@ def _split_padding(view: ir.Operation, *, merging: bool = False) -> bool:
     return True
 
 
-def _reasons(found: Placement, view: ir.Operation) -> list[str]:
+def _reasons(found: Placement, view: ir.Operation, pairs: PairTable) -> list[str]:
     """The row of table 5 behind each elimination; none where the view only moves on."""
     if isinstance(found, InWrite):
-        return [f"{pair_of(view.operands[0].owner.operation, view)}, in its writes"]
+        return [f"{pair_of(view.operands[0].owner.operation, view, pairs)}, in its writes"]
     if isinstance(found, InWeights):
-        return [f"{pair_of(view, found.op)}, in its weights"]
+        return [f"{pair_of(view, found.op, pairs)}, in its weights"]
     if isinstance(found, InReads):
         ends = [access for access in found.accesses if not access.keeps_order]
-        return [f"{pair_of(view, access.op)}, in its reads" for access in ends]
+        return [f"{pair_of(view, access.op, pairs)}, in its reads" for access in ends]
     return []
 
 

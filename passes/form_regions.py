@@ -109,7 +109,7 @@ class FormRegions(Pass):
         exception = _exception(context)
         times = None if context.tuning is None else context.tuning.fusions
         limits = FusionLimits(spirv=context.gpu is not None)
-        return fusion_plan(block, limits, exception, times)
+        return fusion_plan(block, limits, exception, times, context.pairs)
 
     def wrap(self, groups: Sequence[Group], context: PassContext) -> None:
         """Makes regions of the groups, in program order, of which one can be made."""

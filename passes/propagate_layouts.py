@@ -43,7 +43,7 @@ class PropagateLayouts(Pass):
         for function in module.regions[0].blocks[0].operations:
             if function.operation.name != "func.func" or not function.regions[0].blocks:
                 continue
-            found = layout_classes(function.regions[0].blocks[0])
+            found = layout_classes(function.regions[0].blocks[0], context.pairs)
             for one in changed(found):
                 reason = f"{len(one.values)} tensors lie in the order {list(one.order)}"
                 context.remark(self.argument, one.values[0].owner.operation, True, reason)

@@ -74,16 +74,17 @@ class SearchFormats(Pass):
         for function in module.regions[0].blocks[0].operations:
             if function.operation.name != "func.func" or not function.regions[0].blocks:
                 continue
-            for node in hidden_contractions(graph_of(function.regions[0].blocks[0])):
+            block = function.regions[0].blocks[0]
+            for node in hidden_contractions(graph_of(block, context.pairs)):
                 context.remark(self.argument, node.op, True, "without dims of size 1")
                 squeeze(node)
             erase_unused(module)
             if strategy != "rule":
-                self._decide(function.regions[0].blocks[0], strategy, context)
+                self._decide(block, strategy, context)
         erase_unused(module)
 
     def _decide(self, block: ir.Block, strategy: str, context: PassContext) -> None:
-        graph = graph_of(block)
+        graph = graph_of(block, context.pairs)
         if not graph.tensors:
             return
         cost = analytic(rates_of(context), context.vectors)

@@ -24,6 +24,7 @@ from smartmem.interpreter import interpret
 from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import LAYOUTS, CompileOptions
 from smartmem.passes import PASSES, PIPELINE, PassContext
+from smartmem.passes.analysis.elimination.producer_consumer import TABLE
 from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.analysis.layout.format_search import (
     Found,
@@ -174,7 +175,7 @@ def parsed(model: str) -> tuple[ir.Module, PassContext, Graph]:
         before = PASSES[: PASSES.index(SearchFormats)]
         for pass_ in before:
             pass_().run(module.operation, shared)
-        return module, shared, graph_of(_block(module))
+        return module, shared, graph_of(_block(module), TABLE)
 
 
 def _block(module: ir.Module) -> ir.Block:

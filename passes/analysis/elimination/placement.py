@@ -7,8 +7,11 @@ place is a reason, which the report quotes.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from torch_mlir import ir
 
@@ -19,7 +22,7 @@ from smartmem.index_map import (
     identity,
     inverse,
 )
-from smartmem.parameters import Parameters
+from smartmem.passes.analysis.elimination.producer_consumer import PairTable
 from smartmem.passes.analysis.elimination.reduction_order import InWeights, in_weights
 from smartmem.passes.analysis.ir.accesses import (
     Access,
@@ -35,6 +38,8 @@ from smartmem.passes.analysis.ir.channel_order import channels, permutes_channel
 from smartmem.passes.analysis.ir.layout_contracts import ANY, AS_READ, CHANNELS, contract_of
 from smartmem.passes.analysis.ir.loops import LoopNest
 from smartmem.passes.analysis.ir.movement import Refusal, is_in_order, shape_of, view_map
+from smartmem.passes.analysis.operators.classification import pair_of
+from smartmem.passes.base import PassContext
 
 
 @dataclass(frozen=True)
@@ -72,53 +77,115 @@ def is_address(view: ir.Operation) -> bool:
     return is_in_order(view_map(view), shape_of(view.operands[0]))
 
 
-def early_placement(view: ir.Operation, parameters: Parameters) -> Placement | Refusal:
-    """The places that come before all others, or why ``view`` has none of them.
+class _View:
+    """A view with what stands for and against each place; each question is asked once."""
 
-    All views get these before any goes elsewhere: one that moves up a normalization
-    needs the views of its other operands to move with it.
-    """
+    def __init__(self, view: ir.Operation, context: PassContext) -> None:
+        self.op = view
+        self._context = context
+
+    @functools.cached_property
+    def reads(self) -> InReads | Refusal:
+        return _in_reads(self.op, self._context.pairs)
+
+    @functools.cached_property
+    def weights(self) -> InWeights | Refusal:
+        found = in_weights(self.op, self._context.parameters)
+        if isinstance(found, Refusal):
+            return found
+        pair = pair_of(self.op, found.op, self._context.pairs)
+        return found if pair.is_read_through else Refusal(str(pair))
+
+    @functools.cached_property
+    def write(self) -> InWrite | Refusal:
+        return self._kept or in_write(self.op)
+
+    @functools.cached_property
+    def shared_write(self) -> InWrite | Refusal:
+        return self._kept or _in_shared_write(self.op)
+
+    @functools.cached_property
+    def above(self) -> AboveProducer | Refusal:
+        return self._kept or _above_producer(self.op)
+
+    @functools.cached_property
+    def _kept(self) -> Refusal | None:
+        """The row that keeps the producer from taking in the view, if one does."""
+        owner = self.op.operands[0].owner
+        if isinstance(owner, ir.Block):
+            return None
+        pair = pair_of(owner.operation, self.op, self._context.pairs)
+        return None if pair.is_written_through else Refusal(str(pair))
+
+
+def _contractions_read(view: _View) -> Placement | None:
+    reads = view.reads
+    if isinstance(reads, Refusal) or not all(a.nest.is_contraction for a in reads.accesses):
+        return None
+    return reads
+
+
+def _above_normalization(view: _View) -> Placement | None:
+    above = view.above
+    if isinstance(above, Refusal) or contract_of(above.op).writes != AS_READ:
+        return None
+    return above
+
+
+def _read_in_order(view: _View) -> Placement | None:
+    reads = view.reads
+    if isinstance(reads, Refusal) or not all(map(reads_in_order, reads.accesses)):
+        return None
+    return reads
+
+
+def _above_with_channels(view: _View) -> Placement | Refusal | None:
+    return view.above if permutes_channels(view.op) else None
+
+
+def _write_with_channels(view: _View) -> Placement | None:
+    write = view.write
+    return None if isinstance(write, Refusal) or not _keeps_channels(write) else write
+
+
+Rule = tuple[Callable[[_View], Placement | Refusal | None], str]
+"""Where a view goes if it can, and why it does so before the rules that follow are asked."""
+
+EARLY: tuple[Rule, ...] = (
+    (_contractions_read, "contractions read any order"),
+    (attrgetter("weights"), "the weights are permuted when compiling"),
+    (_above_normalization, "all of a normalization takes one order"),
+)
+"""The places that come before all others. All views get these before any goes elsewhere: one
+that moves up a normalization needs the views of its other operands to move with it. Where
+contractions read through a view, the producer keeps the natural order, in which the reduction
+dim is often contiguous."""
+
+LATE: tuple[Rule, ...] = (
+    (_read_in_order, "nothing is read against its order"),
+    (_above_with_channels, "a vector of channels stays one"),
+    (_write_with_channels, "a bad write costs less than a bad read"),  # section 3.2.2
+    (attrgetter("reads"), "its producer would write channels apart, or has no other order"),
+    (attrgetter("write"), "a bad write costs less than a copy"),
+    (attrgetter("shared_write"), "its other readers can read any order"),
+    (attrgetter("above"), "it may find a place further up"),
+)
+
+
+def placement(
+    view: ir.Operation, rules: Sequence[Rule], context: PassContext
+) -> tuple[Placement, str] | Refusal:
+    """The first place that ``rules`` give ``view`` and the rule's reason, or why it stays."""
     if "domain" in view.attributes:
         return Refusal("pads or reads a part only where a domain holds")
-    reads = _in_reads(view)
-    if isinstance(reads, InReads) and all(a.nest.is_contraction for a in reads.accesses):
-        # Its indexing maps read any permutation; the producer keeps the natural order,
-        # in which the reduction dimension is often the contiguous one.
-        return reads
-    permuted = in_weights(view, parameters)
-    if isinstance(permuted, InWeights):
-        return permuted
-    above = _above_producer(view)
-    if not isinstance(above, Refusal) and contract_of(above.op).writes == AS_READ:
-        # All of a normalization moves to the new order: one iteration domain, one kernel.
-        return above
-    return Refusal("no contraction reads it, and no normalization makes it")
-
-
-def placement(view: ir.Operation) -> Placement | Refusal:
-    """Where ``view`` can go, best place first, or why it stays."""
-    if "domain" in view.attributes:
-        return Refusal("pads or reads a part only where a domain holds")
-    reads = _in_reads(view)
-    if isinstance(reads, InReads) and all(map(reads_in_order, reads.accesses)):
-        return reads
-    above = _above_producer(view)
-    if not isinstance(above, Refusal) and permutes_channels(view):
-        return above
-    write = in_write(view)
-    if isinstance(reads, InReads):
-        kept = isinstance(write, InWrite) and _keeps_channels(write)
-        return write if kept else reads
-    if isinstance(write, InWrite):
-        return write
-    shared = _in_shared_write(view)
-    if not isinstance(shared, Refusal):
-        return shared
-    if not isinstance(above, Refusal):
-        return above
-    return Refusal(
-        f"producer: {write.reason}; consumers: {reads.reason}; above: {above.reason}"
-    )
+    asked = _View(view, context)
+    for rule, reason in rules:
+        place = rule(asked)
+        if place is not None and not isinstance(place, Refusal):
+            return place, reason
+    places = {"producer": asked.write, "consumers": asked.reads, "above": asked.above}
+    against = [f"{k}: {v.reason}" for k, v in places.items() if isinstance(v, Refusal)]
+    return Refusal("; ".join(against))
 
 
 def _producer(view: ir.Operation) -> ir.Operation | Refusal:
@@ -137,7 +204,7 @@ def _in_shared_write(view: ir.Operation) -> InWrite | Refusal:
     read through the inverse of the view from then on, as their indexing maps can.
     """
     source = view.operands[0]
-    if isinstance(source.owner, ir.Block) or not isinstance(_in_reads(view), Refusal):
+    if isinstance(source.owner, ir.Block):
         return Refusal("its result has other readers")
     back = inverse(view_map(view), shape_of(source))
     if back is None or not _reads_anyhow(source, identity(shape_of(source)), back, view):
@@ -196,9 +263,13 @@ def written(
     return InWrite(access)
 
 
-def _in_reads(view: ir.Operation) -> InReads | Refusal:
+def _in_reads(view: ir.Operation, pairs: PairTable) -> InReads | Refusal:
     accesses, refusal = [], Refusal("nothing reads it")
     for use in view.results[0].uses:
+        pair = pair_of(view, use.owner.operation, pairs)
+        if not pair.is_read_through:
+            refusal = Refusal(str(pair))
+            continue
         found = read_access(view, use.owner.operation, use.operand_number)
         if isinstance(found, Refusal):
             refusal = found

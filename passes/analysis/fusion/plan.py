@@ -1,8 +1,8 @@
 """Which operations become one kernel: DNNFusion's plan (section 4.3) over linalg.
 
 Seeds are one-to-one operators, the smallest result first. From a seed the plan goes to
-the readers, then to the producers, asks the table for each pair, then what the code
-generator can do with it. A pair of a yellow cell is decided by what was measured
+the readers, then to the producers, asks the tables for each pair (SmartMem's table 5, then
+DNNFusion's table 3), then what the code generator can do with it. A pair of a yellow cell is decided by what was measured
 (``fusion_profile``), if it was. At last one-to-many and many-to-many operators take in producers
 that no seed has reached. What remains alone is a kernel of its own. The plan changes no IR; ``Plan``
 can be printed.
@@ -16,7 +16,10 @@ from dataclasses import dataclass, field
 
 from torch_mlir import ir
 
-from smartmem.dialect import MANY_TO_MANY, ONE_TO_MANY, ONE_TO_ONE, SHUFFLE
+from smartmem.dialect import MANY_TO_MANY, ONE_TO_MANY, ONE_TO_ONE, REORGANIZE, SHUFFLE
+from smartmem.dialect.attributes import ILD_VARIABLE, ILI_FIXED, ILI_VARIABLE
+from smartmem.passes.analysis.elimination.producer_consumer import TABLE as PAIRS
+from smartmem.passes.analysis.elimination.producer_consumer import PairTable
 from smartmem.passes.analysis.fusion.profile import PairTimes, advice
 from smartmem.passes.analysis.fusion.table import TABLE, Cell
 from smartmem.passes.analysis.gathers.gathers import is_lookup
@@ -120,21 +123,32 @@ RedException = Callable[[Group, Group], str | None]
 
 Times = Mapping[str, PairTimes]
 
+GROUP_OF: Mapping[str, str] = {
+    ONE_TO_ONE: ILI_VARIABLE,
+    ONE_TO_MANY: ILI_VARIABLE,
+    MANY_TO_MANY: ILD_VARIABLE,
+    REORGANIZE: ILI_FIXED,
+    SHUFFLE: ILI_FIXED,
+}
+"""SmartMem's group of operators in one kernel, by DNNFusion's mapping type of the whole."""
+
 
 def fusion_plan(
     block: ir.Block,
     legality: Legality,
     exception: RedException | None = None,
     times: Times | None = None,
+    pairs: PairTable = PAIRS,
 ) -> Plan:
     """The plan for the operations of ``block``.
 
     Args:
         legality: asked for every pair that the table would fuse.
-        exception: asked for the pairs of red cells; by default these stay apart.
+        exception: asked for the pairs that a table keeps apart; by default they stay apart.
         times: what was measured of pairs of yellow cells; ``legality`` decides the others.
+        pairs: SmartMem's table: a pair that it keeps apart is as one of a red cell.
     """
-    return _Planner(block, legality, exception, times or {}).plan()
+    return _Planner(block, legality, exception, times or {}, pairs).plan()
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,9 @@ class _Planner:
         legality: Legality,
         exception: RedException | None,
         times: Times,
+        pairs: PairTable,
     ) -> None:
+        self._pairs = pairs
         self._legality = legality
         self._exception = exception
         self._times = times
@@ -234,7 +250,7 @@ class _Planner:
 
     def _try(self, producer: Group, consumer: Group) -> bool:
         """Fuses two groups if the table and the target allow it."""
-        cell = TABLE[producer.mapping, consumer.mapping]
+        cell = self._cell(producer.mapping, consumer.mapping)
         if cell.color == "red" and self._exception is not None:
             reason = self._exception(producer, consumer)
             cell = cell if reason is None else Cell(MANY_TO_MANY, "green", reason)
@@ -250,6 +266,14 @@ class _Planner:
         fused = Group(operations, cell.fused, reasons)
         self._group |= dict.fromkeys(operations, fused)
         return True
+
+    def _cell(self, producer: str, consumer: str) -> Cell:
+        """What both tables say of two mapping types."""
+        cell = TABLE[producer, consumer]
+        pair = self._pairs[GROUP_OF[producer], GROUP_OF[consumer]]
+        if pair.act != "keep both" or cell.color == "red":
+            return cell
+        return Cell(cell.fused, "red", pair.reason)
 
     def _verdict(self, producer: Group, consumer: Group, cell: Cell) -> _Verdict:
         if cell.color == "red":

@@ -138,10 +138,11 @@ def _reading(value: ir.Value, found: Mapping[ir.Value, Reading]) -> Reading:
         return _view_reading(op, shape, found[op.source])
     if isinstance(op, ConcatOp):
         return _concat_reading(op, shape, found)
-    return _leaf(value, shape)
+    return leaf(value, shape)
 
 
-def _leaf(value: ir.Value, shape: Shape) -> Reading:
+def leaf(value: ir.Value, shape: Shape) -> Reading:
+    """``value`` as the one piece that it is."""
     return Reading(shape, (Piece(value, identity(shape)),))
 
 
@@ -150,7 +151,7 @@ def _view_reading(view: ViewOp, shape: Shape, inner: Reading) -> Reading:
     domain = domain_of(view.domain, shape)
     through = _through(outer, inner)
     if not _composes(view, inner) or _is_scattered(through):
-        through = _through(outer, _leaf(view.source, shape_of(view.source)))
+        through = _through(outer, leaf(view.source, shape_of(view.source)))
     pieces = tuple(
         Piece(p.source, p.index_map, _both(domain, identity(shape), p.domain))
         for p in through.pieces
@@ -235,7 +236,7 @@ def _concat_reading(
         domain = domain_of(attribute, shape)
         inner = found[source]
         if inner.fill is not None:
-            inner = _leaf(source, shape)
+            inner = leaf(source, shape)
         pieces += (
             Piece(p.source, p.index_map, _both(domain, unit, p.domain)) for p in inner.pieces
         )

@@ -18,10 +18,12 @@ from torch_mlir import ir
 from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim
 from smartmem.index_map.primitives import Primitive, Reorder
+from smartmem.passes.analysis.elimination.producer_consumer import PairTable
 from smartmem.passes.analysis.ir.accesses import plain_nest
 from smartmem.passes.analysis.ir.loops import LoopNest
 from smartmem.passes.analysis.ir.movement import is_free, is_static, shape_of
 from smartmem.passes.analysis.layout.kernel_costs import Einsum, Loops, einsum_of
+from smartmem.passes.analysis.operators.classification import makes_tensor, pair_of
 
 Order = tuple[int, ...]
 """Number of the tensor's dim at each place in memory, outermost first; of its long dims."""
@@ -97,8 +99,12 @@ class Graph:
         return {n: place for place, node in enumerate(self.nodes) for n in node.tensors}
 
 
-def graph_of(block: ir.Block) -> Graph:
-    """The operations of ``block`` that have loops, as a graph."""
+def graph_of(block: ir.Block, pairs: PairTable) -> Graph:
+    """The operations of ``block`` that have loops, as a graph.
+
+    Args:
+        pairs: says whether the layout between two operations is searched (table 6).
+    """
     plain: dict[ir.Operation, tuple[LoopNest, Einsum]] = {}
     for op in (view.operation for view in block.operations):
         nest = plain_nest(op)
@@ -109,6 +115,8 @@ def graph_of(block: ir.Block) -> Graph:
     tensors: list[Tensor] = []
     for op in plain:
         same = _same_tensor(op.results[0])
+        if not any(_is_searched(op, value, pairs) for value in same):
+            continue
         if is_static(op.results[0]) and all(_read_by(value, plain) for value in same):
             orders = _orders(len(long_dims(op.results[0])))
             if len(orders) > 1 and any(_readers(value) for value in same):
@@ -245,6 +253,12 @@ def _readers(value: ir.Value) -> list[ir.OpOperand]:
     """What reads ``value`` and is no view of the same tensor."""
     views = list(_squeezes(value))
     return [use for use in value.uses if use.owner.operation not in views]
+
+
+def _is_searched(producer: ir.Operation, value: ir.Value, pairs: PairTable) -> bool:
+    """Whether the table has the layout between ``producer`` and a reader of ``value`` chosen."""
+    readers = [use.owner.operation for use in _readers(value)]
+    return any(pair_of(producer, r, pairs).is_searched for r in readers if makes_tensor(r))
 
 
 def _read_by(value: ir.Value, plain: Mapping[ir.Operation, object]) -> bool:

@@ -34,7 +34,9 @@ from smartmem.index_map import (
     compose,
     transpose,
 )
+from smartmem.passes.analysis.elimination.producer_consumer import PairTable
 from smartmem.passes.analysis.ir.accesses import is_contracted, sums
+from smartmem.passes.analysis.ir.def_use import MOVEMENTS
 from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.ir.movement import (
     bits_of,
@@ -44,6 +46,7 @@ from smartmem.passes.analysis.ir.movement import (
     shape_of,
     view_map,
 )
+from smartmem.passes.analysis.operators.classification import makes_tensor, pair_of
 
 Order = tuple[int, ...]
 """Number of the tensor's dim at each place in memory, outermost first."""
@@ -114,23 +117,43 @@ class LayoutClasses:
         return "\n".join(map(str, self.classes))
 
 
-def layout_classes(block: ir.Block) -> LayoutClasses:
-    """The classes of ``block``, each with the order that costs least."""
+def layout_classes(block: ir.Block, pairs: PairTable) -> LayoutClasses:
+    """The classes of ``block``, each with the order that costs least.
+
+    Args:
+        pairs: says of each pair of groups whether its layout is searched (table 6). Where none
+            of a class is, all movements beside it go away, and its tensors lie row-major.
+    """
     found = _classes(block)
     for edge in _edges(found):
         for end in {found.of.get(edge.source), found.of[edge.result]} - {None}:
             assert end is not None
             found.edges[end].append(edge)
-    stored = [c for c in found.classes if any(map(_is_stored, c.values))]
+    chosen = [c for c in found.classes if _has_choice(c, pairs)]
     for _ in range(_MOST_ROUNDS):
-        if not sum(_choose(c, found) for c in stored):
+        if not sum(_choose(c, found) for c in chosen):
             break
     return found
 
 
-def _is_stored(value: ir.Value) -> bool:
-    """Whether ``value`` is computed, padded or joined: a view alone is how another is read."""
-    return not is_view(value) or "domain" in value.owner.attributes
+def _has_choice(one: TensorClass, pairs: PairTable) -> bool:
+    """Whether tensors of a class are stored, and something beside them depends on how."""
+    # A view alone is how another tensor is read.
+    stored = [v for v in one.values if not is_view(v) or "domain" in v.owner.attributes]
+    stays = any(v.owner.name in MOVEMENTS for v in stored)
+    return stays or bool(stored and any(_is_searched(v, pairs) for v in one.values))
+
+
+def _is_searched(value: ir.Value, pairs: PairTable) -> bool:
+    """Whether the table has the layout of ``value`` chosen for its producer or its readers."""
+    producer, readers = value.owner.operation, [use.owner.operation for use in value.uses]
+    makers = [v.owner.operation for v in producer.operands if not isinstance(v.owner, ir.Block)]
+    met = [(maker, producer) for maker in makers] + [(producer, reader) for reader in readers]
+    return any(
+        pair_of(first, second, pairs).is_searched
+        for first, second in met
+        if makes_tensor(first) and makes_tensor(second)
+    )
 
 
 def ties(op: ir.Operation) -> list[ir.Value]:

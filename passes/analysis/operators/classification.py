@@ -15,6 +15,8 @@ from torch_mlir import ir
 from smartmem.dialect import MAPPINGS
 from smartmem.index_map import Domain, Expr, IndexMap, Shape, from_affine, is_reshape
 from smartmem.index_map.expr import Dim, atoms
+from smartmem.mlir.memo import remembered
+from smartmem.passes.analysis.elimination.producer_consumer import Pair, PairTable
 from smartmem.passes.analysis.ir.loops import indexing_maps
 from smartmem.passes.base import outer_operations
 
@@ -58,10 +60,11 @@ _RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
 
 def tensor_operations(module: ir.Operation) -> list[ir.Operation]:
     """The operations, outside of bodies of others, that make a tensor from tensors."""
-    return [op for op in outer_operations(module) if _makes_tensor(op)]
+    return [op for op in outer_operations(module) if makes_tensor(op)]
 
 
-def _makes_tensor(op: ir.Operation) -> bool:
+def makes_tensor(op: ir.Operation) -> bool:
+    """Whether ``op`` makes a tensor from tensors, so that it has a group."""
     if op.name in _NOT_CLASSIFIED or op.name.startswith("scf."):
         return False
     return any(isinstance(r.type, ir.RankedTensorType) for r in op.results)
@@ -78,6 +81,11 @@ def classify(op: ir.Operation) -> Classification:
     if op.name.startswith(("arith.", "math.")):
         return Classification("ili_variable", "one_to_one", "elementwise")
     return UNKNOWN
+
+
+def pair_of(producer: ir.Operation, consumer: ir.Operation, table: PairTable) -> Pair:
+    """The row of ``table`` for two operations, by their groups."""
+    return table[classify(producer).group, classify(consumer).group]
 
 
 def _classify_linalg(op: ir.Operation) -> Classification:
@@ -151,24 +159,29 @@ def _classify_elementwise(reads: Sequence[ir.AffineMap], write: ir.AffineMap) ->
 
 
 def _classify_view(op: ir.Operation) -> Classification:
-    source = tuple(op.operands[0].type.shape)
-    shape = tuple(op.results[0].type.shape)
-    index_map = from_affine(ir.AffineMapAttr(op.attributes["map"]).value, shape)
-    if "domain" not in op.attributes and is_reshape(index_map, source):
+    domain = op.attributes.get("domain", None)
+    source, shape = (tuple(v.type.shape) for v in (op.operands[0], op.results[0]))
+    return _classify_map(op.attributes["map"], domain, source, shape)
+
+
+@remembered
+def _classify_map(
+    map_: ir.Attribute, domain: ir.Attribute | None, source: Shape, shape: Shape
+) -> Classification:
+    index_map = from_affine(ir.AffineMapAttr(map_).value, shape)
+    if domain is None and is_reshape(index_map, source):
         return Classification("ild_fixed", "reorganize", "keeps the row-major order")
-    kind = "one_to_many" if _repeats(op, index_map, source) else None
+    kind = "one_to_many" if _repeats(domain, index_map, source) else None
     if _keeps_dims(index_map.exprs):
         return Classification("ili_fixed", kind or "one_to_one", "reads each dim in place")
     return Classification("ild_fixed", kind or "shuffle", "permutes or splits dims")
 
 
-def _repeats(op: ir.Operation, index_map: IndexMap, source: Shape) -> bool:
+def _repeats(domain: ir.Attribute | None, index_map: IndexMap, source: Shape) -> bool:
     """Whether some source element is read more than once."""
     elements = math.prod(index_map.shape)
-    if "domain" in op.attributes:
-        constraints = from_affine(
-            ir.AffineMapAttr(op.attributes["domain"]).value, index_map.shape
-        ).exprs
+    if domain is not None:
+        constraints = from_affine(ir.AffineMapAttr(domain).value, index_map.shape).exprs
         box = Domain(constraints).box(index_map.shape)
         elements = math.prod(high - low for low, high in box) if box else 0
     return elements > math.prod(source)
