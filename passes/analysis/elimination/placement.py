@@ -165,7 +165,7 @@ LATE: tuple[Rule, ...] = (
     (_read_in_order, "nothing is read against its order"),
     (_above_with_channels, "a vector of channels stays one"),
     (_write_with_channels, "a bad write costs less than a bad read"),  # section 3.2.2
-    (attrgetter("reads"), "its producer would write channels apart, or has no other order"),
+    (attrgetter("reads"), "its producer keeps the order in which it writes"),
     (attrgetter("write"), "a bad write costs less than a copy"),
     (attrgetter("shared_write"), "its other readers can read any order"),
     (attrgetter("above"), "it may find a place further up"),
