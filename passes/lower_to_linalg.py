@@ -35,7 +35,7 @@ from smartmem.dialect import ConcatOp, RelayoutOp, ViewOp, layout_of
 from smartmem.errors import PassError
 from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
 from smartmem.parameters import Parameters, resource_key
-from smartmem.passes.analysis.ir.accesses import is_reshape_view
+from smartmem.passes.analysis.ir.chains import readers
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import domain_of, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
@@ -173,10 +173,8 @@ def _is_read_by_element(value: ir.Value) -> bool:
     To store the pieces first would be a copy of each; a kernel that only waits for memory
     has time to choose. Contractions and reductions load vectors.
     """
-    uses = list(value.uses)
-    while len(uses) == 1 and is_reshape_view(uses[0].owner.operation):
-        uses = list(uses[0].owner.results[0].uses)
-    nest = loop_nest(uses[0].owner.operation) if len(uses) == 1 else None
+    found = readers(value)
+    nest = loop_nest(found[0]) if len(found) == 1 else None
     return nest is not None and nest.is_elementwise and not nest.uses_index
 
 

@@ -30,9 +30,9 @@ from smartmem.backend.targets.processor import Gpu
 from smartmem.dialect import ViewOp
 from smartmem.passes.analysis.elimination.loop_coalescing import merged_sum
 from smartmem.passes.analysis.fusion.kernel_limits import sums_several_dims
+from smartmem.passes.analysis.ir.chains import readers
 from smartmem.passes.analysis.ir.loops import loop_nest, reduces
 from smartmem.passes.analysis.ir.movement import Refusal, is_free, shape_of
-from smartmem.passes.analysis.operators.row_reductions import readers
 from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.rewrites.loops.coalesce_loops import merge_loops
 from smartmem.passes.rewrites.loops.split_loops import reshaped

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.algebra.costs import FLOPS
+from smartmem.passes.analysis.ir.chains import origin, readers
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, loop_nest
-from smartmem.passes.analysis.operators.row_reductions import origin, readers
 from smartmem.passes.base import Pass, PassContext, outer_operations
 
 TILE_ROWS = 64

@@ -32,8 +32,8 @@ from smartmem.passes.analysis.ir.accesses import (
     plain_nest,
     reads_in_order,
     sums,
-    view_readers,
 )
+from smartmem.passes.analysis.ir.chains import readers
 from smartmem.passes.analysis.ir.channel_order import channels, permutes_channels
 from smartmem.passes.analysis.ir.layout_contracts import ANY, AS_READ, CHANNELS, contract_of
 from smartmem.passes.analysis.ir.loops import LoopNest
@@ -315,8 +315,8 @@ def _is_free_to_order(op: ir.Operation) -> bool:
 
     They read any order, so that ``op``, elementwise, keeps that of its operand.
     """
-    readers = view_readers(op.results[0])
-    rows = [reader for reader in readers if contract_of(reader).reads != ANY]
+    read_by = readers(op.results[0])
+    rows = [reader for reader in read_by if contract_of(reader).reads != ANY]
     # A normalization reads its rows several times; a sum alone reads them in any order.
     return not rows or (len(rows) == 1 and sums(rows[0]))
 

@@ -15,11 +15,10 @@ from smartmem.passes.analysis.ir.accesses import (
     access_through,
     is_contraction,
     plain_nest,
-    view_readers,
 )
+from smartmem.passes.analysis.ir.chains import defining_op, is_whole_view, readers, root_of
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal, long_dims, shape_of, view_map
-from smartmem.passes.analysis.operators.affine_epilogues import is_whole_view
 
 
 def split_end(view: ir.Operation) -> InWrite | Refusal:
@@ -31,8 +30,8 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
     """
     if long_dims(shape_of(view.operands[0])) == long_dims(shape_of(view.results[0])):
         return Refusal("it splits no dim")
-    readers = view_readers(view.results[0])
-    padded = any(map(_needs_dims, readers)) or _reads_padded(view.operands[0])
+    behind = readers(view.results[0])
+    padded = any(map(_needs_dims, behind)) or _reads_padded(view.operands[0])
     if not padded and not _is_combined_with_contraction(view):
         return Refusal("nothing pads it, nor what it is combined with")
     return in_write(view, may_split=True)
@@ -74,16 +73,14 @@ def _needs_dims(op: ir.Operation) -> bool:
         return True
     if nest.reductions:
         return False
-    return _is_padded(op.results[0]) or any(map(_needs_dims, view_readers(op.results[0])))
+    return _is_padded(op.results[0]) or any(map(_needs_dims, readers(op.results[0])))
 
 
 def _reads_padded(value: ir.Value) -> bool:
-    return not isinstance(value.owner, ir.Block) and any(
-        map(_is_padded, list(value.owner.operands)[:-1])
-    )
+    op = defining_op(value)
+    return op is not None and any(map(_is_padded, list(op.operands)[:-1]))
 
 
 def _is_padded(value: ir.Value) -> bool:
-    while not isinstance(value.owner, ir.Block) and is_whole_view(value.owner.operation):
-        value = value.owner.operands[0]
-    return any("domain" in op.attributes for op in view_readers(value))
+    source = root_of(value, is_whole_view)
+    return any("domain" in op.attributes for op in readers(source))

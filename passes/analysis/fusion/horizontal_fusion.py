@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.parameters import NUMPY_DTYPES, Parameters, numpy_dtype
+from smartmem.passes.analysis.ir.chains import is_whole_view, users
 from smartmem.passes.analysis.ir.linear_layers import (
     LinearLayer,
     difference,
@@ -30,12 +31,7 @@ from smartmem.passes.analysis.ir.linear_layers import (
     stored_constant,
 )
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
-from smartmem.passes.analysis.operators.affine_epilogues import (
-    AffineEnd,
-    affine_end,
-    is_whole_view,
-    users,
-)
+from smartmem.passes.analysis.operators.affine_epilogues import AffineEnd, affine_end
 from smartmem.passes.analysis.scalars.constant_values import constant_value
 from smartmem.passes.base import operations
 

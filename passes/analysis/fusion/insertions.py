@@ -13,8 +13,8 @@ from smartmem.passes.analysis.fusion.padded_writes import (
     box_in_dims_of,
     constant_fill,
 )
+from smartmem.passes.analysis.ir.chains import defining_op, uses_of
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,11 @@ def _is_part(use: ir.OpOperand) -> bool:
 def _chain(last: ir.Operation) -> Iterator[ir.Operation]:
     """The insertions from the last to the first, each the only reader of the one before."""
     yield last
-    value = last.operands[1]
-    while not isinstance(value.owner, ir.Block) and value.owner.name == INSERT:
-        op = value.owner.operation
+    while (op := defining_op(last.operands[1])) is not None and op.name == INSERT:
         if len(_uses(op)) > 1:
             break
         yield op
-        value = op.operands[1]
+        last = op
 
 
 def are_apart(parts: Sequence[ir.Operation]) -> bool:
@@ -113,12 +111,10 @@ def _insertions(parts: list[ir.Operation]) -> Insertions:
 
 def _pad(value: ir.Value) -> tuple[ir.Value, ir.Operation] | None:
     """What is padded, ``value`` or a reshape of it, and its padding, if nothing else reads it."""
-    uses = list(value.uses)
+    uses = uses_of(value)
     if len(uses) != 1:
         return None
     op = uses[0].owner.operation
-    if op.name in RESHAPES:
-        return _pad(op.results[0])
     if op.name != "tensor.pad" or uses[0].operand_number or constant_fill(op) is None:
         return None
-    return value, op
+    return op.operands[0], op

@@ -15,9 +15,10 @@ from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.fusion.loop_order import loop_orders, result_order
 from smartmem.passes.analysis.fusion.plan import Group
 from smartmem.passes.analysis.gathers.gathers import is_lookup, keeps_row
+from smartmem.passes.analysis.ir.chains import origin, readers
 from smartmem.passes.analysis.ir.loops import contracts, generic_nest, loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.operators.row_reductions import ends_reduction, origin, readers
+from smartmem.passes.analysis.operators.row_reductions import ends_reduction
 from smartmem.passes.analysis.operators.strided_slices import reads_slice
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
 from smartmem.passes.analysis.tiling.gpu_rows import GpuRows

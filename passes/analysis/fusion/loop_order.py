@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from torch_mlir import ir
 
 from smartmem.index_map import Dim
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, loop_nest
 from smartmem.passes.analysis.ir.movement import long_dims, shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 
 Order = tuple[int, ...]
 """Number of the old loop at each place of the new nest."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.index_map import Shape, reassociation
+from smartmem.passes.analysis.ir.chains import RESHAPES, defining_op, readers, uses_of
 from smartmem.passes.analysis.ir.movement import Refusal, is_static, shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 
 _PAD, INSERT = "tensor.pad", "tensor.insert_slice"
 
@@ -77,27 +77,20 @@ def padded_write(result: ir.Value) -> PaddedWrite | Refusal | None:
 
 def _targets(value: ir.Value) -> list[tuple[ir.Operation, ir.Value]]:
     """What pads or inserts ``value``, also behind a reshape, each with what it takes."""
-    found = []
-    for use in value.uses:
-        op = use.owner.operation
-        if op.name in (_PAD, INSERT) and use.operand_number == 0:
-            found.append((op, value))
-        elif op.name in RESHAPES:
-            found += _targets(op.results[0])
-    return found
+    return [
+        (use.owner.operation, use.owner.operands[0])
+        for use in uses_of(value)
+        if use.owner.name in (_PAD, INSERT) and use.operand_number == 0
+    ]
 
 
 def _is_made_before(value: ir.Value, other: ir.Value) -> bool:
-    if isinstance(value.owner, ir.Block):
-        return True
-    return bool(value.owner.operation.is_before_in_block(other.owner.operation))
+    op = defining_op(value)
+    return op is None or bool(op.is_before_in_block(other.owner.operation))
 
 
 def _is_returned(value: ir.Value) -> bool:
-    return any(
-        op.name == "func.return" or (op.name in RESHAPES and _is_returned(op.results[0]))
-        for op in (use.owner.operation for use in value.uses)
-    )
+    return any(op.name == "func.return" for op in readers(value))
 
 
 def constant_fill(pad: ir.Operation) -> ir.Value | None:

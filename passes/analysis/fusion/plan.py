@@ -23,15 +23,11 @@ from smartmem.passes.analysis.elimination.producer_consumer import PairTable
 from smartmem.passes.analysis.fusion.profile import PairTimes, advice
 from smartmem.passes.analysis.fusion.table import TABLE, Cell
 from smartmem.passes.analysis.gathers.gathers import is_lookup
+from smartmem.passes.analysis.ir.chains import origin, readers, root_of
 from smartmem.passes.analysis.ir.loops import contracts
 from smartmem.passes.analysis.ir.movement import Refusal, is_static, shape_of
 from smartmem.passes.analysis.operators.classification import classify
-from smartmem.passes.analysis.operators.row_reductions import (
-    is_made_by,
-    origin,
-    readers,
-    row_operators,
-)
+from smartmem.passes.analysis.operators.row_reductions import is_made_by, row_operators
 from smartmem.passes.analysis.tiling.kernel_keys import pair_key
 
 # More tensors than this in one kernel are more bindings than every Vulkan device has
@@ -331,6 +327,4 @@ def _inputs(operations: Sequence[ir.Operation]) -> set[ir.Value]:
 
 def _whole(value: ir.Value) -> ir.Value:
     """What ``value`` is a slice of: a slice is an offset into one binding."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name == "tensor.extract_slice":
-        value = value.owner.operands[0]
-    return value
+    return root_of(value, lambda op: op.name == "tensor.extract_slice")

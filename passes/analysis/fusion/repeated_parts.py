@@ -8,8 +8,8 @@ the channels are innermost, so that the sigmoid stays and is computed for every 
 from __future__ import annotations
 
 from smartmem.passes.analysis.ir.accesses import is_row_wise
+from smartmem.passes.analysis.ir.chains import origin, readers
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.operators.row_reductions import origin, readers
 from smartmem.passes.analysis.scalars.bodies import Body
 from smartmem.passes.analysis.scalars.expressions import ARGUMENT, Node, arguments, reachable
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 
 # Each block of rows scales the weights again: with fewer rows, a good part of the work.
 _FEWEST_ROWS = 32

@@ -25,9 +25,9 @@ from torch_mlir import ir
 
 from smartmem.backend.targets.processor import EVERY_GPU, Gpu
 from smartmem.index_map import Shape
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.analysis.tiling.gpu_threads import has_thread_tiles
 
 Radices = tuple[Shape, ...]

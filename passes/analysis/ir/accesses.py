@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.dialect import ViewOp
 from smartmem.index_map import (
     DigitForm,
     IndexMap,
@@ -19,9 +18,10 @@ from smartmem.index_map import (
     layout_of,
     merge_dims,
 )
+from smartmem.passes.analysis.ir.chains import defining_op, is_reshape_view
 from smartmem.passes.analysis.ir.channel_order import channels, torn_loops
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.ir.movement import Refusal, is_free
+from smartmem.passes.analysis.ir.movement import Refusal
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,21 @@ def ends_contraction(op: ir.Operation, longest: int = MAX_END) -> bool:
 
 def is_contracted(value: ir.Value, longest: int = MAX_END) -> bool:
     """Whether a contraction or convolution, or its elementwise end, makes ``value``."""
-    while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
-        op = value.owner.operation
-        if is_reshape_view(op):
-            value = op.operands[0]
-            continue
-        nest = loop_nest(op)
-        contracts = "conv" in op.name or (nest is not None and nest.is_contraction)
-        return contracts or ends_contraction(op, longest)
-    return False
+    op = _made_for_one(value)
+    if op is None:
+        return False
+    nest = loop_nest(op)
+    contracts = "conv" in op.name or (nest is not None and nest.is_contraction)
+    return contracts or ends_contraction(op, longest)
+
+
+def _made_for_one(value: ir.Value) -> ir.Operation | None:
+    """The operation that makes ``value``, behind reshapes, where each has one reader alone."""
+    while len(list(value.uses)) == 1 and (op := defining_op(value)) is not None:
+        if not is_reshape_view(op):
+            return op
+        value = op.operands[0]
+    return None
 
 
 def ends_window(op: ir.Operation) -> bool:
@@ -150,16 +156,12 @@ def ends_window(op: ir.Operation) -> bool:
     nest = loop_nest(op)
     if nest is None or nest.reductions:
         return False
-    for value in list(op.operands)[:-1]:
-        while len(list(value.uses)) == 1 and not isinstance(value.owner, ir.Block):
-            maker = value.owner.operation
-            if not is_reshape_view(maker):
-                made = loop_nest(maker)
-                if made is not None and made.reductions and not made.is_plain:
-                    return True
-                break
-            value = maker.operands[0]
-    return False
+    makers = filter(None, map(_made_for_one, list(op.operands)[:-1]))
+    return any(
+        made.reductions and not made.is_plain
+        for made in map(loop_nest, makers)
+        if made is not None
+    )
 
 
 def is_contraction(value: ir.Value) -> bool:
@@ -172,11 +174,7 @@ def is_contraction(value: ir.Value) -> bool:
 
 def is_row_wise(op: ir.Operation) -> bool:
     """Whether ``op`` is a reduction, or an elementwise operation that reads one's result."""
-    return sums(op) or any(
-        sums(value.owner.operation)
-        for value in list(op.operands)[:-1]
-        if not isinstance(value.owner, ir.Block)
-    )
+    return sums(op) or any(map(sums, filter(None, map(defining_op, list(op.operands)[:-1]))))
 
 
 def sums(op: ir.Operation) -> bool:
@@ -186,17 +184,3 @@ def sums(op: ir.Operation) -> bool:
         return False
     # Not a window that slides over an image: its kernel is none of rows.
     return nest.is_plain
-
-
-def view_readers(value: ir.Value) -> list[ir.Operation]:
-    """The operations that read ``value``, also through reshapes."""
-    found: list[ir.Operation] = []
-    for use in value.uses:
-        op = use.owner.operation
-        found += view_readers(op.results[0]) if is_reshape_view(op) else [op]
-    return found
-
-
-def is_reshape_view(op: ir.Operation) -> bool:
-    """Whether ``op`` is a view that keeps the row-major order."""
-    return op.name == ViewOp.OPERATION_NAME and is_free(op)

@@ -75,7 +75,7 @@ class Reader:
 def readers_of(value: ir.Value) -> list[Reader]:
     """The operands that ``value`` reaches, directly or through movements.
 
-    ``rows.readers`` is its counterpart behind ``smartmem-lower-to-linalg``.
+    ``chains.readers`` is its counterpart behind ``smartmem-lower-to-linalg``.
     """
     found: dict[Reader, None] = {}
     stack = [value]

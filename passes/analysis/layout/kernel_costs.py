@@ -17,9 +17,9 @@ from torch_mlir import ir
 
 from smartmem.backend.targets.vectors import SPIRV, Vectors
 from smartmem.index_map import Shape
+from smartmem.passes.analysis.ir.chains import RESHAPES, defining_op, root_of
 from smartmem.passes.analysis.ir.linear_layers import stored_constant
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.analysis.tiling.cpu_tiles import block_rows
 
 if TYPE_CHECKING:
@@ -206,14 +206,13 @@ def _is_known(value: ir.Value) -> bool:
     source = whole(value)
     if stored_constant(source) is not None:
         return True
-    return not isinstance(source.owner, ir.Block) and source.owner.name == "arith.constant"
+    op = defining_op(source)
+    return op is not None and op.name == "arith.constant"
 
 
 def whole(value: ir.Value) -> ir.Value:
     """The tensor that ``value`` is a part, or a reshape, of."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name in (*RESHAPES, _SLICE):
-        value = value.owner.operands[0]
-    return value
+    return root_of(value, lambda op: op.name in (*RESHAPES, _SLICE))
 
 
 def _kind(nest: LoopNest) -> Kind:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from torch_mlir import ir
 
-from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim, Expr, IndexMap, atoms, compose, dim
 from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.ir.chains import is_whole_view, users
 from smartmem.passes.analysis.ir.def_use import reading
 from smartmem.passes.analysis.ir.linear_layers import LinearLayer
 from smartmem.passes.analysis.ir.loops import generic_nest, loop_nest
@@ -80,16 +80,6 @@ def affine_end(layer: LinearLayer, parameters: Parameters) -> AffineEnd:
         steps.append(Step(op, value))
         value, axis = _behind_views(op.results[0], axis)
     return AffineEnd(affine, tuple(steps), op)
-
-
-def is_whole_view(op: ir.Operation) -> bool:
-    """Whether ``op`` is a view without a domain: it moves elements and adds none."""
-    return op.name == ViewOp.OPERATION_NAME and "domain" not in op.attributes
-
-
-def users(value: ir.Value) -> list[ir.Operation]:
-    """The operations that use ``value``, each once."""
-    return list(dict.fromkeys(use.owner.operation for use in value.uses))
 
 
 def _behind_views(value: ir.Value, axis: int | None) -> tuple[ir.Value, int | None]:

@@ -17,6 +17,7 @@ from smartmem.index_map import Domain, Expr, IndexMap, Shape, from_affine, is_re
 from smartmem.index_map.expr import Dim, atoms
 from smartmem.mlir.memo import remembered
 from smartmem.passes.analysis.elimination.producer_consumer import Pair, PairTable
+from smartmem.passes.analysis.ir.chains import RESHAPES, origin
 from smartmem.passes.analysis.ir.loops import indexing_maps
 from smartmem.passes.base import outer_operations
 
@@ -55,7 +56,6 @@ _NOT_CLASSIFIED = frozenset({"arith.constant", "tensor.empty", "tensor.cast", "f
 
 
 _EXTRACT = "tensor.extract"
-_RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
 
 
 def tensor_operations(module: ir.Operation) -> list[ir.Operation]:
@@ -135,9 +135,8 @@ def _is_constant(value: ir.Value) -> bool:
     """Weights and scalars: their relation to the result is settled when compiling."""
     if not isinstance(value.type, ir.ShapedType):
         return True
-    while not isinstance(value.owner, ir.Block) and value.owner.name in _RESHAPES:
-        value = value.owner.operands[0]
-    return not isinstance(value.owner, ir.Block) and value.owner.name == "arith.constant"
+    op = origin(value, lambda op: op.name in RESHAPES)
+    return op is not None and op.name == "arith.constant"
 
 
 def _classify_elementwise(reads: Sequence[ir.AffineMap], write: ir.AffineMap) -> Classification:

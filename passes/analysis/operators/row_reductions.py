@@ -13,16 +13,14 @@ from collections.abc import Collection, Iterator
 
 from torch_mlir import ir
 
-from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim
+from smartmem.passes.analysis.ir.chains import RESHAPES, defining_op, origin, readers
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, loop_nest, reduces
-from smartmem.passes.analysis.ir.movement import is_free, long_dims, shape_of
+from smartmem.passes.analysis.ir.movement import long_dims, shape_of
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
 
 Reduced = tuple[bool, ...]
 """For each dim of a tensor whether the rows' reductions run along it."""
-
-RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
 
 
 def row_operators(block: ir.Block) -> list[list[ir.Operation]]:
@@ -117,7 +115,7 @@ class _Rows:
         over a window: each reduction would compute it again. Nor one that reads in
         another order than it writes: rows would be computed across.
         """
-        op = None if isinstance(value.owner, ir.Block) else value.owner.operation
+        op = defining_op(value)
         if op is None or op in self.members or (nest := _nest(op)) is None:
             return False
         used = all(reader in self.members for reader in readers(value))
@@ -160,16 +158,6 @@ def _loops(nest: LoopNest, operand: int, flags: Reduced) -> frozenset[int]:
     )
 
 
-def readers(value: ir.Value) -> Iterator[ir.Operation]:
-    """The operations that read ``value``, also through reshapes."""
-    for use in value.uses:
-        op = use.owner.operation
-        if _is_reshape(op):
-            yield from readers(op.results[0])
-        else:
-            yield op
-
-
 def _readers(value: ir.Value, flags: Reduced) -> Iterator[tuple[ir.Operation, int, Reduced]]:
     """The readers, the number of the operand they read, and the flags of its dims.
 
@@ -190,20 +178,6 @@ def _reshaped(flags: Reduced, value: ir.Value, result: ir.Value) -> Reduced | No
     old, new = shape_of(value), shape_of(result)
     kept = iter(flag for flag, extent in zip(flags, old, strict=True) if extent > 1)
     return tuple(extent > 1 and next(kept) for extent in new)
-
-
-def origin(value: ir.Value) -> ir.Operation | None:
-    """The operation that computes ``value``, seen through reshapes; None: an argument."""
-    while not isinstance(value.owner, ir.Block):
-        op = value.owner.operation
-        if not _is_reshape(op):
-            return op
-        value = op.operands[0]
-    return None
-
-
-def _is_reshape(op: ir.Operation) -> bool:
-    return op.name in RESHAPES or (op.name == ViewOp.OPERATION_NAME and is_free(op))
 
 
 def is_made_by(value: ir.Value, results: Collection[ir.Value]) -> bool:
@@ -233,7 +207,7 @@ def _ends_reduction(op: ir.Operation, known: dict[ir.Value, bool]) -> bool:
         nest = loop_nest(producer)
         if nest is None or nest.reductions:
             return producer.name != "linalg.fill"
-        alone = len(list(readers(producer.results[0]))) == 1
+        alone = len(readers(producer.results[0])) == 1
         if alone and ends_reduction(producer, known):
             return True
     return False

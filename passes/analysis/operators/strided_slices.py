@@ -12,8 +12,8 @@ from smartmem.index_map import Dim, Expr, IndexMap, Shape, compose, identity
 from smartmem.index_map.expr import simplify
 from smartmem.index_map.index_map import linearize
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.movement import Movement, shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.analysis.raising.data_movements import movement
 
 SLICE = "tensor.extract_slice"

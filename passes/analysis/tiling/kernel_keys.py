@@ -18,8 +18,8 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.ir.chains import origin
 from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
-from smartmem.passes.analysis.operators.row_reductions import origin
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
 
 

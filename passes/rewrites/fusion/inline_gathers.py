@@ -28,8 +28,8 @@ from smartmem.passes.analysis.gathers.gathers import (
     is_movement,
     keeps_row,
 )
+from smartmem.passes.analysis.ir.chains import readers
 from smartmem.passes.analysis.ir.loops import generic_nest, indexing_maps, loop_nest
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.rewrites.fusion.inline_producer import inline_producer
 
 BITCAST = "flow.tensor.bitcast"
@@ -64,20 +64,10 @@ def _without_indices(operations: list[ir.Operation]) -> list[ir.Operation]:
     """Those that are no part of an index of which a bitcast sees the halves."""
     indices: set[ir.Operation] = set()
     for op in reversed(operations):
-        readers = [reader for result in op.results for reader in _readers(result)]
-        if any(reader.name == BITCAST or reader in indices for reader in readers):
+        found = [reader for result in op.results for reader in readers(result)]
+        if any(reader.name == BITCAST or reader in indices for reader in found):
             indices.add(op)
     return [op for op in operations if op not in indices]
-
-
-def _readers(value: ir.Value) -> list[ir.Operation]:
-    """What reads ``value``, directly or through reshapes."""
-    found: list[ir.Operation] = []
-    for use in value.uses:
-        reader = use.owner.operation
-        is_reshape = reader.name in RESHAPES
-        found += _readers(reader.results[0]) if is_reshape else [reader]
-    return found
 
 
 def _takes(op: ir.Operation, lookup: ir.Operation) -> bool:

@@ -6,8 +6,8 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.fusion.insertions import Insertions, offsets_of, sizes_of
 from smartmem.passes.analysis.fusion.padded_writes import constant_fill
+from smartmem.passes.analysis.ir.chains import defining_op, origin, root_of
 from smartmem.passes.analysis.ir.movement import shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES, origin
 from smartmem.passes.base import erase_if_unused
 from smartmem.passes.rewrites.builders import tensor_ops as build
 
@@ -22,10 +22,10 @@ def order_insertions(found: Insertions) -> None:
     makers = {part: origin(part.operands[0]) for part in found.parts}
     ordered = sorted(found.parts, key=lambda part: numbers.get(makers[part], -1))
     value = _start(found, makers[ordered[0]])
-    last: ir.Operation | None = None if isinstance(value.owner, ir.Block) else value.owner
+    last = defining_op(value)
     for part in ordered:
-        source = _before_reshapes(part.operands[0])
-        place = _later(last, None if isinstance(source.owner, ir.Block) else source.owner)
+        source = root_of(part.operands[0])
+        place = _later(last, defining_op(source))
         begin = [o + s for o, s in zip(offsets_of(part), found.box[1], strict=True)]
         box = [(o, o + n) for o, n in zip(begin, sizes_of(part), strict=True)]
         point = ir.InsertionPoint.at_block_begin(block) if place is None else None
@@ -56,12 +56,6 @@ def _start(found: Insertions, first: ir.Operation | None) -> ir.Value:
     with ir.InsertionPoint(before), found.parts[0].location:
         type_ = build.tensor_type(found.parts[0].results[0], found.box[0])
         return build.empty(type_) if fill is None else build.splat(fill, type_)
-
-
-def _before_reshapes(value: ir.Value) -> ir.Value:
-    while not isinstance(value.owner, ir.Block) and value.owner.name in RESHAPES:
-        value = value.owner.operands[0]
-    return value
 
 
 def _later(one: ir.Operation | None, other: ir.Operation | None) -> ir.Operation | None:

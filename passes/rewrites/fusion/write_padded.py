@@ -13,8 +13,8 @@ from smartmem.passes.analysis.fusion.padded_writes import (
     read_as,
     readers_beside,
 )
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.read_elements import EXTRACT, extracts, read_element
 

@@ -11,8 +11,8 @@ from torch_mlir.dialects import tensor
 
 from smartmem.index_map import Dim, Expr, Shape
 from smartmem.index_map.affine import projection
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.movement import shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.analysis.operators.sliding_windows import (
     IMAGE,
     RESULT,

@@ -22,9 +22,9 @@ from smartmem.index_map import Dim, Expr, Shape, constant, digits_of, dim
 from smartmem.index_map.affine import to_affine_map
 from smartmem.index_map.expr import add, scale
 from smartmem.passes.analysis.fusion.tile_space import Radices, common_digits
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.ir.movement import shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.base import erase_if_unused
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.clone_bodies import inline_body

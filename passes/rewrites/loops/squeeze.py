@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_mlir import ir
 
 from smartmem.index_map import Expr, dim, reshape
+from smartmem.passes.analysis.ir.chains import root_of
 from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.analysis.layout.formats import Node, is_squeeze, long_dims
 from smartmem.passes.analysis.layout.kernel_costs import Loops
@@ -42,7 +43,6 @@ def _exprs(loops: Loops, long: list[int]) -> tuple[Expr, ...]:
 
 def _squeezed(value: ir.Value) -> ir.Value:
     """``value`` without its dims of size 1; seen through views that only add some."""
-    while not isinstance(value.owner, ir.Block) and is_squeeze(value.owner.operation):
-        value = value.owner.operands[0]
+    value = root_of(value, is_squeeze)
     shape = shape_of(value)
     return reshaped(value, [shape[d] for d in long_dims(value)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch_mlir import ir
 
 from smartmem.passes.analysis.elimination.padded_reshape import PaddedReshape
+from smartmem.passes.analysis.ir.chains import is_whole_view, users
 from smartmem.passes.analysis.ir.movement import Piece, domain_of, shape_of, view_map
-from smartmem.passes.analysis.operators.affine_epilogues import is_whole_view, users
 from smartmem.passes.rewrites.builders.movement_ops import build_movement
 from smartmem.passes.rewrites.builders.read_elements import extracts, read_element
 from smartmem.passes.rewrites.loops.split_loops import view_as, write_through
