@@ -20,10 +20,13 @@ help: ## list the targets
 demo: install vulkan ## compile a small Swin for CPU and Vulkan, run it, check it
 	$(BIN)/smartmem demo
 
-# One after the other: the library is built when SmartMem is installed, and what that needs
-# comes first.
-.NOTPARALLEL:
-test: vulkan library install lint typecheck site ctest lit pytest ## run all checks and tests
+# Side by side where one alone leaves a core idle. What the library needs comes first: it is
+# built when SmartMem is installed, too.
+SIDE_BY_SIDE := +@$(MAKE) --no-print-directory --jobs=2 --output-sync=target
+test: library ## run all checks and tests
+	$(SIDE_BY_SIDE) install ctest
+	$(SIDE_BY_SIDE) typecheck lit lint site
+	+@$(MAKE) --no-print-directory pytest
 
 install: $(STAMP) ## create .venv and install SmartMem with its test tools
 
@@ -36,7 +39,7 @@ $(STAMP): pyproject.toml CMakeLists.txt runtime/CMakeLists.txt $(wildcard runtim
 vulkan: ## install the software Vulkan driver (lavapipe) if there is none
 	@scripts/install-system-packages.sh driver
 
-library: ## install what builds and tests the Vulkan library, if we may
+library: vulkan ## install what builds and tests the Vulkan library, if we may
 	@scripts/install-system-packages.sh library
 
 lint: install ## ruff: style and formatting
@@ -49,10 +52,10 @@ typecheck: install ## mypy, on the installed package
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck --config-settings=cmake.define.SMARTMEM_BUILD_RUNTIME=OFF .
 	$(BIN)/mypy
 
-ctest: vulkan library ## C++ tests of the Vulkan library, where it can be built
+ctest: library ## C++ tests of the Vulkan library, where it can be built
 	@scripts/test-runtime.sh
 
-sanitize: vulkan library ## the C++ tests under address and undefined behaviour, and thread sanitizers
+sanitize: library ## the C++ tests under address and undefined behaviour, and thread sanitizers
 	@SANITIZE=address,undefined scripts/test-runtime.sh
 	@SANITIZE=thread scripts/test-runtime.sh
 
