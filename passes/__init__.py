@@ -18,7 +18,6 @@ from smartmem.passes.compute_once import ComputeOnce
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
-from smartmem.passes.expand_erf import ExpandErf
 from smartmem.passes.fold_broadcasts import FoldBroadcasts
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
@@ -88,7 +87,6 @@ PASSES: tuple[type[Pass], ...] = (
     FormRegions,
     ScaleWeights,
     ChainWindows,
-    ExpandErf,
     ConfigureKernels,
     AlignAccesses,
     BindImages,
@@ -125,7 +123,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "lowered",
         (
             *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
-            *(FormRegions, ScaleWeights, ChainWindows, ExpandErf),
+            *(FormRegions, ScaleWeights, ChainWindows),
             *(ConfigureKernels, AlignAccesses),
         ),
     ),

@@ -11,6 +11,8 @@ Rewrites:
   linalg.matmul over one     ->  linalg.generic: multiplies, and sums nothing up
   tensor.pad of a tensor.pad ->  linalg.fill, tensor.insert_slice: where they fill with
                                  different constants, iree-compile fails
+  math.erf of f32            ->  one quotient of two polynomials, off by at most 3.2e-7:
+                                 iree-compile selects one of four for each element
   smartmem.* attributes      ->  removed: the code generator does not know them
   dense_resource of few bf16 ->  dense: iree-compile takes small constants into kernels,
                                  where it widens bf16, but not in resources
@@ -21,6 +23,8 @@ Rewrites:
 
 Every view that verifies has a lowering. Relayouts are materialized before this pass;
 one that is left is an error.
+
+Keeps, with a remark, erf of other types than f32.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from smartmem.passes.analysis.ir.chains import readers
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import domain_of, shape_of, view_map
 from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.rewrites.algebra.rational_erf import rational_erf
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.generalize import UNKNOWN_TO_IREE, generalize
 from smartmem.passes.rewrites.builders.read_through import GatherPiece, gather, read
@@ -64,6 +69,8 @@ class LowerToLinalg(Pass):
         """
         for op in filter(_needs_generic, operations(module)):
             generalize(op)
+        for op in [op for op in operations(module) if op.name == "math.erf"]:
+            self._expand_erf(op, context)
         found = operations(module)
         for op in found:
             if fault := _not_lowerable(op):
@@ -81,6 +88,17 @@ class LowerToLinalg(Pass):
                 op.erase()
         for op in operations(module):
             part_pads(op, context.parameters)
+
+    def _expand_erf(self, op: ir.Operation, context: PassContext) -> None:
+        type_ = op.results[0].type
+        if not isinstance(type_, ir.F32Type):
+            context.remark(self.argument, op, False, f"it is of type {type_}, not f32")
+            return
+        context.remark(self.argument, op, True, "one quotient of two polynomials")
+        with op.location, ir.InsertionPoint(op):
+            value = rational_erf(op.operands[0])
+        op.results[0].replace_all_uses_with(value)
+        op.erase()
 
 
 def _needs_generic(op: ir.Operation) -> bool:

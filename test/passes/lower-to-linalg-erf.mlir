@@ -1,5 +1,5 @@
-// RUN: smartmem-opt --smartmem-expand-erf --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-expand-erf --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-lower-to-linalg --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-lower-to-linalg --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Two polynomials of degree five, in the square of what is cut off where erf is 1.
 // CHECK-LABEL: func @inside_of_an_operation
