@@ -10,19 +10,17 @@ from __future__ import annotations
 from smartmem.passes.align_accesses import AlignAccesses
 from smartmem.passes.base import BindingRecord, Pass, PassContext, Remark
 from smartmem.passes.bind_images import BindImages
-from smartmem.passes.bound_fusion import BoundFusion
-from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
 from smartmem.passes.compute_once import ComputeOnce
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
-from smartmem.passes.fold_broadcasts import FoldBroadcasts
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
+from smartmem.passes.guide_fusion import GuideFusion
 from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.materialize_layouts import MaterializeLayouts
@@ -34,7 +32,6 @@ from smartmem.passes.pad_keys import PadKeys
 from smartmem.passes.pad_rows import PadRows
 from smartmem.passes.propagate_layouts import PropagateLayouts
 from smartmem.passes.raise_views import RaiseViews
-from smartmem.passes.recompute_rows import RecomputeRows
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.rewrite_convolutions import RewriteConvolutions
 from smartmem.passes.scale_weights import ScaleWeights
@@ -59,13 +56,11 @@ PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
     RewriteConvolutions,
     RaiseViews,
-    FoldBroadcasts,
-    BoundFusion,
+    GuideFusion,
     RewriteAlgebra,
     FoldConstants,
     SelectLayouts,
     ClassifyOps,
-    RecomputeRows,
     PadColumns,
     PadKeys,
     ComposeViews,
@@ -86,7 +81,6 @@ PASSES: tuple[type[Pass], ...] = (
     ComputeOnce,
     FormRegions,
     ScaleWeights,
-    ChainWindows,
     ConfigureKernels,
     AlignAccesses,
     BindImages,
@@ -101,13 +95,13 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
-    ("rewritten", (FoldBroadcasts, BoundFusion, _FUSE, RewriteAlgebra, FoldConstants)),
+    ("rewritten", (GuideFusion, _FUSE, RewriteAlgebra, FoldConstants)),
     ("windows", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
     (
         "layouts",
         (
-            *(_FUSE, RecomputeRows, _FUSE, PadColumns, PadKeys, ComposeViews),
+            *(_FUSE, GuideFusion, _FUSE, PadColumns, PadKeys, ComposeViews),
             *(FuseSiblings, JoinOperands, PropagateLayouts),
         ),
     ),
@@ -123,7 +117,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "lowered",
         (
             *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
-            *(FormRegions, ScaleWeights, ChainWindows),
+            *(FormRegions, ScaleWeights),
             *(ConfigureKernels, AlignAccesses),
         ),
     ),

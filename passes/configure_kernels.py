@@ -19,11 +19,19 @@ of columns:
       translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
           workgroup_size = [16, 4, 1]>
 
+A sum of several products, what the window of a convolution has become, has tiles on GPUs only as
+contractions, each added to the one before:
+  %r[h, w, o] += %x00[h, w, c] * %k00[c, o] + %x01[h, w, c] * %k01[c, o] + ...
+    ->
+  %0[h, w, o] += %x00[h, w, c] * %k00[c, o]
+  %1[h, w, o] += %x01[h, w, c] * %k01[c, o]      and so on, from %0 to %1 to %r
+
 Why: on CPUs the code generator's own blocks spill registers or leave them unused. On GPUs it
 gives each thread one element of chains of contractions (convolutions), of batched contractions
 and of those over several reduction loops, gives a workgroup to each result of some narrow ones,
-and is slower with its tiles for others. Measured tile sizes of the tuning table replace
-computed ones.
+and is slower with its tiles for others; it makes vectors of a contraction of two operands, and
+scalar code of a sum of several products. On CPUs that is the other way round. Measured tile
+sizes of the tuning table replace computed ones.
 
 Keeps other kernels, with a remark.
 """
@@ -40,6 +48,7 @@ from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
 from smartmem.passes.analysis.tiling.kernel_tiles import (
     KernelTiles,
     can_have,
+    chain_of,
     kernel_tiles,
     looping_operations,
     root_of,
@@ -47,6 +56,7 @@ from smartmem.passes.analysis.tiling.kernel_tiles import (
 from smartmem.passes.analysis.tiling.tiles import Tiles
 from smartmem.passes.analysis.tiling.tiles_attribute import write_tiles
 from smartmem.passes.base import REGION, Pass, PassContext, outer_operations
+from smartmem.passes.rewrites.loops.chain_products import chain_products
 
 ATTRIBUTE = "compilation_info"
 
@@ -65,8 +75,19 @@ class ConfigureKernels(Pass):
         """Configures each region for the target, or says why it is left to IREE."""
         regions = [op for op in outer_operations(module) if op.name == REGION]
         for region in context.each(regions):
+            self._chain(region, context)
             if looping := looping_operations(region):
                 self._configure(looping, context)
+
+    def _chain(self, region: ir.Operation, context: PassContext) -> None:
+        for op in looping_operations(region):
+            found = chain_of(op, context.processor)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                reason = f"{len(found)} contractions, each added to the one before"
+                context.remark(self.argument, op, True, reason)
+                chain_products(op, found)
 
     def _configure(self, looping: Sequence[ir.Operation], context: PassContext) -> None:
         found = kernel_tiles(looping, context.processor)

@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
-// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
+// RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // A batch of products: each thread has 4 columns and 16 rows, four steps at a time.
 // CHECK-LABEL: func @batch_of_contractions

@@ -17,7 +17,6 @@ from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import PASSES, PassContext
 from smartmem.passes.analysis.layout.kernel_costs import Rates
 from smartmem.passes.analysis.tiling.gpu_tiles import GpuTiles
-from smartmem.passes.chain_windows import ChainWindows
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.kernels import KernelCase, kernel_cases
@@ -95,7 +94,7 @@ def lowered(text: str, tuning: Table | None = None) -> tuple[ir.Module, PassCont
         module = ir.Module.parse(text)
         shared = PassContext(processor=PHONE, tuning=tuning)
         before = PASSES[: PASSES.index(FormRegions)]
-        chosen = [*before, FormRegions, ChainWindows, ConfigureKernels]
+        chosen = [*before, FormRegions, ConfigureKernels]
         run_pipeline(module, [pass_() for pass_ in chosen], shared)
         return module, shared
 

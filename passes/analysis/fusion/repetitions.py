@@ -1,62 +1,31 @@
-"""Fold broadcasts into the indexing maps of the elementwise operations that read them.
+"""Operands of elementwise operations that repeat a tensor: indexing maps can do the same.
 
-Rewrites:
-  elementwise(view(x, f)), where f repeats elements of x in order  ->  the same reading x at f
-
-  %m = "smartmem.view"(%mean) {map = affine_map<(d0, d1) -> (d0)>} : (tensor<8xf32>) -> ...
-  %r = linalg.generic {indexing_maps = [#id, affine_map<(d0, d1) -> (d0, d1)>, #id]} ins(%x, %m)
-    ->
-  %r = linalg.generic {indexing_maps = [#id, affine_map<(d0, d1) -> (d0)>, #id]} ins(%x, %mean)
-
-Why: some importers write the repetition of a row's mean as an indexing map, others as a
-broadcast. A view between two elementwise operations would prevent upstream's fusion, which
-comes next. Dims of size 1 are dropped from the indices of gathers for the same reason: the
-operation that computes an index then fuses with the gather.
-
-Keeps views that permute: their place is not chosen yet.
+Some importers write the repetition of a row's mean as an indexing map, others as a broadcast.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.index_map import Expr, IndexMap, Shape, compose, dim
-from smartmem.index_map.affine import to_affine_map
 from smartmem.passes.analysis.ir.def_use import reading
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, indexing_maps
 from smartmem.passes.analysis.ir.movement import Piece, shape_of
-from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
-
-_MAPS = "indexing_maps"
 
 
-@dataclass(frozen=True)
-class FoldBroadcasts(Pass):
-    """Composes repetitions into the indexing maps of elementwise operations."""
+def repetitions(op: ir.Operation) -> Iterator[tuple[int, ir.Value, IndexMap]]:
+    """The inputs that repeat a tensor: their number, the tensor, and how the loops read it.
 
-    argument = "smartmem-fold-broadcasts"
-    summary = "Let elementwise operations repeat what they read themselves"
-
-    def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Rewrites every operand that is a repetition, with a remark on its view."""
-        for op in context.each(outer_operations(module)):
-            nest = generic_nest(op)
-            if nest is None or not nest.is_elementwise:
-                continue
-            for number, source, access in list(_repetitions(op, nest)):
-                view = op.operands[number].owner.operation
-                context.remark(self.argument, view, True, "repeated as it is read")
-                _read_at(op, number, source, access)
-        erase_unused(module)
-
-
-def _repetitions(op: ir.Operation, nest: LoopNest) -> Iterator[tuple[int, ir.Value, IndexMap]]:
-    """The inputs that repeat a tensor: their number, the tensor, and how the loops read it."""
+    Args:
+        op: any operation; one that is no elementwise ``linalg.generic`` has none.
+    """
+    nest = generic_nest(op)
+    if nest is None or not nest.is_elementwise:
+        return
     for number, value in enumerate(list(op.operands)[: nest.output]):
         if isinstance(value.owner, ir.Block) or value.owner.name != ViewOp.OPERATION_NAME:
             continue
@@ -105,11 +74,3 @@ def _repeats_in_order(access: IndexMap, nest: LoopNest, shape: Shape) -> bool:
         return False
     loops = iter(over.loops_of(0))
     return shape == tuple(nest.domain[next(loops)] if e.terms else 1 for e in access.exprs)
-
-
-def _read_at(op: ir.Operation, number: int, source: ir.Value, access: IndexMap) -> None:
-    maps = list(ir.ArrayAttr(op.attributes[_MAPS]))
-    index_map = to_affine_map(access.exprs, len(access.shape), op.context)
-    maps[number] = ir.AffineMapAttr.get(index_map)
-    op.operands[number] = source
-    op.attributes[_MAPS] = ir.ArrayAttr.get(maps, op.context)

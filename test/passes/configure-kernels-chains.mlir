@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-chain-windows --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
-// RUN: smartmem-opt --smartmem-form-regions --smartmem-chain-windows --split-input-file %s | FileCheck %s --check-prefix=CPU
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefix=CPU
 
 // CHECK-LABEL: func @a_sum_of_products_becomes_contractions
 // CHECK: %[[Z:.*]] = linalg.fill
