@@ -34,7 +34,6 @@ from smartmem.passes.propagate_layouts import PropagateLayouts
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.rewrite_convolutions import RewriteConvolutions
-from smartmem.passes.scale_weights import ScaleWeights
 from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
 from smartmem.passes.split_contractions import SplitContractions
@@ -80,7 +79,6 @@ PASSES: tuple[type[Pass], ...] = (
     SplitContractions,
     ComputeOnce,
     FormRegions,
-    ScaleWeights,
     ConfigureKernels,
     AlignAccesses,
     BindImages,
@@ -117,8 +115,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "lowered",
         (
             *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
-            *(FormRegions, ScaleWeights),
-            *(ConfigureKernels, AlignAccesses),
+            *(FormRegions, ConfigureKernels, AlignAccesses),
         ),
     ),
 )

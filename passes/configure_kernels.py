@@ -19,21 +19,29 @@ of columns:
       translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize>
           workgroup_size = [16, 4, 1]>
 
-A sum of several products, what the window of a convolution has become, has tiles on GPUs only as
-contractions, each added to the one before:
+Sums get the form that has tile sizes. For GPUs, a sum of several products, what the window of a
+convolution has become, is contractions, each added to the one before:
   %r[h, w, o] += %x00[h, w, c] * %k00[c, o] + %x01[h, w, c] * %k01[c, o] + ...
     ->
   %0[h, w, o] += %x00[h, w, c] * %k00[c, o]
   %1[h, w, o] += %x01[h, w, c] * %k01[c, o]      and so on, from %0 to %1 to %r
+
+For CPUs, the scale of a contraction's rows (squeeze-excite) is one of its weights:
+  %y[m, k] = %x[m, k] * %s[k]; region { %r[m, n] = sum over k of %y[m, k] * %w[k, n] }
+    ->
+  region { %v[k, n] = %s[k] * %w[k, n]; %r = linalg.contract %x, %v }
 
 Why: on CPUs the code generator's own blocks spill registers or leave them unused. On GPUs it
 gives each thread one element of chains of contractions (convolutions), of batched contractions
 and of those over several reduction loops, gives a workgroup to each result of some narrow ones,
 and is slower with its tiles for others; it makes vectors of a contraction of two operands, and
 scalar code of a sum of several products. On CPUs that is the other way round. Measured tile
-sizes of the tuning table replace computed ones.
+sizes of the tuning table replace computed ones. A scale of weights is no kernel of its own, and
+the scaled rows are not stored; the contraction becomes a named operation, as iree-compile 3.13
+puts the factor into the body of a generic one and then does not vectorize it.
 
-Keeps other kernels, with a remark.
+Keeps, with a remark, kernels without fitting tiles, scales of few rows, rows with other readers,
+and scales of kernels that compute several sums.
 """
 
 from __future__ import annotations
@@ -44,11 +52,11 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.tiling.kernel_forms import form_of
 from smartmem.passes.analysis.tiling.kernel_keys import kernel_key
 from smartmem.passes.analysis.tiling.kernel_tiles import (
     KernelTiles,
     can_have,
-    chain_of,
     kernel_tiles,
     looping_operations,
     root_of,
@@ -56,7 +64,7 @@ from smartmem.passes.analysis.tiling.kernel_tiles import (
 from smartmem.passes.analysis.tiling.tiles import Tiles
 from smartmem.passes.analysis.tiling.tiles_attribute import write_tiles
 from smartmem.passes.base import REGION, Pass, PassContext, outer_operations
-from smartmem.passes.rewrites.loops.chain_products import chain_products
+from smartmem.passes.rewrites.loops.write_form import write_form
 
 ATTRIBUTE = "compilation_info"
 
@@ -75,19 +83,20 @@ class ConfigureKernels(Pass):
         """Configures each region for the target, or says why it is left to IREE."""
         regions = [op for op in outer_operations(module) if op.name == REGION]
         for region in context.each(regions):
-            self._chain(region, context)
+            self._form(region, context)
             if looping := looping_operations(region):
                 self._configure(looping, context)
 
-    def _chain(self, region: ir.Operation, context: PassContext) -> None:
-        for op in looping_operations(region):
-            found = chain_of(op, context.processor)
+    def _form(self, region: ir.Operation, context: PassContext) -> None:
+        """Brings the sums of a kernel into the form that has tile sizes."""
+        looping = looping_operations(region)
+        for op in looping:
+            found = form_of(op, looping, context.processor)
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
             elif found is not None:
-                reason = f"{len(found)} contractions, each added to the one before"
-                context.remark(self.argument, op, True, reason)
-                chain_products(op, found)
+                context.remark(self.argument, op, True, str(found))
+                write_form(found)
 
     def _configure(self, looping: Sequence[ir.Operation], context: PassContext) -> None:
         found = kernel_tiles(looping, context.processor)

@@ -43,6 +43,9 @@ class RowScale:
     scale: ir.Value
     reshapes: tuple[ir.Operation, ...]
 
+    def __str__(self) -> str:
+        return "its kernel scales the weights instead of reading scaled rows"
+
 
 def row_scale(contraction: ir.Operation) -> RowScale | Refusal | None:
     """The scale of the rows of a contraction; None if its rows are not scaled."""

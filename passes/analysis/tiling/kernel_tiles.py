@@ -22,7 +22,6 @@ from smartmem.passes.analysis.ir.loops import (
     reduces,
 )
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.operators.product_sums import Product, contraction_of, products_of
 from smartmem.passes.analysis.operators.unrolled_windows import is_window_sum
 from smartmem.passes.analysis.tiling import cpu_tiles, gpu_threads
 from smartmem.passes.analysis.tiling.cpu_multi_reductions import (
@@ -31,7 +30,7 @@ from smartmem.passes.analysis.tiling.cpu_multi_reductions import (
     pooled_tiles,
 )
 from smartmem.passes.analysis.tiling.cpu_tiles import TileSizes
-from smartmem.passes.analysis.tiling.gpu_tiles import SUBGROUP, GpuTiles, fits, gpu_tiles
+from smartmem.passes.analysis.tiling.gpu_tiles import SUBGROUP, GpuTiles, fits
 from smartmem.passes.analysis.tiling.tiles import Tiles
 
 KernelTiles = Mapping[ir.Operation, Tiles]
@@ -59,15 +58,6 @@ def kernel_tiles(
     if isinstance(processor, Gpu):
         return _gpu_tiles(looping, processor)
     return _cpu_tiles(looping, processor.vectors)
-
-
-def chain_of(op: ir.Operation, processor: Processor) -> Sequence[Product] | Refusal | None:
-    """The products that ``op`` sums up and a GPU computes one by one; None: it is done as it is."""
-    found = products_of(op) if isinstance(processor, Gpu) else []
-    if not isinstance(processor, Gpu) or len(found) < 2:
-        return None
-    tiles = gpu_tiles(contraction_of(op, found[0]), processor)
-    return tiles if isinstance(tiles, Refusal) else found
 
 
 def can_have(tiles: Tiles, looping: Sequence[ir.Operation], processor: Processor) -> bool:

@@ -1,5 +1,5 @@
-// RUN: smartmem-opt --allow-unregistered-dialect --smartmem-scale-weights --mlir-print-local-scope --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --allow-unregistered-dialect --smartmem-scale-weights --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --allow-unregistered-dialect --smartmem-configure-kernels --mlir-print-local-scope --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --allow-unregistered-dialect --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // CHECK-LABEL: func @scale_of_rows
 // CHECK-SAME: (%[[X:.*]]: tensor<8x8x6xf32>, %[[S:.*]]: tensor<6xf32>, %[[W:.*]]: tensor<6x16xf32>)

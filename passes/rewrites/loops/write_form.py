@@ -1,4 +1,4 @@
-"""Rebuild a sum of products as contractions that are added to each other."""
+"""Rebuild a kernel's sum in the form that has tile sizes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
+from smartmem.passes.analysis.fusion.row_scales import RowScale
 from smartmem.passes.analysis.ir.loops import indexing_maps
 from smartmem.passes.analysis.operators.product_sums import Product
+from smartmem.passes.analysis.tiling.kernel_forms import Chain
 from smartmem.passes.rewrites.builders import tensor_ops as build
+from smartmem.passes.rewrites.fusion.scale_weights import scale_weights
 
 
-def chain_products(op: ir.Operation, products: Sequence[Product]) -> None:
+def write_form(form: Chain | RowScale) -> None:
+    """Replaces a sum of products by contractions, or scaled rows by scaled weights."""
+    if isinstance(form, Chain):
+        _chain_products(form.op, form.products)
+    else:
+        scale_weights(form)
+
+
+def _chain_products(op: ir.Operation, products: Sequence[Product]) -> None:
     """Replaces ``op`` by one contraction for each of its products."""
     maps = indexing_maps(op)
     iterators = ir.ArrayAttr(op.attributes["iterator_types"])
