@@ -52,13 +52,18 @@ TESTS: dict[str, Sequence[str]] = {
     "python/smartmem/index_map/*.py": ("compose-views*", "eliminate-views*", *_PYTHON),
     "passes/analysis/elimination/placement.py": _ELIMINATION,
     "passes/analysis/elimination/split_placement.py": _ELIMINATION,
-    "passes/analysis/padding/row_padding.py": (
-        "test/python/test_row_padding.py",
-        "pad-rows*",
+    "passes/analysis/padding/contents.py": ("test/python/test_padding_contents.py",),
+    "passes/analysis/padding/dim_classes.py": (
+        "test/python/test_dim_classes.py",
+        "test/python/test_masked_readers.py",
+        "pad-dims*",
         "eliminate-views-paddings*",
     ),
-    "passes/analysis/padding/block_padding.py": ("pad-blocks*",),
-    "passes/analysis/padding/key_padding.py": ("pad-keys*", "test/python/test_key_padding.py"),
+    "passes/analysis/padding/granularities.py": ("pad-dims*",),
+    "passes/analysis/padding/masked_readers.py": (
+        "test/python/test_masked_readers.py",
+        "pad-dims*",
+    ),
 }
 """For the files of a pattern: files of pytest, and patterns of the IR tests of passes."""
 

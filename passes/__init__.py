@@ -26,10 +26,7 @@ from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.materialize_layouts import MaterializeLayouts
 from smartmem.passes.merge_sums import MergeSums
 from smartmem.passes.pack_weights import PackWeights
-from smartmem.passes.pad_blocks import PadBlocks
-from smartmem.passes.pad_columns import PadColumns
-from smartmem.passes.pad_keys import PadKeys
-from smartmem.passes.pad_rows import PadRows
+from smartmem.passes.pad_dims import PadDims
 from smartmem.passes.propagate_layouts import PropagateLayouts
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
@@ -60,8 +57,7 @@ PASSES: tuple[type[Pass], ...] = (
     FoldConstants,
     SelectLayouts,
     ClassifyOps,
-    PadColumns,
-    PadKeys,
+    PadDims,
     ComposeViews,
     FuseSiblings,
     JoinOperands,
@@ -69,10 +65,8 @@ PASSES: tuple[type[Pass], ...] = (
     MaterializeLayouts,
     EliminateViews,
     SearchFormats,
-    PadRows,
     FuseConcats,
     MergeSums,
-    PadBlocks,
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
@@ -99,7 +93,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     (
         "layouts",
         (
-            *(_FUSE, GuideFusion, _FUSE, PadColumns, PadKeys, ComposeViews),
+            *(_FUSE, GuideFusion, _FUSE, PadDims, ComposeViews),
             *(FuseSiblings, JoinOperands, PropagateLayouts),
         ),
     ),
@@ -107,10 +101,10 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "eliminated",
         (
             *(MaterializeLayouts, EliminateViews, SearchFormats, MaterializeLayouts),
-            *(PadRows, FuseConcats, MergeSums),
+            *(FuseConcats, MergeSums),
         ),
     ),
-    ("packed", (PadBlocks, PackWeights)),
+    ("packed", (PackWeights,)),
     (
         "lowered",
         (

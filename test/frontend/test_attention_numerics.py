@@ -50,7 +50,7 @@ def test_windows_of_49_keys(windows: int, bias: bool, mask: bool) -> None:
     x = torch.randn(1, 7 * windows, 7 * windows, 32)
     compiled = smartmem.compile(module, inputs=(x,), target="vulkan")
     assert not compiled.report.fallbacks
-    assert next(r for r in compiled.report.remarks if r.argument == "smartmem-pad-keys").applied
+    assert next(r for r in compiled.report.remarks if r.argument == "smartmem-pad-dims").applied
     with torch.no_grad():
         expected = module(x).numpy()
     assert np.abs(compiled(x).numpy() - expected).max() <= 1e-5 * np.abs(expected).max()

@@ -93,12 +93,6 @@ def column_packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     return Packing(layer, layer.width)
 
 
-def whole_vectors(channels: int, lanes: int) -> list[int]:
-    """The next numbers of channels that blocks of vectors divide, the best blocks first."""
-    widths = [lanes * vectors for vectors in _VECTORS]
-    return [-(-channels // width) * width for width in widths]
-
-
 def _has_unit_dims(layer: LinearLayer) -> bool:
     """Whether no loop indexes a dim of the weights; such dims are dropped behind packing."""
     weights = layer.nest.accesses[1 - layer.data]

@@ -13,6 +13,31 @@ from smartmem.backend.targets.vectors import AVX512, SPIRV, Vectors
 
 
 @dataclass(frozen=True)
+class Granularity:
+    """How long a dim is best.
+
+    Attributes:
+        multiples: numbers of which it is to be a multiple, the best first.
+        most: the part of all work that may be lost on elements that nobody reads.
+        fewest: elements below which it does not matter.
+    """
+
+    multiples: tuple[int, ...]
+    most: float
+    fewest: int = 2
+
+    def longer(self, extent: int) -> int | None:
+        """The length that ``extent`` is to become; None if that is too much work."""
+        longest = int(extent * (1 + self.most))
+        found = (-(-extent // multiple) * multiple for multiple in self.multiples)
+        return next((n for n in found if extent < n <= longest), None)
+
+    def fits(self, extent: int) -> bool:
+        """Whether a dim is best as it is."""
+        return extent < self.fewest or any(extent % n == 0 for n in self.multiples)
+
+
+@dataclass(frozen=True)
 class Cpu:
     """A processor whose threads have caches, vectors and no shared memory of their own.
 
@@ -21,6 +46,16 @@ class Cpu:
     """
 
     vectors: Vectors = AVX512
+
+    @property
+    def columns(self) -> Granularity:
+        """Of the innermost dim that a contraction computes, of which it has blocks."""
+        return Granularity((2 * self.vectors.lanes, self.vectors.lanes), 0.04)
+
+    @property
+    def masked_columns(self) -> Granularity | None:
+        """Of the same where sums along it do not notice more: they peel the rest."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -42,6 +77,16 @@ class Gpu:
     shared_memory: int = 16384
     sums: bool = True
     vectors: Vectors = SPIRV
+
+    @property
+    def columns(self) -> Granularity:
+        """Of the innermost dim that a contraction computes: else each is loaded alone."""
+        return Granularity((self.vectors.lanes,), 0.25)
+
+    @property
+    def masked_columns(self) -> Granularity | None:
+        """Of the same where sums along it do not notice more."""
+        return Granularity((self.vectors.lanes,), 0.08, fewest=16)
 
 
 Processor = Cpu | Gpu

@@ -1,5 +1,5 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-rows --split-input-file %s | FileCheck %s --check-prefixes=CHECK,GPU
-// RUN: smartmem-opt --smartmem-pad-rows --split-input-file %s | FileCheck %s --check-prefixes=CHECK,CPU
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-dims --split-input-file %s | FileCheck %s --check-prefixes=CHECK,GPU
+// RUN: smartmem-opt --smartmem-pad-dims --split-input-file %s | FileCheck %s --check-prefixes=CHECK,CPU
 
 // 53 keys become 56: what is behind them is masked before the softmax, and its zeros meet values
 // that repeat the last row. On CPUs it is 54 rows, and the softmax keeps its 53 columns.

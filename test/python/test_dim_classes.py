@@ -10,7 +10,7 @@ from torch_mlir import ir
 from smartmem import dialect
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
-from smartmem.passes.analysis.padding.row_padding import RowPadding, Search
+from smartmem.passes.analysis.padding.dim_classes import DimClass, Search
 
 OLD, NEW = 7, 8
 ID = "affine_map<(i, j) -> (i, j)>"
@@ -61,7 +61,7 @@ def view(result: str, operand: str, shape: str, map_: str, to: str, domain: str 
       : ({types}) -> tensor<{to}xf32>"""
 
 
-def followed(body: str, start: str) -> tuple[ir.Module, RowPadding | Refusal]:
+def followed(body: str, start: str, **options: bool) -> tuple[ir.Module, DimClass | Refusal]:
     """The rows of the first loop of the operation that makes ``start``; also the module."""
     module = ir.Module.parse(f"""
 func.func @main(%arg: tensor<7x5xf32>, %more: tensor<7x5xf32>) {{
@@ -76,12 +76,12 @@ func.func @main(%arg: tensor<7x5xf32>, %more: tensor<7x5xf32>) {{
     (end,) = (op for op in block.operations if op.operation.name == "test.end")
     op = end.operands[0].owner
     end.operation.erase()
-    return module, Search(RowPadding(OLD, NEW), Parameters()).run(op.operation, 0)
+    return module, Search(DimClass(OLD, NEW), Parameters(), **options).run(op.operation, 0)
 
 
-def padded(found: RowPadding | Refusal) -> list[tuple[tuple[int, ...], int]]:
+def padded(found: DimClass | Refusal) -> list[tuple[tuple[int, ...], int]]:
     """The shapes of what has more rows, with the dims of these."""
-    assert isinstance(found, RowPadding), found
+    assert isinstance(found, DimClass), found
     for value, d in found.places:
         assert found.shape(value)[d] == NEW and shape_of(value)[d] == OLD
     return sorted((shape_of(value), d) for value, d in found.places)
@@ -100,21 +100,21 @@ def test_rows_come_from_constants() -> None:
 @pytest.mark.parametrize(
     ("body", "operand", "reason"),
     [
-        ("", "arg", "the rows are those of an argument"),
+        ("", "arg", "the dim is one of an argument"),
         (
             view("t", "k3", "3x5", "(i, j) -> (i - 4, j)", "7x5", "(i, j) -> (i - 4)"),
             "t",
-            "a padding makes the rows",
+            "a padding makes the dim",
         ),
         (
             view("t", "k3", "3x5", "(i, j) -> (i mod 3, j)", "7x5"),
             "t",
-            "a view makes the rows of others",
+            "a view makes the dim of others",
         ),
         (
             view("t", "k3", "3x5", "(i, j) -> (0, j)", "7x5"),
             "t",
-            "a view makes the rows of others",
+            "a view makes the dim of others",
         ),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_padding_that_fills_all_new_rows_is_longer() -> None:
     _, found = followed(
         behind.replace(", %fill", "").replace(", f32)", ")") + exp("z", "t", "7x5"), "z"
     )
-    assert isinstance(found, Refusal) and found.reason == "a padding makes the rows"
+    assert isinstance(found, Refusal) and found.reason == "a padding makes the dim"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_readers_that_have_the_rows_as_they_are(
 )
 def test_rows_that_something_sums_up_stay(behind: str, is_taken: bool) -> None:
     module, found = followed(START + exp("t", "z", "7x5") + behind, "z")
-    assert isinstance(found, RowPadding), found
+    assert isinstance(found, DimClass), found
     block = module.body.operations[0].regions[0].blocks[0]
     exps = [op.operation for op in block.operations if "math.exp" in str(op)]
     assert [op in found.loops for op in exps] == [True, is_taken]
@@ -182,7 +182,7 @@ def test_readers_have_all_rows_or_the_first_ones() -> None:
     module, found = followed(
         START + turned + view("p", "z", "7x5", "(i, j) -> (i, j)", "6x5"), "z"
     )
-    assert isinstance(found, RowPadding), found
+    assert isinstance(found, DimClass), found
     block = module.body.operations[0].regions[0].blocks[0]
     first, longer, part = (
         op.operation
@@ -190,3 +190,30 @@ def test_readers_have_all_rows_or_the_first_ones() -> None:
         if op.operation.name in ("linalg.generic", "smartmem.view")
     )
     assert [found.read_shape(op, 0) for op in (first, longer, part)] == [(8, 5), (8, 5), (7, 5)]
+
+
+def test_what_repeats_the_last_row_has_its_fill_there() -> None:
+    """Where zeros of a softmax meet the rows, a fill behind real ones may become an infinity."""
+    for last, refused in ((6, True), (5, False)):
+        source = f"""
+  %k{last} = arith.constant dense<1.0> : tensor<{last + 1}x5xf32>""" + view(
+            "t",
+            f"k{last}",
+            f"{last + 1}x5",
+            "(i, j) -> (i, j)",
+            "7x5",
+            f"(i, j) -> ({last} - i)",
+        )
+        _, found = followed(source + exp("z", "t", "7x5"), "z", masks=True)
+        assert isinstance(found, Refusal) == refused, found
+        _, found = followed(source + exp("z", "t", "7x5"), "z")
+        assert isinstance(found, DimClass), found
+
+
+def test_what_adds_to_a_tensor_has_no_more_rows() -> None:
+    added = exp("z", "k", "7x5").replace("outs(%ze", "outs(%more")
+    _, found = followed(added, "z")
+    assert isinstance(found, Refusal) and found.reason == "it adds to a tensor"
+    behind = exp("t", "z", "7x5").replace("outs(%te", "outs(%more")
+    _, found = followed(START + behind, "z")
+    assert padded(found) == OWN

@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-pad-rows --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-rows --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-pad-rows --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-pad-dims --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-dims --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-pad-dims --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // 37 rows are a prime number; 39 are three blocks of 13. The concat makes them, what sums over
 // the rows, and what it sums, takes the first 37.
@@ -46,7 +46,7 @@ func.func @rows_of_a_concat(%a: tensor<1x16xf32>, %b: tensor<36x16xf32>) -> tens
 // -----
 // CHECK-LABEL: func @keeps_rows_of_an_argument
 // CHECK-NOT: tensor<39
-// REMARK: linalg.matmul kept: the rows are those of an argument
+// REMARK: linalg.matmul kept: the dim is one of an argument
 func.func @keeps_rows_of_an_argument(%x: tensor<37x16xf32>) -> tensor<37x16xf32> {
   %w = arith.constant dense<1.0> : tensor<16x16xf32>
   %c = arith.constant 0.0 : f32

@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-columns --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-pad-columns --split-input-file %s | FileCheck %s --check-prefix=CPU
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-columns --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-dims --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-pad-dims --split-input-file %s | FileCheck %s --check-prefix=CPU
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-dims --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Values with a column of ones: the padding that makes it makes four. Both products have 20
 // columns, and what reads them takes the first 17.
@@ -31,7 +31,7 @@ func.func @columns_of_a_padding(%q: tensor<2x8x4xf32>, %k: tensor<2x4x8xf32>, %x
 // The slice ends with the columns, and its padding begins before them: what is behind is read.
 // CHECK-LABEL: func @keeps_a_padding_that_begins_later
 // CHECK-NOT: x20xf32
-// REMARK: linalg.batch_matmul kept: a padding makes the rows
+// REMARK: linalg.batch_matmul kept: a padding makes the dim
 func.func @keeps_a_padding_that_begins_later(%k: tensor<2x4x8xf32>, %x: tensor<2x8x32xf32>) -> tensor<2x4x16xf32> {
   %one = arith.constant 1.0 : f32
   %c = arith.constant 0.0 : f32
@@ -46,7 +46,7 @@ func.func @keeps_a_padding_that_begins_later(%k: tensor<2x4x8xf32>, %x: tensor<2
 // -----
 // CHECK-LABEL: func @keeps_what_is_returned
 // CHECK-NOT: x20xf32
-// REMARK: linalg.matmul kept: its columns are returned: to cut them off would be a copy
+// REMARK: linalg.matmul kept: func.return would read a copy of its columns
 func.func @keeps_what_is_returned(%x: tensor<8x4xf32>) -> tensor<8x17xf32> {
   %w = arith.constant dense<1.0> : tensor<4x17xf32>
   %c = arith.constant 0.0 : f32
@@ -60,7 +60,7 @@ func.func @keeps_what_is_returned(%x: tensor<8x4xf32>) -> tensor<8x17xf32> {
 // Nine columns would be twelve, a third more.
 // CHECK-LABEL: func @keeps_few_columns
 // CHECK-NOT: x12xf32
-// REMARK: linalg.matmul kept: its columns would be much more work
+// REMARK: linalg.matmul kept: whole vectors of its columns would be much more work
 func.func @keeps_few_columns(%x: tensor<8x4xf32>) -> tensor<8x8xf32> {
   %w = arith.constant dense<1.0> : tensor<4x9xf32>
   %c = arith.constant 0.0 : f32

@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-keys --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-pad-keys --split-input-file %s | FileCheck %s --check-prefix=CPU
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-keys --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-dims --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-pad-dims --split-input-file %s | FileCheck %s --check-prefix=CPU
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-dims --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Two windows of 49 rows, of one tensor that a contraction made: keys and values are parts of
 // one tensor of 52 rows. The bias is the mask, and queries are the first 49 rows.

@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-pad-blocks --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-blocks --split-input-file %s | FileCheck %s --check-prefix=GPU
-// RUN: smartmem-opt --smartmem-pad-blocks --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-pad-dims --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-pad-dims --split-input-file %s | FileCheck %s --check-prefix=GPU
+// RUN: smartmem-opt --smartmem-pad-dims --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 #mn = affine_map<(m, n) -> (m, n)>
 #n = affine_map<(m, n) -> (n)>
@@ -18,7 +18,7 @@
 // CHECK: %[[S:.*]] = "smartmem.view"(%[[R]]) {{.*}} -> tensor<8x252xf32>
 // CHECK: linalg.matmul ins(%[[S]], {{.*}} tensor<252x16xf32>
 // GPU-NOT: x256xf32
-// REMARK: linalg.matmul applied: 256 channels instead of 252: whole vectors
+// REMARK: linalg.matmul applied: 256 columns instead of 252: whole vectors
 func.func @bias_padding_groups_and_sum(%x: tensor<8x16xf32>) -> (tensor<10x63x4xf32>, tensor<8x16xf32>) {
   %c = arith.constant 0.0 : f32
   %w = arith.constant dense<1.0> : tensor<16x252xf32>
@@ -43,7 +43,7 @@ func.func @bias_padding_groups_and_sum(%x: tensor<8x16xf32>) -> (tensor<10x63x4x
 // -----
 // CHECK-LABEL: func @keeps_what_is_returned
 // CHECK-NOT: x256xf32
-// REMARK: linalg.matmul kept: func.return would read a copy of its channels
+// REMARK: linalg.matmul kept: func.return would read a copy of its columns
 func.func @keeps_what_is_returned(%x: tensor<8x16xf32>) -> tensor<8x252xf32> {
   %c = arith.constant 0.0 : f32
   %w = arith.constant dense<1.0> : tensor<16x252xf32>
@@ -57,7 +57,7 @@ func.func @keeps_what_is_returned(%x: tensor<8x16xf32>) -> tensor<8x252xf32> {
 // Groups of six do not divide 256: each row of groups would begin elsewhere.
 // CHECK-LABEL: func @keeps_groups_that_do_not_divide_more
 // CHECK-NOT: x256xf32
-// REMARK: linalg.matmul kept: a view of its channels is no slice of longer rows
+// REMARK: linalg.matmul kept: a view of its columns is no slice of longer rows
 func.func @keeps_groups_that_do_not_divide_more(%x: tensor<8x16xf32>) -> tensor<8x42x6xf32> {
   %c = arith.constant 0.0 : f32
   %w = arith.constant dense<1.0> : tensor<16x252xf32>
@@ -72,7 +72,7 @@ func.func @keeps_groups_that_do_not_divide_more(%x: tensor<8x16xf32>) -> tensor<
 // 72 channels would be 80, a ninth more.
 // CHECK-LABEL: func @keeps_few_channels
 // CHECK-NOT: x80xf32
-// REMARK: linalg.matmul kept: whole vectors of its channels would be much more work
+// REMARK: linalg.matmul kept: whole vectors of its columns would be much more work
 func.func @keeps_few_channels(%x: tensor<8x16xf32>) -> tensor<8x64xf32> {
   %c = arith.constant 0.0 : f32
   %w = arith.constant dense<1.0> : tensor<16x72xf32>
@@ -87,7 +87,7 @@ func.func @keeps_few_channels(%x: tensor<8x16xf32>) -> tensor<8x64xf32> {
 // What is added has the channels of an argument, which nothing makes longer.
 // CHECK-LABEL: func @keeps_the_channels_of_an_argument
 // CHECK-NOT: x256xf32
-// REMARK: linalg.matmul kept: the rows are those of an argument
+// REMARK: linalg.matmul kept: the dim is one of an argument
 func.func @keeps_the_channels_of_an_argument(%x: tensor<8x16xf32>, %y: tensor<8x252xf32>) -> tensor<8x128xf32> {
   %c = arith.constant 0.0 : f32
   %w = arith.constant dense<1.0> : tensor<16x252xf32>
@@ -103,7 +103,7 @@ func.func @keeps_the_channels_of_an_argument(%x: tensor<8x16xf32>, %y: tensor<8x
 // A kernel of rows, as of softmax and normalizations, has rows of one length.
 // CHECK-LABEL: func @keeps_the_channels_of_a_normalization
 // CHECK-NOT: x256xf32
-// REMARK: linalg.matmul kept: a normalization has its channels, of which a kernel has all rows
+// REMARK: linalg.matmul kept: a normalization has its columns, of which a kernel has all rows
 func.func @keeps_the_channels_of_a_normalization(%x: tensor<8x16xf32>) -> tensor<8xf32> {
   %c = arith.constant 0.0 : f32
   %w = arith.constant dense<1.0> : tensor<16x252xf32>

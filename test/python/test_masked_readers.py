@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from torch_mlir import ir
 
 from smartmem import dialect
+from smartmem.backend.targets.processor import EVERY_GPU
+from smartmem.interpreter import interpret
 from smartmem.parameters import Parameters
-from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.padding.key_padding import KeyPadding, key_padding
+from smartmem.passes import PassContext
+from smartmem.passes.analysis.ir.movement import Refusal, shape_of
+from smartmem.passes.analysis.padding.dim_classes import DimClass, Search
+from smartmem.passes.pad_dims import PadDims
 
 ID = "affine_map<(a, b, c) -> (a, b, c)>"
+ROW = "affine_map<(a, b, c) -> (a, b)>"
 SCORES = "tensor<2x49x49xf32>"
 VALUES = "tensor<2x49x16xf32>"
 
 
 def computed(result: str, operands: dict[str, str], shape: str, body: str) -> str:
     """An elementwise operation; ``operands`` are names with the maps of tensors of 49 keys."""
-    types = [
-        "tensor<49xf32>" if name in ("%bias", "%unknown") else f"tensor<{shape}xf32>"
-        for name in operands
+    extents = [
+        "49" if name in ("%bias", "%unknown") else "2x49" if map_ == ROW else shape
+        for name, map_ in operands.items()
     ]
+    types = [f"tensor<{extent}xf32>" for extent in extents]
     arguments = ", ".join(f"%{k}: f32" for k in "ij"[: len(operands)])
     return f"""
   %{result}e = tensor.empty() : tensor<{shape}xf32>
@@ -77,11 +84,11 @@ def context() -> Iterator[ir.Context]:
         yield context
 
 
-def found(module: ir.Module) -> KeyPadding | Refusal | None:
-    """For the operation that makes scores."""
+def found(module: ir.Module) -> DimClass | Refusal | None:
+    """The class of the keys of the operation that makes scores."""
     block = module.body.operations[0].regions[0].blocks[0]
     (scores,) = (op.operation for op in block.operations if "scores" in op.attributes)
-    return key_padding(scores, 4, Parameters())
+    return Search(DimClass(49, 52), Parameters()).narrow(scores, 2)
 
 
 COLUMN = "affine_map<(a, b, c) -> (c)>"
@@ -120,22 +127,23 @@ HALF = BIASED + computed(
 def test_keys_become_whole_vectors(weights: str) -> None:
     module = ir.Module.parse(attention(weights))
     padding = found(module)
-    assert isinstance(padding, KeyPadding), padding
-    assert (padding.padding.old, padding.padding.new) == (49, 52)
-    assert padding.bias is not None and padding.bias[1] == 0
+    assert isinstance(padding, DimClass), padding
+    ((bias, d),) = padding.masked.items()
+    assert (shape_of(bias), d) == ((49,), 0)
+    assert padding.zeros is not None and padding.zeros[1] == 1
     # The scores, what masks them and makes them weights, and their sum.
-    assert [len(loops) for loops in padding.padding.loops.values()] == [1] * 4
-    for value, d in padding.padding.places:
+    assert [len(loops) for loops in padding.loops.values()] == [1] * 4
+    for value, d in padding.places:
         assert ir.RankedTensorType(value.type).shape[d] == 49
 
 
 def test_scores_keep_their_keys_in_views() -> None:
     module = ir.Module.parse(attention(TURNED))
     padding = found(module)
-    assert isinstance(padding, KeyPadding), padding
+    assert isinstance(padding, DimClass), padding
     views = {
         tuple(ir.RankedTensorType(value.type).shape): d
-        for value, d in padding.padding.places
+        for value, d in padding.places
         if value.owner.name == "smartmem.view"
     }
     assert views == {(49, 2, 49): 0, (2, 49, 49): 2, (2, 49, 16): 1}
@@ -192,3 +200,66 @@ PADDED = ", domain = affine_map<(b, m, n) -> (-b + 1)>"
 def test_another_reader_keeps_the_keys(behind: str, reason: str) -> None:
     refusal = found(ir.Module.parse(attention(PLAIN, behind)))
     assert isinstance(refusal, Refusal) and refusal.reason == reason
+
+
+def reduced(result: str, operand: str, start: str, combiner: str) -> str:
+    """A reduction over the keys."""
+    return f"""
+  %{result}s = arith.constant {start} : f32
+  %{result}i = tensor.empty() : tensor<2x49xf32>
+  %{result}z = linalg.fill ins(%{result}s : f32) outs(%{result}i : tensor<2x49xf32>) -> tensor<2x49xf32>
+  %{result} = linalg.generic {{indexing_maps = [{ID}, {ROW}],
+      iterator_types = ["parallel", "parallel", "reduction"]}}
+      ins(%{operand} : {SCORES}) outs(%{result}z : tensor<2x49xf32>) {{
+  ^bb0(%i: f32, %o: f32):
+    %r = {combiner} %i, %o : f32
+    linalg.yield %r : f32
+  }} -> tensor<2x49xf32>"""
+
+
+def by_row(result: str, operand: str, row: str, body: str) -> str:
+    """An elementwise operation on scores and what all scores of a row share."""
+    return computed(result, {f"%{operand}": ID, f"%{row}": ROW}, "2x49x49", body)
+
+
+def softmax(scores: str) -> str:
+    """``%e`` of scores, with the largest of each row subtracted."""
+    return (
+        reduced("l", scores, "0xFF800000", "arith.maximumf")
+        + by_row("p", scores, "l", "%d = arith.subf %i, %j : f32\n %r = math.exp %d : f32")
+        + reduced("n", "p", "0.0", "arith.addf")
+        + by_row("e", "p", "n", "%r = arith.divf %i, %j : f32")
+    )
+
+
+def scaled(result: str, operand: str, factor: float) -> str:
+    body = f"%h = arith.constant {factor} : f32\n %r = arith.mulf %h, %i : f32"
+    return computed(result, {f"%{operand}": ID}, "2x49x49", body)
+
+
+@pytest.mark.parametrize("bias", [None, -1.0, -3e38])
+@pytest.mark.parametrize("factor", [1.0, 1e-4])
+@pytest.mark.parametrize("type_", ["f32", "f16"])
+def test_a_softmax_does_not_notice_more_keys(
+    bias: float | None, factor: float, type_: str
+) -> None:
+    """A mask that is only low is a weight behind a small factor, or below a lower bias."""
+    biased, scores = ("", "s") if bias is None else (BIASED, "sb")
+    text = attention(biased + scaled("t", scores, factor) + softmax("t"))
+    text = text.replace("dense_resource<unknown>", "dense<0.0>").replace("f32", type_)
+    if bias is not None:
+        text = text.replace("dense<-1.0>", f"dense<{bias if type_ == 'f32' else -6e4:.1e}>")
+    if type_ == "f16":
+        text = text.replace("0xFF800000", "0xFC00")
+    module, parameters = ir.Module.parse(text), Parameters()
+    rng = np.random.default_rng(0)
+    dtype = np.dtype("float32" if type_ == "f32" else "float16")
+    shapes = (98, 8), (8, 32), (2, 49, 49)
+    inputs = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    (expected,) = interpret(module, inputs, parameters)
+    context = PassContext(parameters, processor=EVERY_GPU)
+    PadDims().run(module.operation, context)
+    assert [r.reason for r in context.remarks] == ["52 keys instead of 49: whole vectors"]
+    (got,) = interpret(module, inputs, parameters)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(got, expected, rtol=1e-4 if type_ == "f32" else 2e-2, atol=1e-6)

@@ -12,7 +12,7 @@ from smartmem.backend.targets.targets import resolve_target
 
 # 252 channels are 63 groups of 4, which no vector of 8 or 16 divides; 256 are 64.
 CHANNELS, GROUPS = 252, 63
-PASS = "smartmem-pad-blocks"
+PASS = "smartmem-pad-dims"
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -45,7 +45,7 @@ def test_a_residual_network_of_padded_channels_computes_the_same(stride: int) ->
     assert compiled.report.kernels.copies == 0
     if resolve_target("cpu").vectors.lanes in (8, 16):
         padded = [r for r in compiled.report.remarks if r.argument == PASS and r.applied]
-        assert {r.reason for r in padded} == {"256 channels instead of 252: whole vectors"}
+        assert {r.reason for r in padded} == {"256 columns instead of 252: whole vectors"}
         assert len(padded) == 2  # the stem's channels, and those of the residual together
     expected = model(x).detach().numpy()
     np.testing.assert_allclose(compiled(x.numpy()), expected, rtol=1e-4, atol=1e-4)
