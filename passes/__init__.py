@@ -12,7 +12,6 @@ from smartmem.passes.base import BindingRecord, Pass, PassContext, Remark
 from smartmem.passes.bind_images import BindImages
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
-from smartmem.passes.compute_once import ComputeOnce
 from smartmem.passes.configure_kernels import ConfigureKernels
 from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
@@ -20,13 +19,13 @@ from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
-from smartmem.passes.guide_fusion import GuideFusion
 from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.materialize_layouts import MaterializeLayouts
 from smartmem.passes.merge_sums import MergeSums
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_dims import PadDims
+from smartmem.passes.place_computations import PlaceComputations
 from smartmem.passes.propagate_layouts import PropagateLayouts
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
@@ -52,7 +51,7 @@ PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
     RewriteConvolutions,
     RaiseViews,
-    GuideFusion,
+    PlaceComputations,
     RewriteAlgebra,
     FoldConstants,
     SelectLayouts,
@@ -71,7 +70,6 @@ PASSES: tuple[type[Pass], ...] = (
     LowerToLinalg,
     UnrollWindows,
     SplitContractions,
-    ComputeOnce,
     FormRegions,
     ConfigureKernels,
     AlignAccesses,
@@ -87,13 +85,13 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
-    ("rewritten", (GuideFusion, _FUSE, RewriteAlgebra, FoldConstants)),
+    ("rewritten", (PlaceComputations, _FUSE, RewriteAlgebra, FoldConstants)),
     ("windows", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
     (
         "layouts",
         (
-            *(_FUSE, GuideFusion, _FUSE, PadDims, ComposeViews),
+            *(_FUSE, PlaceComputations, _FUSE, PadDims, ComposeViews),
             *(FuseSiblings, JoinOperands, PropagateLayouts),
         ),
     ),
@@ -108,7 +106,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     (
         "lowered",
         (
-            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions, ComputeOnce),
+            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions),
             *(FormRegions, ConfigureKernels, AlignAccesses),
         ),
     ),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from smartmem.passes import PASSES, PIPELINE, Pass
-from smartmem.passes.guide_fusion import GuideFusion
 from smartmem.passes.materialize_layouts import MaterializeLayouts
+from smartmem.passes.place_computations import PlaceComputations
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_PASSES = {"__init__", "base"}
@@ -37,4 +37,4 @@ def test_pipeline_begins_passes_in_the_order_of_the_table() -> None:
 def test_pipeline_repeats_only_what_others_make_work_for() -> None:
     """The search of formats writes layouts, too; upstream's fusion makes new pairs to fuse."""
     steps = [step for _, steps in PIPELINE for step in steps if not isinstance(step, str)]
-    assert {p for p in steps if steps.count(p) > 1} == {MaterializeLayouts, GuideFusion}
+    assert {p for p in steps if steps.count(p) > 1} == {MaterializeLayouts, PlaceComputations}

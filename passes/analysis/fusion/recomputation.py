@@ -1,6 +1,7 @@
-"""Rows between reductions that each reader computes for itself: cheap ones, or long ones.
+"""Where an elementwise computation is placed: in each reader, or where its result is kept.
 
-A subtraction costs less than a store and a load, and a view of the stored row would split the
+To keep an element costs as much as ``CHEAP`` FLOPs. Rows between reductions are computed again by
+each reader where they are cheap, or long. A subtraction costs less than a store and a load, and a view of the stored row would split the
 kernel. IREE 3.13 keeps rows in shared memory, and 64 rows of 197 f32 are 50 KB, where an Adreno
 has 32 KB. On CPUs a row stays in the cache, and an exponential costs more than a load.
 """
@@ -12,8 +13,10 @@ import math
 from torch_mlir import ir
 
 from smartmem.passes.analysis.algebra.costs import FLOPS
-from smartmem.passes.analysis.ir.chains import origin, readers
+from smartmem.passes.analysis.ir.accesses import ends_contraction
+from smartmem.passes.analysis.ir.chains import defining_op, origin, readers
 from smartmem.passes.analysis.ir.loops import LoopNest, generic_nest, loop_nest
+from smartmem.passes.analysis.ir.movement import shape_of
 
 TILE_ROWS = 64
 """Rows of a workgroup's tile, at most, in IREE's SPIR-V reductions."""
@@ -31,14 +34,30 @@ def reason_to_recompute(op: ir.Operation, available: int | None) -> str | None:
     size = _tile_bytes(op)
     if size is None:
         return None
-    if (flops := _flops(op)) <= CHEAP:
+    if (flops := flops_of(op)) <= CHEAP:
         return f"to keep an element costs more than its {flops} FLOPs"
     if available is not None and size > available:
         return f"a tile of its rows takes {size} bytes of {available} shared"
     return None
 
 
-def _flops(op: ir.Operation) -> int:
+def reason_to_keep(op: ir.Operation, value: ir.Value, flops: int) -> str | None:
+    """Why ``op`` is to read ``value``, which it could compute; None if it is to compute it.
+
+    The scale of squeeze-excite is a sigmoid of each channel, which the kernel of a layer ends
+    with: in an operation over the whole image it would be computed for every point.
+
+    Args:
+        flops: of an element of ``value``, from what is kept before it on.
+    """
+    made = defining_op(value)
+    times = math.prod(shape_of(op.results[0])) // max(math.prod(shape_of(value)), 1)
+    if times < 2 or flops <= CHEAP or made is None or not ends_contraction(made):
+        return None
+    return f"its {flops} FLOPs would be computed {times} times, not where a layer ends"
+
+
+def flops_of(op: ir.Operation) -> int:
     """FLOPs of one element."""
     *computing, _ = op.regions[0].blocks[0].operations
     return sum(FLOPS.get(inner.operation.name, 1) for inner in computing)

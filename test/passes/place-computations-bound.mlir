@@ -1,4 +1,4 @@
-// RUN: smartmem-opt --smartmem-guide-fusion=max-operations=4 --smartmem-remarks --split-input-file %s 2>%t | FileCheck %s
+// RUN: smartmem-opt --smartmem-place-computations=max-operations=4 --smartmem-remarks --split-input-file %s 2>%t | FileCheck %s
 // RUN: FileCheck %s --check-prefix=REMARK < %t
 
 // A body of two operations with its yield: of three one after the other, the last is cut off.

@@ -1,8 +1,8 @@
-"""Let upstream's fusion of elementwise operations fuse what pays, and no more.
+"""Place elementwise computations: in their reader, in each reader, or where they are kept.
 
 Rewrites:
   elementwise(view(x, f)), where f repeats elements of x in order  ->  the same reading x at f
-  elementwise(elementwise(...)) of more operations than ``max-operations``
+  elementwise(elementwise(...)) that is not to be one operation
     ->  the same with an identity view in the middle, which fusion does not look through
   an elementwise operation behind a reduction that a reduction and others read
     ->  one copy of it for each reader, where that costs less than to keep it
@@ -16,10 +16,12 @@ Rewrites:
 Upstream fuses an operation with its only reader, if no view lies between. Reads repetitions in
 place: some importers write them as a broadcast. Dims of size 1 are dropped from the indices of
 gathers for the same reason: the operation that computes an index then fuses with the gather.
-Cuts long chains, as upstream's fusion, the vectorizer and register allocation take time
-quadratic in the size of a body; ``smartmem-compose-views`` removes the views again, and the plan
-of kernels has a bound of its own. Recomputes the difference to a mean on all targets, and an
-exponential on targets whose shared memory does not hold the rows of a tile.
+Keeps a function or quotient that the kernel of a contraction can end with, instead of computing it
+for each element of a larger operation: the sigmoid of squeeze-excite. Cuts chains of more than
+``max-operations``, as upstream's fusion, the vectorizer and register allocation take time quadratic
+in the size of a body. ``smartmem-compose-views`` removes the views again. Recomputes the
+difference to a mean on all targets, and an exponential on targets whose shared memory does not
+hold the rows of a tile.
 
 Runs before each upstream fusion; sums and their ends are one operation only behind the first.
 Keeps views that permute: their place is not chosen yet.
@@ -27,6 +29,7 @@ Keeps views that permute: their place is not chosen yet.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -34,7 +37,11 @@ from torch_mlir import ir
 from smartmem.dialect import view
 from smartmem.index_map import IndexMap
 from smartmem.index_map.affine import projection, to_affine_map
-from smartmem.passes.analysis.fusion.recomputation import reason_to_recompute
+from smartmem.passes.analysis.fusion.recomputation import (
+    flops_of,
+    reason_to_keep,
+    reason_to_recompute,
+)
 from smartmem.passes.analysis.fusion.repetitions import repetitions
 from smartmem.passes.analysis.ir.chains import users
 from smartmem.passes.analysis.ir.loops import loop_nest
@@ -44,11 +51,11 @@ _MAPS = "indexing_maps"
 
 
 @dataclass(frozen=True)
-class GuideFusion(Pass):
-    """Decides between which elementwise operations upstream's fusion sees an edge."""
+class PlaceComputations(Pass):
+    """Decides which elementwise operations upstream's fusion computes in their readers."""
 
-    argument = "smartmem-guide-fusion"
-    summary = "Let elementwise operations be fused that pay, and no more"
+    argument = "smartmem-place-computations"
+    summary = "Compute elementwise operations in their readers, or keep them"
 
     max_operations: int = 128
     """Scalar operations in one fused body, but where one operation has more by itself."""
@@ -57,15 +64,15 @@ class GuideFusion(Pass):
     """Bytes of a workgroup's shared memory; 0: what the target has."""
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Opens and cuts edges in program order; then copies, the last operation first."""
+        """Goes along the operations in program order; then copies, the last one first."""
         found = [op for op in outer_operations(module) if _is_elementwise(op)]
-        sizes: dict[ir.Value, int] = {}
+        fused: dict[ir.Value, _Fused] = {}
         for op in context.each(found):
             for number, source, access in list(repetitions(op)):
                 repeated = op.operands[number].owner.operation
                 context.remark(self.argument, repeated, True, "repeated as it is read")
                 _read_at(op, number, source, access)
-            self._bound(op, sizes, context)
+            fused[op.results[0]] = self._place(op, fused, context)
         shared = None if context.gpu is None else context.gpu.shared_memory
         available = self.shared_memory or shared
         for op in context.each(reversed(found)):
@@ -74,19 +81,40 @@ class GuideFusion(Pass):
                 _copy_for_each_reader(op)
         erase_unused(module)
 
-    def _bound(
-        self, op: ir.Operation, sizes: dict[ir.Value, int], context: PassContext
-    ) -> None:
-        """Counts what fusion would make of ``op``, and cuts the longest off if that is too much."""
-        own = len(op.regions[0].blocks[0].operations)
-        fused = {v for v in op.operands if v in sizes and len(users(v)) == 1}
-        while fused and own + sum(sizes[v] for v in fused) > self.max_operations:
-            longest = max(fused, key=sizes.__getitem__)
-            fused.remove(longest)
+    def _place(
+        self, op: ir.Operation, fused: Mapping[ir.Value, _Fused], context: PassContext
+    ) -> _Fused:
+        """What fusion makes of ``op``, when what is kept before it is cut off."""
+        inputs = {v: fused[v] for v in op.operands if v in fused and len(users(v)) == 1}
+        own = _Fused(len(op.regions[0].blocks[0].operations), flops_of(op))
+        for value, computed in list(inputs.items()):
+            if (reason := reason_to_keep(op, value, computed.flops)) is not None:
+                context.remark(self.argument, op, True, reason)
+                _cut(op, value)
+                del inputs[value]
+        while inputs and sum(inputs.values(), own).operations > self.max_operations:
+            longest = max(inputs, key=lambda value: inputs[value].operations)
+            del inputs[longest]
             reason = f"more than {self.max_operations} operations in one body"
             context.remark(self.argument, op, True, reason)
             _cut(op, longest)
-        sizes[op.results[0]] = own + sum(sizes[v] for v in fused)
+        return sum(inputs.values(), own)
+
+
+@dataclass(frozen=True)
+class _Fused:
+    """What fusion makes of an operation and what it reads.
+
+    Attributes:
+        operations: scalar operations in its body.
+        flops: of one element.
+    """
+
+    operations: int
+    flops: int
+
+    def __add__(self, other: _Fused) -> _Fused:
+        return _Fused(self.operations + other.operations, self.flops + other.flops)
 
 
 def _is_elementwise(op: ir.Operation) -> bool:

@@ -1,5 +1,5 @@
-// RUN: smartmem-opt --smartmem-guide-fusion --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-guide-fusion --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-place-computations --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-place-computations --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // The mean of a row, as torch-mlir writes it for ONNX: a dim of one is dropped, then rows repeat it.
 // CHECK-LABEL: func @mean_of_a_row

@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-guide-fusion='shared-memory=32768' --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-guide-fusion='shared-memory=32768' --smartmem-remarks %s --split-input-file 2>&1 | FileCheck %s --check-prefix=REMARK
-// RUN: smartmem-opt --smartmem-guide-fusion --split-input-file %s | FileCheck %s --check-prefix=CPU
+// RUN: smartmem-opt --smartmem-place-computations='shared-memory=32768' --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-place-computations='shared-memory=32768' --smartmem-remarks %s --split-input-file 2>&1 | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-place-computations --split-input-file %s | FileCheck %s --check-prefix=CPU
 
 // CHECK-LABEL: func @rows_longer_than_shared_memory
 // CPU-LABEL: func @rows_longer_than_shared_memory
