@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-import smartmem
-
 torch = pytest.importorskip("torch")
+
+from together import assert_each_same
 
 pytestmark = pytest.mark.vulkan
 
@@ -40,20 +39,19 @@ class WindowAttention(torch.nn.Module):
         return x + y.reshape(n, h, w, c)
 
 
-@pytest.mark.parametrize(
-    ("windows", "bias", "mask"),
-    [(2, True, True), (2, True, False), (2, False, False), (1, True, False)],
-)
-def test_windows_of_49_keys(windows: int, bias: bool, mask: bool) -> None:
+def test_windows_of_49_keys() -> None:
     torch.manual_seed(0)
-    module = WindowAttention(32, 2, bias=bias, mask=mask).eval()
-    x = torch.randn(1, 7 * windows, 7 * windows, 32)
-    compiled = smartmem.compile(module, inputs=(x,), target="vulkan")
+    cases = [(2, True, True), (2, True, False), (2, False, False), (1, True, False)]
+    compiled = assert_each_same({case: example(*case) for case in cases}, "vulkan")
     assert not compiled.report.fallbacks
-    assert next(r for r in compiled.report.remarks if r.argument == "smartmem-pad-dims").applied
-    with torch.no_grad():
-        expected = module(x).numpy()
-    assert np.abs(compiled(x).numpy() - expected).max() <= 1e-5 * np.abs(expected).max()
+    padded = [r for r in compiled.report.remarks if r.argument == "smartmem-pad-dims"]
+    assert sum(remark.applied for remark in padded) >= len(cases)
     # The normalization, the projection, scores, softmax, weighted sum, projection, sum.
-    assert compiled.statistics.kernels <= 7
+    assert compiled.statistics.kernels <= 7 * len(cases)
     assert compiled.statistics.copies == 0
+
+
+def example(windows: int, bias: bool, mask: bool) -> tuple[WindowAttention, list[torch.Tensor]]:
+    """An attention, and an image of so many windows each way."""
+    x = torch.randn(1, 7 * windows, 7 * windows, 32)
+    return WindowAttention(32, 2, bias=bias, mask=mask), [x]

@@ -15,12 +15,11 @@ from smartmem.backend.iree_compile.compile import CompileStatistics
 from smartmem.backend.iree_compile.compile_errors import CompileError
 from smartmem.backend.iree_compile.regions import groups_in
 from smartmem.compiler import attempts
-from smartmem.compiler.compile import CompiledModel
 
 torch = pytest.importorskip("torch")
 
 from region_modules import MODULES, EmbeddedBlock, IndexedBlock
-from together import assert_each_same, relative_error
+from together import Together, assert_each_same
 
 # Modules that are compiled as one: most of a small one's time is the same for each.
 TOGETHER = [tuple(MODULES)[first::5] for first in range(5)]
@@ -74,45 +73,32 @@ def example(name: str) -> tuple[torch.nn.Module, list[torch.Tensor]]:
     return module, [torch.randn(shape)]
 
 
-@pytest.mark.parametrize("norm", [torch.nn.LayerNorm, torch.nn.RMSNorm])
-def test_lookups_in_kernels_give_the_numbers_of_pytorch(
-    norm: type[torch.nn.Module], target: str
-) -> None:
+def lookups() -> dict[str, tuple[torch.nn.Module, list[torch.Tensor]]]:
+    """Blocks behind an embedding; some indices count from the end."""
     torch.manual_seed(0)
-    ids = torch.tensor([[0, 49, 7, 7, 31, 1]])
-    compiled = assert_same(EmbeddedBlock(norm(24)), ids, target)
-    assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
+    plain = [torch.tensor([[0, 49, 7, 7, 31, 1]])]
+    from_the_end = [torch.tensor([[0, 49, -1, 7, -50, 31, 1, -7]])]
+    return {
+        "layer norm": (EmbeddedBlock(torch.nn.LayerNorm(24)), plain),
+        "RMS norm": (EmbeddedBlock(torch.nn.RMSNorm(24)), plain),
+        "from the end": (IndexedBlock(torch.nn.LayerNorm(24)), from_the_end),
+    }
 
 
-def test_indices_may_count_from_the_end(target: str) -> None:
-    torch.manual_seed(0)
-    ids = torch.tensor([[0, 49, -1, 7, -50, 31, 1, -7]])
-    compiled = assert_same(IndexedBlock(torch.nn.LayerNorm(24)), ids, target)
-    assert compiled.statistics.kernels == 2, "the embedding is a kernel of its own"
-
-
-@pytest.mark.parametrize("block", [EmbeddedBlock, IndexedBlock])
-def test_gpus_without_integers_of_64_bits_look_up(block: type[EmbeddedBlock]) -> None:
-    ids = torch.zeros((1, 8), dtype=torch.int64)
-    module = block(torch.nn.LayerNorm(24))
-    compiled = smartmem.compile(module, inputs=(ids,), target="adreno")
-    assert not compiled.report.fallbacks and compiled.statistics.kernels == 2
-
-
-def test_rotary_embeddings_only_compute(target: str) -> None:
-    torch.manual_seed(0)
-    module, shape = MODULES["rotary"]
-    compiled = assert_same(module, torch.randn(shape), target)
-    # The projection, one kernel each for queries and keys, and the scores.
-    assert compiled.statistics.kernels == 4
+def test_lookups_and_rotary_embeddings_are_in_kernels(target: str) -> None:
+    compiled = assert_each_same({**lookups(), "rotary": example("rotary")}, target)
+    # An embedding is no kernel of its own. Of rotary embeddings: the projection, one each for
+    # queries and keys, and the scores.
+    assert compiled.statistics.kernels == 3 * 2 + 4
     assert compiled.statistics.copies == 0
 
 
-def assert_same(module: torch.nn.Module, x: torch.Tensor, target: str) -> CompiledModel:
-    compiled = smartmem.compile(module.eval(), inputs=(x,), target=target)
-    with torch.no_grad():
-        assert relative_error(compiled(x), module(x)) < 1e-5
-    return compiled
+def test_gpus_without_integers_of_64_bits_look_up() -> None:
+    cases = lookups()
+    module = Together([(module, 1) for module, _ in cases.values()]).eval()
+    ids = [x for _, (x,) in cases.values()]
+    compiled = smartmem.compile(module, inputs=ids, target="adreno")
+    assert not compiled.report.fallbacks and compiled.statistics.kernels == 3 * 2
 
 
 class Scores(torch.nn.Module):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
 import smartmem
-from smartmem.compiler.compile import CompiledModel
+from smartmem.compiler.compile import CompiledModel, module_at
+from smartmem.interpreter import interpret
 
 
 class Together(torch.nn.Module):
@@ -46,11 +47,34 @@ def assert_each_same(
     module = Together([(module, len(inputs)) for module, inputs in cases.values()]).eval()
     inputs = [x for _, given in cases.values() for x in given]
     compiled = smartmem.compile(module, inputs=inputs, target=target)
+    _assert_close(cases, compiled(*inputs), module, inputs, tolerance)
+    return compiled
+
+
+def assert_each_interpreted_same(
+    cases: dict[Any, tuple[torch.nn.Module, Sequence[torch.Tensor]]],
+    target: str,
+    tolerance: float = 1e-5,
+) -> None:
+    """The same of what goes to iree-compile, in the reference interpreter."""
+    module = Together([(module, len(inputs)) for module, inputs in cases.values()]).eval()
+    inputs = [x for _, given in cases.values() for x in given]
+    lowered = module_at(module, "lowered", inputs=inputs, target=target)
+    results = map(torch.from_numpy, interpret(lowered, [x.numpy() for x in inputs]))
+    _assert_close(cases, tuple(results), module, inputs, tolerance)
+
+
+def _assert_close(
+    names: Iterable[Any],
+    results: Sequence[torch.Tensor],
+    module: torch.nn.Module,
+    inputs: Sequence[torch.Tensor],
+    tolerance: float,
+) -> None:
     with torch.no_grad():
         expected = module(*inputs)
-    for name, ours, theirs in zip(cases, compiled(*inputs), expected, strict=True):
+    for name, ours, theirs in zip(names, results, expected, strict=True):
         assert relative_error(ours, theirs) <= tolerance, name
-    return compiled
 
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
