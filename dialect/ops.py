@@ -18,6 +18,7 @@ from smartmem.dialect.attributes import LayoutAttr, layout_fault
 from smartmem.dialect.base import SmartMem
 from smartmem.errors import SmartMemError
 from smartmem.index_map import Domain, IndexMap, Shape, from_affine, is_within
+from smartmem.mlir.memo import remembered
 
 
 class ViewOp(SmartMem.Operation, name="view", traits=[ext.Pure]):
@@ -140,46 +141,53 @@ def _emit(op: ir.OpView, fault: str | None) -> bool:
     return False
 
 
-def _type_fault(value: ir.Value, role: str) -> str | None:
-    if not isinstance(value.type, ir.RankedTensorType):
-        return f"{role} must be a ranked tensor, but is {value.type}"
-    if not value.type.has_static_shape:
-        return f"{role} must have a static shape, but is {value.type}"
-    fault = layout_fault(value.type)
+def _type_fault(type_: ir.Type, role: str) -> str | None:
+    if not isinstance(type_, ir.RankedTensorType):
+        return f"{role} must be a ranked tensor, but is {type_}"
+    if not type_.has_static_shape:
+        return f"{role} must have a static shape, but is {type_}"
+    fault = layout_fault(type_)
     return f"{role}: {fault}" if fault else None
 
 
-def _tensor_faults(op: ir.OpView, sources: Sequence[ir.Value]) -> str | None:
-    result = op.operation.results[0]
+def _tensor_faults(result: ir.Type, sources: Sequence[ir.Type]) -> str | None:
     for number, source in enumerate(sources):
         if fault := _type_fault(source, f"source #{number}"):
             return fault
     if fault := _type_fault(result, "result"):
         return fault
     for number, source in enumerate(sources):
-        if source.type.element_type != result.type.element_type:
+        if source.element_type != result.element_type:
             return (
-                f"source #{number} has element type {source.type.element_type}, but the "
-                f"result {result.type.element_type}"
+                f"source #{number} has element type {source.element_type}, but the "
+                f"result {result.element_type}"
             )
     return None
 
 
 def _view_fault(op: ir.OpView) -> str | None:
-    operands, attributes = list(op.operation.operands), op.operation.attributes
-    if not operands or "map" not in attributes:
+    attributes = op.operation.attributes
+    if not len(op.operation.operands) or "map" not in attributes:
         return "needs a source and an attribute 'map'"
-    if fault := _tensor_faults(op, operands[:1]):
+    types = (value.type for value in op.operation.operands)
+    result = op.operation.results[0].type
+    return _fault_of(attributes["map"], attributes.get("domain"), result, *types)
+
+
+@remembered
+def _fault_of(
+    map_: ir.Attribute, domain: ir.Attribute | None, result: ir.Type, *operands: ir.Type
+) -> str | None:
+    """What is wrong with a view, by its attributes and types: each pass verifies it again."""
+    if fault := _tensor_faults(result, operands[:1]):
         return fault
     if len(operands) > 2:
         return f"takes a source and at most one fill value, but has {len(operands)} operands"
-    if len(operands) == 2 and "domain" not in attributes:
+    if len(operands) == 2 and domain is None:
         return "has a fill value but no domain outside which it stands"
-    result = op.operation.results[0].type
-    if len(operands) == 2 and operands[1].type != result.element_type:
-        return f"fill value has type {operands[1].type}, but elements {result.element_type}"
-    domain = attributes.get("domain")
-    return _read_fault(attributes["map"], domain, operands[0], tuple(result.shape))
+    if len(operands) == 2 and operands[1] != result.element_type:
+        return f"fill value has type {operands[1]}, but elements {result.element_type}"
+    return _read_fault(map_, domain, tuple(operands[0].shape), tuple(result.shape))
 
 
 def _concat_fault(op: ir.OpView) -> str | None:
@@ -190,7 +198,7 @@ def _concat_fault(op: ir.OpView) -> str | None:
     result = op.operation.results[0]
     if len(sources) != len(domains):
         return f"has {len(sources)} sources but {len(domains)} domains"
-    if fault := _type_fault(result, "result"):
+    if fault := _type_fault(result.type, "result"):
         return fault
     for number, source in enumerate(sources):
         if source.type != result.type:
@@ -206,7 +214,7 @@ def _concat_fault(op: ir.OpView) -> str | None:
 
 def _relayout_fault(op: ir.OpView) -> str | None:
     source, result = op.operation.operands[0], op.operation.results[0]
-    if fault := _tensor_faults(op, [source]):
+    if fault := _tensor_faults(result.type, [source.type]):
         return fault
     if list(source.type.shape) != list(result.type.shape):
         return f"changes the shape {list(source.type.shape)} to {list(result.type.shape)}"
@@ -226,14 +234,13 @@ def _domain_fault(attribute: ir.Attribute, shape: Shape, name: str) -> str | Non
 
 
 def _read_fault(
-    map_: ir.Attribute, domain: ir.Attribute | None, source: ir.Value, shape: Shape
+    map_: ir.Attribute, domain: ir.Attribute | None, extents: Shape, shape: Shape
 ) -> str | None:
-    """What is wrong with reading ``source`` through ``map_`` where ``domain`` holds."""
+    """What is wrong with reading a tensor of ``extents`` through ``map_`` where ``domain`` holds."""
     if fault := _domain_fault(map_, shape, "map"):
         return fault
     if domain is not None and (fault := _domain_fault(domain, shape, "domain")):
         return fault
-    extents = tuple(source.type.shape)
     results = len(map_.value.results)
     if results != len(extents):
         return f"map has {results} results, but its source has rank {len(extents)}"

@@ -75,7 +75,9 @@ class ComposeViews(Pass):
             for movement, pair in _joined(op, seen, context.pairs):
                 context.remark(self.argument, movement, True, str(pair))
             piece = seen.single
-            if piece is None or not _fold(op, piece, context.parameters):
+            if piece is not None and _fold(op, piece, context.parameters):
+                continue
+            if piece is None or not _is_made_so(op, piece):
                 _rebuild(op, seen)
         for op in reversed(movements):
             if not list(op.results[0].uses):
@@ -176,6 +178,17 @@ def _merge_equal(module: ir.Operation) -> None:
 
 def _is_read(op: ir.Operation) -> bool:
     return any(use.owner.name not in MOVEMENTS for use in op.results[0].uses)
+
+
+def _is_made_so(op: ir.Operation, piece: Piece) -> bool:
+    """Whether ``op`` is the view that would be built."""
+    return (
+        op.operands[0] == piece.source
+        and "domain" not in op.attributes
+        and not piece.index_map.is_identity
+        and ir.AffineMapAttr.get(piece.index_map.to_affine(op.context))
+        == op.attributes.get("map")
+    )
 
 
 def _rebuild(op: ir.Operation, seen: Reading) -> None:

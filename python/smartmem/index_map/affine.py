@@ -19,7 +19,6 @@ from smartmem.index_map.expr import (
     mod,
     scale,
 )
-from smartmem.mlir.memo import remembered
 
 
 def to_affine_expr(expr: Expr, context: ir.Context) -> ir.AffineExpr:
@@ -47,7 +46,6 @@ def projection(n_dims: int, dims: Sequence[int]) -> ir.AffineMap:
     return ir.AffineMap.get(n_dims, 0, [ir.AffineDimExpr.get(d) for d in dims])
 
 
-@remembered
 def from_affine_map(affine_map: ir.AffineMap, shape: Shape) -> tuple[Expr, ...]:
     """The results of ``affine_map`` simplified over the box ``shape``.
 

@@ -33,6 +33,7 @@ from smartmem.index_map.expr import (
     simplify,
     substitute,
 )
+from smartmem.mlir.memo import remembered
 
 # Largest box that is enumerated to decide what interval arithmetic leaves open.
 ENUMERATION_LIMIT = 1 << 24
@@ -90,7 +91,11 @@ def from_affine(affine_map: ir.AffineMap, shape: Sequence[int]) -> IndexMap:
     Raises:
         UnsupportedError: symbols, or a divisor that is not a positive constant.
     """
-    shape = tuple(shape)
+    return _from_affine(affine_map, tuple(shape))
+
+
+@remembered
+def _from_affine(affine_map: ir.AffineMap, shape: Shape) -> IndexMap:
     return IndexMap(affine.from_affine_map(affine_map, shape), shape)
 
 

@@ -1,11 +1,11 @@
-"""Remembers, while a pass runs, what was computed of objects of MLIR that never change.
+"""Remembers, while a pipeline runs, what was computed of objects of MLIR that never change.
 
 Attributes, types and affine maps are immutable and unique in their context: they hash and
 compare by their address, which nothing else gets while they are kept. An operation or a value
 is no such key: passes change them.
 
 What is kept would keep the context alive, with all parameters in it. So it is dropped at the
-end of each pass, and outside of passes nothing is kept.
+end of each pipeline, and outside of pipelines nothing is kept.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def run_pipeline(
             manager.enable_statistics()
         printing.enable(manager)
         run.tell_next(0)
-        with collect_diagnostics(operation.context, run.record):
+        with remembering(), collect_diagnostics(operation.context, run.record):
             succeeded = _succeeds(manager, operation)
     if run.failure is not None:
         raise run.take_failure()
@@ -224,8 +224,7 @@ class _Run:
             # until the pass manager has returned.
             try:
                 if pass_.is_for(self._context.processor):
-                    with remembering():
-                        pass_.run(operation, self._context)
+                    pass_.run(operation, self._context)
             except SmartMemError as error:
                 self.failure = error
                 if len(self._errors) == errors:
