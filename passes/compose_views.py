@@ -184,7 +184,7 @@ def _is_made_so(op: ir.Operation, piece: Piece) -> bool:
     """Whether ``op`` is the view that would be built."""
     return (
         op.operands[0] == piece.source
-        and "domain" not in op.attributes
+        and len(op.attributes) == 1  # views with attributes of others would not be merged
         and not piece.index_map.is_identity
         and ir.AffineMapAttr.get(piece.index_map.to_affine(op.context))
         == op.attributes.get("map")
