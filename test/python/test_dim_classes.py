@@ -217,3 +217,28 @@ def test_what_adds_to_a_tensor_has_no_more_rows() -> None:
     behind = exp("t", "z", "7x5").replace("outs(%te", "outs(%more")
     _, found = followed(START + behind, "z")
     assert padded(found) == OWN
+
+
+def test_a_class_ends_at_the_loop_around_it() -> None:
+    """A loop's body reads rows from outside: they, and rows that it reads, stay as they are."""
+    module = ir.Module.parse(f"""
+func.func @main(%n: index) {{
+  %k = arith.constant dense<1.0> : tensor<7x5xf32>
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  {START}
+  scf.for %i = %c0 to %n step %c1 {{
+    {exp("y", "z", "7x5")}
+  }}
+  return
+}}""")
+    outer = module.body.operations[0].regions[0].blocks[0]
+    (loop,) = (op.operation for op in outer.operations if op.operation.name == "scf.for")
+    outside, inside = (
+        next(op.operation for op in block.operations if op.operation.name == "linalg.generic")
+        for block in (outer, loop.regions[0].blocks[0])
+    )
+    found = Search(DimClass(OLD, NEW), Parameters()).run(inside, 0)
+    assert isinstance(found, Refusal)
+    assert found.reason == "the dim is made outside of the loop around it"
+    assert padded(Search(DimClass(OLD, NEW), Parameters()).run(outside, 0)) == OWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from smartmem import dialect
 from smartmem.backend.targets.processor import EVERY_GPU
 from smartmem.interpreter import interpret
 from smartmem.parameters import Parameters
-from smartmem.passes import PassContext
+from smartmem.passes import PassContext, pad_dims
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
 from smartmem.passes.analysis.padding.dim_classes import DimClass, Search
+from smartmem.passes.analysis.padding.granularities import paddings
 from smartmem.passes.pad_dims import PadDims
 
 ID = "affine_map<(a, b, c) -> (a, b, c)>"
@@ -95,6 +97,24 @@ COLUMN = "affine_map<(a, b, c) -> (c)>"
 BIASED = computed("sb", {"%s": ID, "%bias": COLUMN}, "2x49x49", "%r = arith.addf %i, %j : f32")
 EXP = computed("e", {"%sb": ID}, "2x49x49", "%r = math.exp %i : f32")
 PLAIN = BIASED + EXP
+
+
+def test_contractions_that_change_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores, although a mask is added to them; the projection is asked once."""
+    text = attention(computed("e", {"%s": ID}, "2x49x49", "%r = math.exp %i : f32"))
+    module, context = ir.Module.parse(text), PassContext(Parameters(), processor=EVERY_GPU)
+    asked: list[str] = []
+
+    def asks(op: ir.Operation, *others: Any) -> Any:
+        asked.append(op.name)
+        return paddings(op, *others)
+
+    monkeypatch.setattr(pad_dims, "paddings", asks)
+    PadDims().run(module.operation, context)
+    assert [r.applied for r in context.remarks] == [True]
+    projection, scores, weighted = "linalg.matmul", "linalg.generic", "linalg.batch_matmul"
+    assert asked[:2] == [projection, scores]
+    assert sorted(asked[2:]) == sorted([scores, weighted])
 
 
 def viewed(to: str, source: str, map_: str, result: str, more: str = "") -> str:

@@ -107,9 +107,11 @@ class Search:
         self._masks = masks
         self._parts = parts
         self._waiting: list[Place] = []
+        self._block: ir.Block | None = None
 
     def run(self, op: ir.Operation, loop: int) -> DimClass | Refusal:
         """The widest class: all that makes the dim has it, and all readers that can."""
+        self._block = op.block
         if (refusal := cannot_have_more(op)) is not None:
             return refusal
         self._take_loop(op, loop)
@@ -125,6 +127,7 @@ class Search:
         What ``op`` and the sums read gets zeros, as near as views allow. Other readers have
         the first elements. None if there are no such sums.
         """
+        self._block = op.block
         if (refusal := cannot_have_more(op)) is not None:
             return refusal
         self._take_loop(op, loop)
@@ -163,6 +166,8 @@ class Search:
         if isinstance(value.owner, ir.Block):
             return Refusal("the dim is one of an argument")
         op = value.owner.operation
+        if op.block != self._block:
+            return Refusal("the dim is made outside of the loop around it")
         if op in self.found.loops or is_moved_constant(value, self._parameters):
             return None
         if is_view(value):
@@ -215,6 +220,8 @@ class Search:
         if isinstance(value.owner, ir.Block):
             return Refusal("the dim is one of an argument")
         op = value.owner.operation
+        if op.block != self._block:
+            return Refusal("the dim is made outside of the loop around it")
         if op.name == "arith.constant":
             known = constant_value(value, self._parameters) is not None
             return None if known else Refusal("the elements of a constant are not known")
@@ -265,6 +272,8 @@ class Search:
     def _used(self, use: ir.OpOperand, d: int) -> None:
         """Takes the dim of a reader, too, if it has it as it is."""
         op, operand = use.owner.operation, use.operand_number
+        if op.block != self._block:
+            return
         if op.name == ViewOp.OPERATION_NAME and operand == 0:
             kept = kept_dim(op, d)
             if kept is not None and self._passes(op, kept):

@@ -46,26 +46,24 @@ class _Rebuilding:
         self._found = found
         self._parameters = parameters
         self._new: dict[ir.Value, ir.Value] = {}
+        self._changed: list[ir.Operation] = []
 
     def run(self) -> list[ir.Operation]:
-        values = list(dict.fromkeys(value for value, _ in self._found.places))
-        made = [value.owner.operation for value in values]
-        block = made[0].block
-        users = [use.owner.operation for value in values for use in value.uses]
-        readers = [op for op in users if op.block == block and op not in set(made)]
-        changed = []
-        for op in sorted({*made, *readers}, key=IN_ORDER):
-            if len(op.results) == 1 and op.results[0] in values:
+        longer = {value for value, _ in self._found.places}
+        block = next(iter(self._found.loops)).block
+        uses = [use.owner.operation for value in longer for use in value.uses]
+        found = {value.owner.operation for value in longer}.union(uses)
+        # What is in the body of another operation reads what stays as it was.
+        in_order = sorted((op for op in found if op.block == block), key=IN_ORDER)
+        made = [op for op in in_order if longer.intersection(op.results)]
+        for op in in_order:
+            if longer.intersection(op.results):
                 with ir.InsertionPoint.after(op), op.location:
-                    new = self._longer(op)
-                self._new[op.results[0]] = new
-                changed.append(new.owner.operation)
+                    self._new[op.results[0]] = self._longer(op)
             else:
                 self._read_longer(op)
-                changed.append(op)
-        return changed + [
-            op for op in sorted(made, key=IN_ORDER)[::-1] if not erase_if_unused(op)
-        ]
+                self._changed.append(op)
+        return self._changed + [op for op in reversed(made) if not erase_if_unused(op)]
 
     def _read_longer(self, op: ir.Operation) -> None:
         """Lets ``op``, whose result stays as it is, read what has become longer."""
@@ -109,6 +107,7 @@ class _Rebuilding:
             op.name, [type_], [*inputs[:-1], init], attributes, regions=len(op.regions)
         )
         clone_body(op, generic)
+        self._changed.append(generic)
         return generic.results[0]
 
     def _with_zeros(self, value: ir.Value) -> ir.Value:
