@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -111,6 +112,49 @@ def test_undefined_behaviour_behind_a_pass_is_a_change() -> None:
 def _without_verifying(module: ir.Module) -> None:
     context = PassContext(validator=Validator(None))
     run_pipeline(module, [ReadBehindTheEnd()], context, verify_each=False)
+
+
+@dataclass(frozen=True)
+class ScaleConstants(Pass):
+    """Multiplies constants by nearly one."""
+
+    argument: ClassVar[str] = "scale-constants"
+    summary: ClassVar[str] = "wrong"
+
+    units: int
+    """In the last place."""
+
+    def run(self, module: ir.Operation, context: PassContext) -> None:
+        for op in operations(module):
+            if op.name == "arith.constant":
+                old = ir.DenseElementsAttr(op.attributes["value"])
+                value = ir.FloatAttr(old.get_splat_value()).value * (1 + self.units * 2**-23)
+                new = ir.FloatAttr.get(ir.F32Type.get(), value, loc=op.location)
+                op.attributes["value"] = ir.DenseElementsAttr.get_splat(old.type, new)
+
+
+@pytest.mark.parametrize(
+    ("factor", "units", "rounds"),
+    [(128, 1, True), (32, 8, False), (128, 100, False)],
+    ids=["as the inputs", "more than the inputs", "more than a check accepts"],
+)
+def test_what_the_last_bits_of_inputs_change_is_rounding(
+    factor: int, units: int, rounds: bool
+) -> None:
+    """They change the sine of ``factor`` times the input so many times as much."""
+    type_ = "tensor<8xf32>"
+    module = parsed(f"""func.func @main(%x: {type_}) -> {type_} {{
+      %c = arith.constant dense<{factor}.0> : {type_}
+      %0 = arith.mulf %x, %c : {type_}
+      %1 = math.sin %0 : {type_}
+      return %1 : {type_}
+    }}""")
+    validator = Validator(None, inputs=[np.linspace(1, 1.9, 8, dtype=np.float32)])
+    context = PassContext(validator=validator)
+    wrong = pytest.raises(ValidationError, match="pass scale-constants")
+    with nullcontext() if rounds else wrong:
+        run_pipeline(module, [ScaleConstants(units)], context)
+    assert validator.validated == 1
 
 
 def test_no_option_no_validator() -> None:
