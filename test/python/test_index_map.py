@@ -276,3 +276,21 @@ def test_a_part_of_a_split_dim_is_a_slice(
     x = np.arange(math.prod(source)).reshape(source)
     taken = layout.slice_map().take(x.reshape(layout.source))
     np.testing.assert_array_equal(np.ravel(taken), np.ravel(index_map.take(x)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "groups"),
+    [
+        ((2, 3, 4), (6, 4), [([0, 1], [0]), ([2], [1])]),
+        ((6, 4), (2, 3, 4), [([0], [0, 1]), ([1], [2])]),
+        ((2, 3, 4, 5), (24, 5), [([0, 1, 2], [0]), ([3], [1])]),
+        ((4, 3), (2, 6), [([0, 1], [0, 1])]),
+        ((5, 1, 1), (5,), [([0, 1, 2], [0])]),
+        ((5,), (5, 1), [([0], [0, 1])]),
+        ((), (1,), []),
+    ],
+)
+def test_reassociation_groups_neighbours(
+    old: tuple[int, ...], new: tuple[int, ...], groups: list[tuple[list[int], list[int]]]
+) -> None:
+    assert im.reassociation(old, new) == groups

@@ -149,6 +149,11 @@ def test_who_reads_what_is_split() -> None:
     assert isinstance(access, Access) and (access.op, access.operand) == (ops["r"], 0)
     _module, ops = parsed(TURNED + total("r", "t", "6x5"))
     assert isinstance(split_read(ops["view"]), Access)
+    _module, ops = parsed(
+        view("t", "m:6x4", "(i, j) -> (i floordiv 2, j + (i mod 2) * 2)", "12x2")
+        + exp("r", "t", "12x2")
+    )
+    assert isinstance(split_read(ops["view"]), Access), "the loop is split"
     _module, ops = parsed(TURNED + exp("r", "t", "6x5") + exp("s", "t", "6x5"))
     assert split_read(ops["view"]) == Refusal("several operations read it")
     _module, ops = parsed(TURNED + PRODUCT)
@@ -189,6 +194,48 @@ def test_a_contraction_runs_over_the_dims_of_what_is_padded() -> None:
     assert split_end(ops["view"]) == nothing
     _module, ops = parsed(view("t", "m:6x4", "(i, u, j) -> (i, j)", "6x1x4"))
     assert split_end(ops["view"]) == Refusal("it splits no dim")
+
+
+def test_a_contraction_does_for_what_pads_its_operands() -> None:
+    def padded(name: str, shape: str) -> str:
+        domain = ", domain = affine_map<(i, j) -> (3 - i)>"
+        return view("p", f"{name}:{shape}", "(i, j) -> (i, j)", shape, domain)
+
+    for name, shape, needs in [("y", "6x5", True), ("w", "5x4", True), ("e64", "6x4", False)]:
+        module, _ = parsed(HALVES + padded(name, shape))
+        assert isinstance(split_end(_first(module)), InWrite) is needs, name
+
+
+def test_readers_that_need_no_dims() -> None:
+    nothing = Refusal("nothing pads it, nor what it is combined with")
+    total = generic(
+        "r",
+        {"t:6x2x2": "affine_map<(i, a, b) -> (i, a, b)>", "": "affine_map<(i, a, b) -> (i)>"},
+        "6",
+        "prr",
+        "%value = arith.addf %f, %o : f32",
+    )
+    product = """
+  %pe = tensor.empty() : tensor<6x2x2xf32>
+  %pb = tensor.empty() : tensor<6x2x2xf32>
+  %r = linalg.batch_matmul ins(%t, %pb : tensor<6x2x2xf32>, tensor<6x2x2xf32>)
+      outs(%pe : tensor<6x2x2xf32>) -> tensor<6x2x2xf32>"""
+    of_padded = product + PADDED.replace("%t", "%pb")
+    for reader in (
+        total,
+        product,
+        of_padded,
+        '\n  "test.reader"(%t) : (tensor<6x2x2xf32>) -> ()',
+    ):
+        module, _ = parsed(HALVES + reader)
+        assert split_end(_first(module)) == nothing
+
+
+def _first(module: ir.Module) -> ir.Operation:
+    """The first view."""
+    function = module.body.operations[0].operation
+    found = (op.operation for op in function.regions[0].blocks[0].operations)
+    return next(op for op in found if op.name == "smartmem.view")
 
 
 def test_it_does_for_what_another_contraction_made_in_these_dims() -> None:
