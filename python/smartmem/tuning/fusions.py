@@ -15,8 +15,8 @@ from smartmem.compiler.stages import pass_context
 from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import PIPELINE, PassContext
 from smartmem.passes.analysis.fusion.plan import Group, YellowPair, is_kernel
+from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.movement import shape_of
-from smartmem.passes.analysis.operators.row_reductions import RESHAPES
 from smartmem.passes.base import REGION, Pass
 from smartmem.passes.form_regions import FormRegions
 from smartmem.tuning.alone import (
