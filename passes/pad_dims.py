@@ -81,7 +81,7 @@ class PadDims(Pass):
 
 def _decide(op: ir.Operation, context: PassContext) -> tuple[Padding | None, list[Refusal]]:
     """The first padding that a contraction can have, and why not those before."""
-    refusals = []
+    refusals: list[Refusal] = []
     for padding in paddings(op, context.processor, context.parameters):
         if isinstance(padding, Padding):
             return padding, refusals

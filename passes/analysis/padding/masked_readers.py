@@ -34,9 +34,14 @@ from smartmem.passes.analysis.scalars.constant_values import constant_value
 Place = tuple[ir.Value, int]
 """A dim of a tensor."""
 
-IN_ORDER = functools.cmp_to_key(
-    lambda a, b: 0 if a == b else -1 if a.is_before_in_block(b) else 1
-)
+
+def _compare_places(one: ir.Operation, other: ir.Operation) -> int:
+    if one == other:
+        return 0
+    return -1 if one.is_before_in_block(other) else 1
+
+
+IN_ORDER = functools.cmp_to_key(_compare_places)
 """Sorts the operations of a block as they run."""
 
 
