@@ -149,11 +149,11 @@ def test_who_reads_what_is_split() -> None:
     assert isinstance(access, Access) and (access.op, access.operand) == (ops["r"], 0)
     _module, ops = parsed(TURNED + total("r", "t", "6x5"))
     assert isinstance(split_read(ops["view"]), Access)
-    _module, ops = parsed(
-        view("t", "m:6x4", "(i, j) -> (i floordiv 2, j + (i mod 2) * 2)", "12x2")
-        + exp("r", "t", "12x2")
-    )
-    assert isinstance(split_read(ops["view"]), Access), "the loop is split"
+    flat = {"t:24": "affine_map<(i) -> (i)>", "": "affine_map<(i) -> (i)>"}
+    reader = generic("r", flat, "24", "p", "%value = math.exp %f : f32")
+    _module, ops = parsed(view("t", "m:6x4", "(i) -> (i floordiv 4, i mod 4)", "24") + reader)
+    access = split_read(ops["view"])
+    assert isinstance(access, Access) and access.form.digit_shape == (6, 4)
     _module, ops = parsed(TURNED + exp("r", "t", "6x5") + exp("s", "t", "6x5"))
     assert split_read(ops["view"]) == Refusal("several operations read it")
     _module, ops = parsed(TURNED + PRODUCT)
