@@ -153,7 +153,9 @@ class Search:
         )
         mask = readers.mask
         if readers.refusal is not None:
-            readers = MaskedReaders(place, LOWEST, self._parameters, computed=computed)
+            readers = MaskedReaders(
+                place, LOWEST, self._parameters, masks_constant=False, computed=computed
+            )
             mask = place
         if readers.refusal is None:
             self.found.masked.update([] if mask is None else [mask])

@@ -67,8 +67,8 @@ class MaskedReaders:
         content: Content,
         parameters: Parameters,
         *,
-        masks_constant: bool = False,
-        computed: bool = True,
+        masks_constant: bool,
+        computed: bool,
     ) -> None:
         self.loops: dict[ir.Operation, int] = {}
         self.mask: Place | None = None
