@@ -89,6 +89,10 @@ class _View:
         return _in_reads(self.op, self._context.pairs)
 
     @functools.cached_property
+    def parts(self) -> InReads | Refusal:
+        return _in_reads(self.op, self._context.pairs, in_parts=True)
+
+    @functools.cached_property
     def weights(self) -> InWeights | Refusal:
         found = in_weights(self.op, self._context.parameters)
         if isinstance(found, Refusal):
@@ -168,6 +172,7 @@ LATE: tuple[Rule, ...] = (
     (attrgetter("reads"), "its producer keeps the order in which it writes"),
     (attrgetter("write"), "a bad write costs less than a copy"),
     (attrgetter("shared_write"), "its other readers can read any order"),
+    (attrgetter("parts"), "a sum of a few parts costs less than a copy"),
     (attrgetter("above"), "it may find a place further up"),
 )
 
@@ -263,14 +268,16 @@ def written(
     return InWrite(access)
 
 
-def _in_reads(view: ir.Operation, pairs: PairTable) -> InReads | Refusal:
+def _in_reads(
+    view: ir.Operation, pairs: PairTable, *, in_parts: bool = False
+) -> InReads | Refusal:
     accesses, refusal = [], Refusal("nothing reads it")
     for use in view.results[0].uses:
         pair = pair_of(view, use.owner.operation, pairs)
         if not pair.is_read_through:
             refusal = Refusal(str(pair))
             continue
-        found = read_access(view, use.owner.operation, use.operand_number)
+        found = read_access(view, use.owner.operation, use.operand_number, in_parts=in_parts)
         if isinstance(found, Refusal):
             refusal = found
         else:
@@ -278,8 +285,14 @@ def _in_reads(view: ir.Operation, pairs: PairTable) -> InReads | Refusal:
     return InReads(tuple(accesses)) if accesses else refusal
 
 
-def read_access(view: ir.Operation, op: ir.Operation, operand: int) -> Access | Refusal:
-    """How ``op`` reads its operand, a view's result, through the view, or why it cannot."""
+def read_access(
+    view: ir.Operation, op: ir.Operation, operand: int, *, in_parts: bool = False
+) -> Access | Refusal:
+    """How ``op`` reads its operand, a view's result, through the view, or why it cannot.
+
+    Args:
+        in_parts: see ``access_through``.
+    """
     nest = plain_nest(op)
     if isinstance(nest, Refusal):
         return nest
@@ -288,7 +301,8 @@ def read_access(view: ir.Operation, op: ir.Operation, operand: int) -> Access | 
     if sum(v == view.results[0] for v in op.operands) > 1:
         return Refusal("it is read twice by one operation")
     through = compose(nest.accesses[operand], view_map(view))
-    access = access_through(op, operand, nest, through, shape_of(view.operands[0]))
+    source = shape_of(view.operands[0])
+    access = access_through(op, operand, nest, through, source, in_parts=in_parts)
     if isinstance(access, Refusal) or nest.reductions or not contract_of(op).agree:
         return access
     if not _is_free_to_order(op):

@@ -5,6 +5,7 @@ Also says what the loops of a contraction or of a row-wise operator forbid.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -66,8 +67,14 @@ def access_through(
     shape: Shape,
     *,
     may_split: bool = False,
+    in_parts: bool = False,
 ) -> Access | Refusal:
-    """The access of an operand to a tensor of ``shape``, which it reads ``through``."""
+    """The access of an operand to a tensor of ``shape``, which it reads ``through``.
+
+    Args:
+        may_split: any loop may be split.
+        in_parts: the reduction of a linear layer may be split into a few whole vectors each.
+    """
     is_write = operand == nest.output
     if not is_write and not may_split:
         through, shape = merge_dims(through, shape)
@@ -77,7 +84,10 @@ def access_through(
     layout = layout_of(form, shape)
     if layout is None:
         return Refusal("the digits read do not lie in one slice")
-    if not may_split and (reason := _must_not_split(op, nest, form, layout)) is not None:
+    if (
+        not may_split
+        and (reason := _must_not_split(op, nest, form, layout, in_parts)) is not None
+    ):
         return Refusal(reason)
     if not is_write and _repeats_summands(nest, operand, form, layout):
         return Refusal("a reduction would sum the same elements again")
@@ -95,7 +105,7 @@ def _repeats_summands(nest: LoopNest, operand: int, form: DigitForm, layout: Lay
 
 
 def _must_not_split(
-    op: ir.Operation, nest: LoopNest, form: DigitForm, layout: Layout
+    op: ir.Operation, nest: LoopNest, form: DigitForm, layout: Layout, in_parts: bool
 ) -> str | None:
     split = {loop for loop, radix in enumerate(form.radices) if len(radix) > 1}
     if nest.is_contraction:
@@ -103,10 +113,32 @@ def _must_not_split(
         free = batch | channels(op, nest)
         torn = torn_loops(form, layout)
         whole = split <= free or (torn and torn <= free)
+        if in_parts and split - free <= nest.reductions:
+            whole = whole or _is_sum_of_vectors(op, nest, form)
         return None if whole else "a contraction keeps its loops whole"
     if split and ends_contraction(op):
         return "the end of a contraction keeps its loops whole"
     return None
+
+
+VECTOR = 4
+"""Elements in the shortest vector of any target."""
+
+MOST_PARTS = 4
+"""Parts into which the reduction of a linear layer may be split: each is a product more."""
+
+
+def _is_sum_of_vectors(op: ir.Operation, nest: LoopNest, form: DigitForm) -> bool:
+    """Whether a linear layer would sum few parts of whole vectors, as behind a shuffle.
+
+    The loop over the parts is unrolled, and the weights are re-laid when compiling.
+    """
+    if not channels(op, nest):
+        return False
+    radices = [form.radices[loop] for loop in nest.reductions if len(form.radices[loop]) > 1]
+    return all(
+        math.prod(radix[:-1]) <= MOST_PARTS and radix[-1] % VECTOR == 0 for radix in radices
+    )
 
 
 def reads_in_order(access: Access) -> bool:
