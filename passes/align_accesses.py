@@ -30,7 +30,7 @@ from smartmem.backend.targets.processor import Gpu
 from smartmem.passes.analysis.fusion.padded_writes import constant_fill
 from smartmem.passes.analysis.ir.movement import is_static, shape_of
 from smartmem.passes.analysis.ir.vector_bounds import begins_between_vectors
-from smartmem.passes.base import REGION, Pass, PassContext, operations
+from smartmem.passes.base import REGION, RETURN, Pass, PassContext, operations
 from smartmem.passes.rewrites.builders import tensor_ops as build
 
 _SLICE, _INSERT, _PAD = "tensor.extract_slice", "tensor.insert_slice", "tensor.pad"
@@ -135,7 +135,7 @@ def _replace(op: ir.Operation, whole: ir.Value) -> None:
 
 
 def _is_returned(value: ir.Value) -> bool:
-    return all(use.owner.operation.name == "flow.return" for use in value.uses)
+    return all(use.owner.operation.name == RETURN for use in value.uses)
 
 
 def _outside(op: ir.Operation, value: ir.Value) -> ir.InsertionPoint:

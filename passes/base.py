@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 REGION = "flow.dispatch.region"
 """IREE's operation around what becomes one kernel."""
 
+RETURN = "flow.return"
+"""The end of a region: what its kernel writes."""
+
 KERNEL = "smartmem.kernel"
 """The attribute of a region that holds its number in the model, an i64."""
 

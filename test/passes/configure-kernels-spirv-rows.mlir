@@ -150,11 +150,13 @@ func.func @row_of_two_loops(%x: tensor<7x2x7x192xf32>) -> tensor<7x7xf32> {
 }
 
 // -----
-// Without vectors there are no tiles, and no region for a sum over several dims.
-// CHECK-LABEL: func @keeps_sums_without_vectors
-// CHECK-NOT: flow.dispatch.region
-// REMARK: linalg.generic kept: in a region, sums over several dims become wrong SPIR-V
-func.func @keeps_sums_without_vectors(%x: tensor<7x2x7x49xf32>) -> tensor<7x7xf32> {
+// A sum over several dims gets tiles without vectors, too: the code generator's would let threads
+// read what others have filled.
+// CHECK-LABEL: func @sums_several_dims_without_vectors
+// CHECK: flow.dispatch.region
+// CHECK: compilation_info
+// REMARK: linalg.generic applied: tiles: (0, 0, 1, 1), a thread for each row
+func.func @sums_several_dims_without_vectors(%x: tensor<7x2x7x49xf32>) -> tensor<7x7xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<7x7xf32>
   %z = linalg.fill ins(%c : f32) outs(%e : tensor<7x7xf32>) -> tensor<7x7xf32>
@@ -164,4 +166,25 @@ func.func @keeps_sums_without_vectors(%x: tensor<7x2x7x49xf32>) -> tensor<7x7xf3
     linalg.yield %t : f32
   } -> tensor<7x7xf32>
   return %s : tensor<7x7xf32>
+}
+
+// -----
+// Where what is padded is written in place, the code generator's tiles would do the same.
+// CHECK-LABEL: func @rows_that_are_padded
+// CHECK: compilation_info
+// REMARK: linalg.generic applied: tiles: (0, 1), a thread for each row
+func.func @rows_that_are_padded(%x: tensor<200x49xf32>) -> tensor<203xf32> {
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<200xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<200xf32>) -> tensor<200xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<200x49xf32>) outs(%z : tensor<200xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  } -> tensor<200xf32>
+  %p = tensor.pad %s low[1] high[2] {
+  ^bb0(%i: index):
+    tensor.yield %c : f32
+  } : tensor<200xf32> to tensor<203xf32>
+  return %p : tensor<203xf32>
 }

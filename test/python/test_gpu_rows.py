@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import smartmem
+from smartmem.backend.module.shader_races import shader_races
 
 PASS = "smartmem-configure-kernels"
 EPSILON = 1e-5
@@ -284,3 +286,37 @@ def test_sums_across_rows(shape: tuple[int, ...], tmp_path: Path) -> None:
     x = data(shape) / 8
     expected = np.tanh(x.reshape(-1, shape[-1]).sum(axis=0))
     check(source, x, expected, tmp_path, "a thread for each vector of columns")
+
+
+def sum_of(axes: list[int], shape: tuple[int, ...], pad: bool) -> ModelProto:
+    """A sum over some axes, which is padded or not."""
+    rank = len(shape) - len(axes)
+    constants = [numpy_helper.from_array(np.array(axes), "axes")]
+    nodes = [helper.make_node("ReduceSum", ["x", "axes"], ["s"], keepdims=0)]
+    if pad:
+        widths = [1, *[0] * (rank - 1), 3, *[0] * (rank - 1)]
+        constants.append(numpy_helper.from_array(np.array(widths), "widths"))
+        nodes.append(helper.make_node("Pad", ["s", "widths"], ["y"]))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    y = helper.make_tensor_value_info("y" if pad else "s", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "g", [x], [y], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.mark.vulkan
+@pytest.mark.parametrize(
+    ("shape", "axes", "pad"),
+    [((8, 3, 6), [2], True), ((8, 6, 3, 6), [1, 3], False), ((8, 6, 3), [1], True)],
+)
+def test_no_thread_reads_what_another_one_fills(
+    shape: tuple[int, ...], axes: list[int], pad: bool
+) -> None:
+    """With the code generator's own tiles these kernels have races."""
+    compiled = smartmem.compile(sum_of(axes, shape, pad), target="vulkan")
+    assert not compiled.report.fallbacks
+    assert not shader_races(compiled.path.read_bytes())
+    x = data(shape)
+    expected = x.sum(axis=tuple(axes))
+    if pad:
+        expected = np.pad(expected, [(1, 3), *[(0, 0)] * (expected.ndim - 1)])
+    np.testing.assert_allclose(compiled(x), expected, rtol=1e-5, atol=1e-5)

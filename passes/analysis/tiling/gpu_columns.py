@@ -22,7 +22,7 @@ _STEP = 8
 
 # With more rows, a subgroup for each column has shorter loops. The code generator chooses
 # that where the subgroup's threads divide the rows.
-_ROWS = 256
+MANY_ROWS = 256
 
 
 def gpu_columns(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refusal | None:
@@ -41,7 +41,7 @@ def gpu_columns(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refus
         return Refusal("it computes more than the sum of its rows, and what is made of it")
     if columns % VECTOR:
         return Refusal("no vector divides its columns")
-    if rows > _ROWS and rows % gpu.subgroup == 0:
+    if rows > MANY_ROWS and rows % gpu.subgroup == 0:
         return Refusal("its rows are many: a subgroup sums up each column")
     x, y = blocks_of_threads((*outer, columns // VECTOR), gpu, whole=True)
     thread = [*(1 for _ in outer), VECTOR, 0]

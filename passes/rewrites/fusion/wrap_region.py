@@ -17,11 +17,10 @@ from torch_mlir import ir
 from smartmem.passes.analysis.ir.chains import RESHAPES
 from smartmem.passes.analysis.ir.movement import long_dims, shape_of
 from smartmem.passes.analysis.operators.strided_slices import SLICE, has_strides, merged_slice
-from smartmem.passes.base import REGION, erase_if_unused, number_kernel
+from smartmem.passes.base import REGION, RETURN, erase_if_unused, number_kernel
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.clone_bodies import Values, clone_op
 
-RETURN = "flow.return"
 """The end of a region."""
 
 _INITIAL = ("linalg.fill", "tensor.empty")
