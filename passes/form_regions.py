@@ -55,12 +55,12 @@ from smartmem.passes.analysis.fusion.plan import Group, Plan, RedException, fusi
 from smartmem.passes.analysis.fusion.tile_space import connected_parts, refuse_tile_space
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.row_reductions import closed_parts
-from smartmem.passes.base import REGION, Pass, PassContext
+from smartmem.passes.base import REGION, RETURN, Pass, PassContext
 from smartmem.passes.rewrites.fusion.copy_gathers import copy_lookups
 from smartmem.passes.rewrites.fusion.inline_gathers import BITCAST, inline_lookups
 from smartmem.passes.rewrites.fusion.merge_elementwise import generalized, merge_elementwise
 from smartmem.passes.rewrites.fusion.order_insertions import order_insertions
-from smartmem.passes.rewrites.fusion.wrap_region import RETURN, wrap_region
+from smartmem.passes.rewrites.fusion.wrap_region import wrap_region
 from smartmem.passes.rewrites.fusion.write_padded import write_padded
 from smartmem.passes.rewrites.loops.align_loops import align_loops
 from smartmem.passes.rewrites.loops.interchange_loops import interchange_loops
