@@ -40,6 +40,7 @@ from smartmem.index_map import (
 from smartmem.index_map.taking import take
 from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.elimination.producer_consumer import Pair, PairTable
+from smartmem.passes.analysis.ir.chains import defining_op
 from smartmem.passes.analysis.ir.def_use import MOVEMENTS, Reading, leaf, readers_of, reading
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import Piece, shape_of, view_map
@@ -127,9 +128,10 @@ def _kept_apart(op: ir.Operation, pairs: PairTable) -> dict[ir.Value, Reading]:
     """What ``op`` reads of movements with which the table does not compose it."""
     found: dict[ir.Value, Reading] = {}
     for value in op.operands:
-        if isinstance(value.owner, ir.Block) or value.owner.name not in MOVEMENTS:
+        maker = defining_op(value)
+        if maker is None or maker.name not in MOVEMENTS:
             continue
-        if not pair_of(value.owner.operation, op, pairs).is_composed:
+        if not pair_of(maker, op, pairs).is_composed:
             found[value] = leaf(value, shape_of(value))
     return found
 

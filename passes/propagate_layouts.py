@@ -12,7 +12,7 @@ Rewrites:
 The views that ``smartmem-select-layouts`` has put around convolutions and poolings are the seeds.
 A layout travels forward and backward through elementwise operations, paddings, slices, concats
 and repetitions, which take any order (SmartMem, tables 3 and 5). All tensors that these tie take
-the order in which the fewest bytes move at their borders; ``analysis/layout/layout_classes.py``
+the order in which the fewest bytes move at their borders; ``analysis/layout/layout_orders.py``
 has the cost. Why: a tensor with several readers has one order, and which one is best depends on
 all of its readers together.
 
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.layout.layout_classes import changed, layout_classes, orders
+from smartmem.passes.analysis.layout.layout_orders import changed, layout_orders, orders
 from smartmem.passes.base import Pass, PassContext
 from smartmem.passes.rewrites.layout.write_orders import write_orders
 
@@ -43,7 +43,7 @@ class PropagateLayouts(Pass):
         for function in module.regions[0].blocks[0].operations:
             if function.operation.name != "func.func" or not function.regions[0].blocks:
                 continue
-            found = layout_classes(function.regions[0].blocks[0], context.pairs)
+            found = layout_orders(function.regions[0].blocks[0], context.pairs)
             for one in changed(found):
                 reason = f"{len(one.values)} tensors lie in the order {list(one.order)}"
                 context.remark(self.argument, one.values[0].owner.operation, True, reason)

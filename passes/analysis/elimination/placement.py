@@ -33,7 +33,7 @@ from smartmem.passes.analysis.ir.accesses import (
     reads_in_order,
     sums,
 )
-from smartmem.passes.analysis.ir.chains import readers
+from smartmem.passes.analysis.ir.chains import defining_op, readers
 from smartmem.passes.analysis.ir.channel_order import channels, permutes_channels
 from smartmem.passes.analysis.ir.layout_contracts import ANY, AS_READ, CHANNELS, contract_of
 from smartmem.passes.analysis.ir.loops import LoopNest
@@ -115,10 +115,10 @@ class _View:
     @functools.cached_property
     def _kept(self) -> Refusal | None:
         """The row that keeps the producer from taking in the view, if one does."""
-        owner = self.op.operands[0].owner
-        if isinstance(owner, ir.Block):
+        maker = defining_op(self.op.operands[0])
+        if maker is None:
             return None
-        pair = pair_of(owner.operation, self.op, self._context.pairs)
+        pair = pair_of(maker, self.op, self._context.pairs)
         return None if pair.is_written_through else Refusal(str(pair))
 
 

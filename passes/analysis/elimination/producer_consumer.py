@@ -7,6 +7,7 @@ as data: one row for each pair of groups, with the reason. The passes ask it:
     smartmem-eliminate-views    puts a movement into its producer or its consumer where ``act``
                                 eliminates the second or the first
     smartmem-propagate-layouts  chooses layouts beside pairs whose layout is searched
+    smartmem-search-formats     likewise
     smartmem-form-regions       makes one kernel of no pair that is kept apart
 
 Whether a fusion is legal and pays is decided where it is done (section 3.2.1).

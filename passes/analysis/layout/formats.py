@@ -23,7 +23,7 @@ from smartmem.passes.analysis.ir.accesses import plain_nest
 from smartmem.passes.analysis.ir.loops import LoopNest
 from smartmem.passes.analysis.ir.movement import is_free, is_static, shape_of
 from smartmem.passes.analysis.layout.kernel_costs import Einsum, Loops, einsum_of
-from smartmem.passes.analysis.operators.classification import makes_tensor, pair_of
+from smartmem.passes.analysis.operators.classification import is_searched
 
 Order = tuple[int, ...]
 """Number of the tensor's dim at each place in memory, outermost first; of its long dims."""
@@ -115,7 +115,8 @@ def graph_of(block: ir.Block, pairs: PairTable) -> Graph:
     tensors: list[Tensor] = []
     for op in plain:
         same = _same_tensor(op.results[0])
-        if not any(_is_searched(op, value, pairs) for value in same):
+        read_by = (use.owner.operation for value in same for use in _readers(value))
+        if not is_searched(op, read_by, pairs):
             continue
         if is_static(op.results[0]) and all(_read_by(value, plain) for value in same):
             orders = _orders(len(long_dims(op.results[0])))
@@ -253,12 +254,6 @@ def _readers(value: ir.Value) -> list[ir.OpOperand]:
     """What reads ``value`` and is no view of the same tensor."""
     views = list(_squeezes(value))
     return [use for use in value.uses if use.owner.operation not in views]
-
-
-def _is_searched(producer: ir.Operation, value: ir.Value, pairs: PairTable) -> bool:
-    """Whether the table has the layout between ``producer`` and a reader of ``value`` chosen."""
-    readers = [use.owner.operation for use in _readers(value)]
-    return any(pair_of(producer, r, pairs).is_searched for r in readers if makes_tensor(r))
 
 
 def _read_by(value: ir.Value, plain: Mapping[ir.Operation, object]) -> bool:

@@ -1,4 +1,4 @@
-"""Which order of dims each tensor between computations is to lie in: its layout, by cost.
+"""Which tensors lie in the same order of dims, and what lies between those that need not.
 
 Operations that take any order (group ILI of SmartMem's table 3) tie their tensors to one
 layout: elementwise operations, and movements that leave each dim where it is (padding, slice,
@@ -8,19 +8,12 @@ concat, flip, repetition). Tensors that are tied are a class. At its borders are
     leaves   tensors that an operation of the class reads and another one makes
     readers  operations of other kinds that read a tensor of the class
 
-An edge is free where it keeps the order in memory, and where a contraction behind it reads any
-order (``act`` of the pair in table 5 is "eliminate"). Otherwise its bytes are moved. Each class
-takes the order that costs least with its neighbours as they are, until nothing changes: the
-layouts that windows prefer travel forward and backward through all that takes any order
-(SmartMem, section 3.2.2).
-
-This decides and changes nothing.
+``layout_orders`` chooses the order of each class. This changes nothing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
@@ -29,34 +22,21 @@ from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import (
     Dim,
     IndexMap,
-    Shape,
     atoms,
     compose,
-    transpose,
 )
-from smartmem.passes.analysis.elimination.producer_consumer import PairTable
-from smartmem.passes.analysis.ir.accesses import is_contracted, sums
-from smartmem.passes.analysis.ir.def_use import MOVEMENTS
+from smartmem.passes.analysis.ir.accesses import is_contracted
+from smartmem.passes.analysis.ir.chains import users
 from smartmem.passes.analysis.ir.loops import LoopNest, contracts, loop_nest
 from smartmem.passes.analysis.ir.movement import (
-    bits_of,
-    is_in_order,
     is_static,
     is_view,
     shape_of,
     view_map,
 )
-from smartmem.passes.analysis.operators.classification import makes_tensor, pair_of
 
 Order = tuple[int, ...]
 """Number of the tensor's dim at each place in memory, outermost first."""
-
-_MOST_ROUNDS = 8
-"""Times that all classes choose anew: each time the sum of all costs falls."""
-
-# What a kernel that computes loses where it reads or writes against its order, of the bytes
-# that a kernel of its own would move.
-_STRIDED = 0.25
 
 
 @dataclass(eq=False)
@@ -117,43 +97,14 @@ class LayoutClasses:
         return "\n".join(map(str, self.classes))
 
 
-def layout_classes(block: ir.Block, pairs: PairTable) -> LayoutClasses:
-    """The classes of ``block``, each with the order that costs least.
-
-    Args:
-        pairs: says of each pair of groups whether its layout is searched (table 6). Where none
-            of a class is, all movements beside it go away, and its tensors lie row-major.
-    """
+def layout_classes(block: ir.Block) -> LayoutClasses:
+    """The classes of ``block``, all row-major, and what lies between them."""
     found = _classes(block)
     for edge in _edges(found):
         for end in {found.of.get(edge.source), found.of[edge.result]} - {None}:
             assert end is not None
             found.edges[end].append(edge)
-    chosen = [c for c in found.classes if _has_choice(c, pairs)]
-    for _ in range(_MOST_ROUNDS):
-        if not sum(_choose(c, found) for c in chosen):
-            break
     return found
-
-
-def _has_choice(one: TensorClass, pairs: PairTable) -> bool:
-    """Whether tensors of a class are stored, and something beside them depends on how."""
-    # A view alone is how another tensor is read.
-    stored = [v for v in one.values if not is_view(v) or "domain" in v.owner.attributes]
-    stays = any(v.owner.name in MOVEMENTS for v in stored)
-    return stays or bool(stored and any(_is_searched(v, pairs) for v in one.values))
-
-
-def _is_searched(value: ir.Value, pairs: PairTable) -> bool:
-    """Whether the table has the layout of ``value`` chosen for its producer or its readers."""
-    producer, readers = value.owner.operation, [use.owner.operation for use in value.uses]
-    makers = [v.owner.operation for v in producer.operands if not isinstance(v.owner, ir.Block)]
-    met = [(maker, producer) for maker in makers] + [(producer, reader) for reader in readers]
-    return any(
-        pair_of(first, second, pairs).is_searched
-        for first, second in met
-        if makes_tensor(first) and makes_tensor(second)
-    )
 
 
 def ties(op: ir.Operation) -> list[ir.Value]:
@@ -191,9 +142,9 @@ def _is_passing(op: ir.Operation) -> bool:
     """Whether only views read what ``op``, a view, makes: they are one view."""
     if op.name != ViewOp.OPERATION_NAME or "domain" in op.attributes:
         return False
-    users = [use.owner.operation for use in op.results[0].uses]
-    views = (u.name == ViewOp.OPERATION_NAME and "domain" not in u.attributes for u in users)
-    return bool(users) and all(views)
+    readers = users(op.results[0])
+    views = (u.name == ViewOp.OPERATION_NAME and "domain" not in u.attributes for u in readers)
+    return bool(readers) and all(views)
 
 
 def keeps_dims(index_map: IndexMap) -> bool:
@@ -261,155 +212,13 @@ def _edges(found: LayoutClasses) -> Iterator[Edge]:
         source, index_map = read_by(op)
         if keeps_dims(index_map) and source in found.of:
             continue  # tied
-        users = [use.owner.operation for use in result.uses]
+        readers = users(result)
         yield Edge(
             source,
             result,
             index_map,
-            is_read_anyhow=bool(users) and all(map(contracts, users)),
+            is_read_anyhow=bool(readers) and all(map(contracts, readers)),
             is_written_anyhow=source not in found.of
             and len(list(source.uses)) == 1
             and is_contracted(source),
         )
-
-
-def _choose(chosen: TensorClass, found: LayoutClasses) -> bool:
-    """Gives a class its cheapest order; whether that is another one than before."""
-    before, costs = chosen.order, {}
-    for order in dict.fromkeys(_candidates(chosen, found)):  # all before: they depend on it
-        chosen.order = order
-        costs[order] = _cost(chosen, found)
-    # The order that it has wins among equals, and so does the model's.
-    chosen.order = min(costs, key=lambda o: costs[o]) if costs else before
-    return chosen.order != before
-
-
-def _candidates(chosen: TensorClass, found: LayoutClasses) -> Iterator[Order]:
-    """The order that the class has, the model's, and those in which an edge is free."""
-    yield chosen.order
-    yield tuple(range(len(chosen.order)))
-    for edge in found.edges[chosen]:
-        if found.of.get(edge.source) is chosen:
-            there = transpose(shape_of(edge.result), found.order_of(edge.result))
-            yield _read_order(compose(there, edge.index_map), shape_of(edge.source))
-        if found.of[edge.result] is chosen:
-            yield _written_order(edge.index_map, found.order_of(edge.source))
-
-
-def _read_order(index_map: IndexMap, source: Shape) -> Order:
-    """The order of the source's dims in which a view's result runs through them."""
-
-    def place(d: int) -> tuple[int, int, int]:
-        used = [a.index for a in atoms(index_map.exprs[d]) if isinstance(a, Dim)]
-        return (int(bool(used)), min(used, default=-1), d)
-
-    return _plain_if_long_dims_are(tuple(sorted(range(len(source)), key=place)), source)
-
-
-def _written_order(index_map: IndexMap, source_order: Order) -> Order:
-    """The order of the result's dims in which they lie in the source."""
-    seen: list[int] = []
-    for d in source_order:
-        used = {a.index for a in atoms(index_map.exprs[d]) if isinstance(a, Dim)}
-        seen += sorted(used - set(seen))
-    rest = [d for d in range(len(index_map.shape)) if d not in seen]
-    return _plain_if_long_dims_are((*rest, *seen), index_map.shape)
-
-
-def _plain_if_long_dims_are(order: Order, shape: Shape) -> Order:
-    long = [d for d in order if shape[d] > 1]
-    return tuple(range(len(order))) if long == sorted(long) else order
-
-
-def _cost(chosen: TensorClass, found: LayoutClasses) -> float:
-    """Bytes that move at the borders of a class."""
-    edges = sum(_edge_cost(edge, found) for edge in found.edges[chosen])
-    return edges + sum(_value_cost(value, chosen, found) for value in chosen.values)
-
-
-def _edge_cost(edge: Edge, found: LayoutClasses) -> float:
-    if edge.is_read_anyhow or edge.is_written_anyhow:
-        return 0
-    source, result = edge.source, edge.result
-    read, written = found.order_of(source), found.order_of(result)
-    shape = shape_of(source)
-    through = compose(transpose(shape_of(result), written), edge.index_map)
-    physical = IndexMap(tuple(through.exprs[d] for d in read), through.shape)
-    if is_in_order(physical, tuple(shape[d] for d in read)):
-        return 0
-    return min(_bytes(source), _bytes(result))
-
-
-def _value_cost(value: ir.Value, chosen: TensorClass, found: LayoutClasses) -> float:
-    """What the leaves of a tensor's operation, and its readers, cost."""
-    permutes = _plain_if_long_dims_are(chosen.order, shape_of(value)) != tuple(
-        range(len(chosen.order))
-    )
-    cost = sum(_reader_cost(use, chosen.order, permutes, found) for use in value.uses)
-    if permutes:
-        op = value.owner.operation
-        cost += sum(_leaf_cost(v) for v in ties(op) if v not in found.of)
-    return cost
-
-
-def _leaf_cost(value: ir.Value) -> float:
-    """An operation of a class reads a tensor of another order as it computes."""
-    if isinstance(value.owner, ir.Block):
-        return _STRIDED * _bytes(value)
-    op = value.owner.operation
-    if op.name == "arith.constant" or is_contracted(value):
-        return 0  # permuted now, or written in another order
-    return _STRIDED * _bytes(value) if sums(op) else _bytes(value)
-
-
-def _reader_cost(
-    use: ir.OpOperand, order: Order, permutes: bool, found: LayoutClasses
-) -> float:
-    op = use.owner.operation
-    value = op.operands[use.operand_number]
-    if op.name in (ViewOp.OPERATION_NAME, ConcatOp.OPERATION_NAME):
-        return 0  # of the class, or an edge
-    nest = loop_nest(op)
-    if (
-        nest is not None
-        and use.operand_number < nest.output
-        and nest.reductions
-        and nest.is_plain
-    ):
-        inner = nest.accesses[use.operand_number].exprs[_innermost(value, order)]
-        summed = {a.index for a in atoms(inner) if isinstance(a, Dim)} & nest.reductions
-        return 0 if summed else _STRIDED * _bytes(value)
-    if not permutes:
-        return 0
-    if nest is not None and _reads_elements(op, use, nest, found):
-        return 0
-    return _bytes(value)
-
-
-def _reads_elements(
-    op: ir.Operation, use: ir.OpOperand, nest: LoopNest, found: LayoutClasses
-) -> bool:
-    """Whether an elementwise operation of a class reads the tensor, by single loops."""
-    number = use.operand_number
-    if op.results[0] not in found.of or number == nest.output:
-        return False
-    return nest.is_projected_permutation(number)
-
-
-def _innermost(value: ir.Value, order: Order) -> int:
-    long = [d for d in order if shape_of(value)[d] > 1]
-    return long[-1] if long else order[-1]
-
-
-def _bytes(value: ir.Value) -> float:
-    return math.prod(shape_of(value)) * bits_of(value.type.element_type) / 8
-
-
-def changed(found: LayoutClasses) -> Sequence[TensorClass]:
-    """The classes whose tensors are not to lie row-major."""
-    return [c for c in found.classes if not c.is_plain]
-
-
-def orders(found: LayoutClasses) -> Mapping[ir.Value, Order]:
-    """The order of each tensor that does not lie row-major."""
-    return {v: c.order for c in changed(found) for v in c.values}

@@ -7,7 +7,7 @@ Both are read from indexing maps; ``BY_NAME`` is for operations that have none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -86,6 +86,13 @@ def classify(op: ir.Operation) -> Classification:
 def pair_of(producer: ir.Operation, consumer: ir.Operation, table: PairTable) -> Pair:
     """The row of ``table`` for two operations, by their groups."""
     return table[classify(producer).group, classify(consumer).group]
+
+
+def is_searched(
+    producer: ir.Operation, consumers: Iterable[ir.Operation], table: PairTable
+) -> bool:
+    """Whether ``table`` has a layout between ``producer`` and one of ``consumers`` chosen."""
+    return any(pair_of(producer, c, table).is_searched for c in consumers if makes_tensor(c))
 
 
 def _classify_linalg(op: ir.Operation) -> Classification:

@@ -16,6 +16,7 @@ from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import Shape, dim
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.accesses import plain_nest
+from smartmem.passes.analysis.ir.chains import defining_op
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import (
     Refusal,
@@ -163,13 +164,20 @@ class Search:
                 self._take_loop(op, loop)
         return readers
 
-    def _begins(self, value: ir.Value, d: int) -> Refusal | None:
-        """Follows a dim of a narrow class to where it can have more."""
-        if isinstance(value.owner, ir.Block):
+    def _maker(self, value: ir.Value) -> ir.Operation | Refusal:
+        """The operation that makes ``value`` beside those of the class."""
+        op = defining_op(value)
+        if op is None:
             return Refusal("the dim is one of an argument")
-        op = value.owner.operation
         if op.block != self._block:
             return Refusal("the dim is made outside of the loop around it")
+        return op
+
+    def _begins(self, value: ir.Value, d: int) -> Refusal | None:
+        """Follows a dim of a narrow class to where it can have more."""
+        op = self._maker(value)
+        if isinstance(op, Refusal):
+            return op
         if op in self.found.loops or is_moved_constant(value, self._parameters):
             return None
         if is_view(value):
@@ -219,11 +227,9 @@ class Search:
             self._waiting.append((value, d))
 
     def _produced(self, value: ir.Value, d: int) -> Refusal | None:
-        if isinstance(value.owner, ir.Block):
-            return Refusal("the dim is one of an argument")
-        op = value.owner.operation
-        if op.block != self._block:
-            return Refusal("the dim is made outside of the loop around it")
+        op = self._maker(value)
+        if isinstance(op, Refusal):
+            return op
         if op.name == "arith.constant":
             known = constant_value(value, self._parameters) is not None
             return None if known else Refusal("the elements of a constant are not known")

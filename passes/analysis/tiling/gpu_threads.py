@@ -54,8 +54,10 @@ def row_tiles(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refusal
 def _is_alone(looping: Sequence[ir.Operation]) -> bool:
     """Whether a kernel is one operation that is right with the code generator's tiles."""
     nest = loop_nest(looping[0]) if len(looping) == 1 else None
-    if nest is None or not nest.reductions:
-        return nest is not None
+    if nest is None:
+        return False
+    if not nest.reductions:
+        return True
     in_order = len(nest.reductions) == 1 and _reads_as_it_writes(nest)
     return in_order and _sums_long_rows(nest) and not _is_inserted(looping[0].results[0])
 
