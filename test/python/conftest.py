@@ -13,8 +13,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from row_sums import SUM, SUM_INPUTS, SUM_OUTPUTS, build
 from tool_process import run_tool
+from torch_mlir import ir
 
 import smartmem
+from smartmem import dialect
 from smartmem.compiler.compile import CompiledModel
 from smartmem.options import CompileOptions
 from smartmem.parameters import Array
@@ -51,6 +53,15 @@ def no_silent_fallback(
         return
     messages = [r.getMessage() for r in caplog.get_records("call") if r.name in FALLBACK_LOGS]
     assert not messages
+
+
+@pytest.fixture
+def mlir_context() -> Iterator[ir.Context]:
+    """A context with the dialect, current while the test runs; other dialects may be unknown."""
+    with ir.Context() as context, ir.Location.unknown():
+        dialect.load(context)
+        context.allow_unregistered_dialects = True
+        yield context
 
 
 @pytest.fixture

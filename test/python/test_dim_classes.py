@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from torch_mlir import ir
 
-from smartmem import dialect
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
 from smartmem.passes.analysis.padding.dim_classes import DimClass, Search
 
+pytestmark = pytest.mark.usefixtures("mlir_context")
+
 OLD, NEW = 7, 8
 ID = "affine_map<(i, j) -> (i, j)>"
-
-
-@pytest.fixture(autouse=True)
-def context() -> Iterator[ir.Context]:
-    with ir.Context() as context, ir.Location.unknown():
-        dialect.load(context)
-        context.allow_unregistered_dialects = True
-        yield context
 
 
 def exp(result: str, operand: str, shape: str) -> str:

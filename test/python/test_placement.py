@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from torch_mlir import ir
 
-from smartmem import dialect
 from smartmem.passes.analysis.elimination.placement import InWrite, read_access
 from smartmem.passes.analysis.elimination.split_placement import split_end, split_read
 from smartmem.passes.analysis.ir.accesses import Access
 from smartmem.passes.analysis.ir.movement import Refusal
 
+pytestmark = pytest.mark.usefixtures("mlir_context")
+
 ROWS = "affine_map<(i, j) -> (i)>"
 ID = "affine_map<(i, j) -> (i, j)>"
-
-
-@pytest.fixture(autouse=True)
-def context() -> Iterator[None]:
-    with ir.Context() as context, ir.Location.unknown():
-        dialect.load(context)
-        context.allow_unregistered_dialects = True
-        yield
 
 
 def view(result: str, operand: str, map_: str, to: str, more: str = "") -> str:

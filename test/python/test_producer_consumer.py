@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from torch_mlir import ir
 
-from smartmem import dialect
 from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes import (
     ClassifyOps,
@@ -29,6 +27,8 @@ from smartmem.passes.analysis.elimination.producer_consumer import (
 from smartmem.passes.analysis.fusion.plan import fusion_plan
 from smartmem.passes.analysis.layout.formats import graph_of
 from smartmem.passes.analysis.operators.classification import classify, tensor_operations
+
+pytestmark = pytest.mark.usefixtures("mlir_context")
 
 FOLDER = Path(__file__).parents[1] / "passes"
 ROWS = {f"{row.first} -> {row.second}": row for row in TABLE.rows.values()}
@@ -79,14 +79,6 @@ def test_the_table_has_all_pairs_of_groups() -> None:
     assert len(groups) == 4
     assert set(TABLE.rows) == {(a, b) for a in groups for b in groups}
     assert all((row.first, row.second) == key for key, row in TABLE.rows.items())
-
-
-@pytest.fixture(autouse=True)
-def context() -> Iterator[None]:
-    with ir.Context() as context, ir.Location.unknown():
-        dialect.load(context)
-        context.allow_unregistered_dialects = True
-        yield
 
 
 def kept(row: Pair) -> PairTable:
