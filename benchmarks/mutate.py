@@ -43,7 +43,7 @@ _ELIMINATION = (
     "test/python/test_placement.py",
     "eliminate-views*",
     "compose-views*",
-    "split-contractions*",
+    "form-regions-split*",
     "materialize-layouts",
 )
 _PYTHON = "test/python/test_index_map.py", "test/python/test_layout_primitives.py"

@@ -22,7 +22,6 @@ from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.materialize_layouts import MaterializeLayouts
-from smartmem.passes.merge_sums import MergeSums
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_dims import PadDims
 from smartmem.passes.place_computations import PlaceComputations
@@ -32,7 +31,6 @@ from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.rewrite_convolutions import RewriteConvolutions
 from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
-from smartmem.passes.split_contractions import SplitContractions
 from smartmem.passes.unroll_windows import UnrollWindows
 
 __all__ = [
@@ -65,11 +63,9 @@ PASSES: tuple[type[Pass], ...] = (
     EliminateViews,
     SearchFormats,
     FuseConcats,
-    MergeSums,
     PackWeights,
     LowerToLinalg,
     UnrollWindows,
-    SplitContractions,
     FormRegions,
     ConfigureKernels,
     AlignAccesses,
@@ -99,14 +95,14 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "eliminated",
         (
             *(MaterializeLayouts, EliminateViews, SearchFormats, MaterializeLayouts),
-            *(FuseConcats, MergeSums),
+            FuseConcats,
         ),
     ),
     ("packed", (PackWeights,)),
     (
         "lowered",
         (
-            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS, SplitContractions),
+            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS),
             *(FormRegions, ConfigureKernels, AlignAccesses),
         ),
     ),

@@ -5,6 +5,7 @@ Rewrites, until nothing changes (SmartMem, table 5):
   op(view(x, f))   ->  op reads x through f                 (the view was before op)
   contraction(view(x, f), w)  ->  contraction(view(x, g), w permuted now)
   view(op(x), f)   ->  op(view(x, f))                       (moved up)
+  sum over h and w of x[h, w, c]  ->  sum over p of a reshape of x, for GPUs
 
   %t = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
   %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, ...]} ins(%t)
@@ -19,6 +20,12 @@ loops whole except for batch loops: code generators tile whole loops well. A vie
 expresses, such as a roll, moves up to the nearest elementwise operation or reduction, which
 reads it element by element.
 
+For GPUs, reduction loops along neighbouring dims of all operands become one at the end. A
+reduction over one loop has tile sizes and can be a kernel, while IREE 3.13 makes wrong SPIR-V of
+one over several loops without tile sizes. It then has the loops of the contraction behind it, as
+in a normalization, and fuses with it. Sums stay, with a remark, whose dims lie apart, that read
+what is also padded, or that have the loops of the elementwise operations on the same rows.
+
 Keeps views that only reshape or slice: they name a part of memory and move nothing. Every other
 view that stays gets a remark with the reason.
 """
@@ -31,7 +38,7 @@ from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
 from smartmem.parameters import Parameters
-from smartmem.passes.analysis.elimination.loop_coalescing import merged_loops
+from smartmem.passes.analysis.elimination.loop_coalescing import merged_loops, merged_sum
 from smartmem.passes.analysis.elimination.padded_reshape import padded_reshape
 from smartmem.passes.analysis.elimination.placement import (
     EARLY,
@@ -50,7 +57,7 @@ from smartmem.passes.analysis.ir.movement import Refusal, is_free
 from smartmem.passes.analysis.operators.classification import pair_of
 from smartmem.passes.base import Pass, PassContext, erase_unused, outer_operations
 from smartmem.passes.compose_views import ComposeViews
-from smartmem.passes.rewrites.loops.coalesce_loops import merge_loops
+from smartmem.passes.rewrites.loops.coalesce_loops import merge_loops, merge_sum
 from smartmem.passes.rewrites.loops.permute_reduction import permute_reduction
 from smartmem.passes.rewrites.loops.split_loops import move_up, read_through, write_through
 from smartmem.passes.rewrites.padding.split_padding import split_padding
@@ -86,6 +93,19 @@ class EliminateViews(Pass):
             context.remark(self.argument, view, False, FREE)
         for padding in context.each(_paddings(module)):
             _split_padding(padding, merging=True)
+        if context.gpu is not None:
+            self._merge_sums(module, context)
+
+    def _merge_sums(self, module: ir.Operation, context: PassContext) -> None:
+        generics = [op for op in outer_operations(module) if op.name == "linalg.generic"]
+        for op in context.each(generics):
+            found = merged_sum(op)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                context.remark(self.argument, op, True, "one loop along neighbouring dims")
+                merge_sum(found)
+        erase_unused(module)
 
 
 def _views(module: ir.Operation) -> list[ir.Operation]:

@@ -8,6 +8,13 @@ Rewrites:
     ->  linalg.fill; region { %r; tensor.insert_slice %r into the filled tensor }, in which
         other readers of %r read a slice
 
+  f(contraction(a, b)[:, :n], contraction(a, b)[:, n:]), for CPUs
+    ->  region { f(contraction(a, b[:, :n]), contraction(a, b[:, n:])) }
+
+A block of a contraction's result lacks the other place that its reader takes; the reader can
+take the same place of two contractions, whose sums its kernel computes one after the other.
+Linear attention reads so: a column of ones gives the sums that it divides by.
+
 For SPIR-V a group must be one tile space (``analysis/fusion/tile_space``), or it is split, with
 a remark: no thread may read what another thread wrote. To make it one, an elementwise operation
 with one reader becomes one operation with the reader, and loops are split where only a reshape
@@ -22,7 +29,8 @@ anyway, and a region has no place for its buffer. A gather is drawn into each re
 it. The number of a region is its attribute ``smartmem.kernel``; messages of iree-compile and
 the report name the kernel by it.
 
-Keeps pairs apart that the plan refuses, with a remark. Leaves a group that cannot be a region
+Keeps, with a remark, contractions whose parts would not be one kernel with their reader, whose
+parts overlap, or whose split dim both operands have; and pairs that the plan refuses. Leaves a group that cannot be a region
 to IREE's own fusion, except on SPIR-V where it has a reduction over several dims, which IREE
 would compile wrongly: the operations around it become kernels of their own.
 
@@ -39,6 +47,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.backend.targets.processor import Cpu
+from smartmem.passes.analysis.fusion.contraction_splits import contraction_split
 from smartmem.passes.analysis.fusion.insertions import insertions
 from smartmem.passes.analysis.fusion.kernel_limits import (
     FusionLimits,
@@ -53,13 +63,22 @@ from smartmem.passes.analysis.fusion.multi_reductions import share_results, shar
 from smartmem.passes.analysis.fusion.padded_writes import PaddedWrite, padded_write
 from smartmem.passes.analysis.fusion.plan import Group, Plan, RedException, fusion_plan
 from smartmem.passes.analysis.fusion.tile_space import connected_parts, refuse_tile_space
+from smartmem.passes.analysis.ir.loops import contracts
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.row_reductions import closed_parts
-from smartmem.passes.base import REGION, RETURN, Pass, PassContext
+from smartmem.passes.base import (
+    REGION,
+    RETURN,
+    Pass,
+    PassContext,
+    erase_unused,
+    outer_operations,
+)
 from smartmem.passes.rewrites.fusion.copy_gathers import copy_lookups
 from smartmem.passes.rewrites.fusion.inline_gathers import BITCAST, inline_lookups
 from smartmem.passes.rewrites.fusion.merge_elementwise import generalized, merge_elementwise
 from smartmem.passes.rewrites.fusion.order_insertions import order_insertions
+from smartmem.passes.rewrites.fusion.split_contraction import split_contraction
 from smartmem.passes.rewrites.fusion.wrap_region import wrap_region
 from smartmem.passes.rewrites.fusion.write_padded import write_padded
 from smartmem.passes.rewrites.loops.align_loops import align_loops
@@ -84,6 +103,8 @@ class FormRegions(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Wraps the groups of each function; what is in a region already stays."""
+        if isinstance(context.processor, Cpu) and not self.reductions_alone:
+            self._split_contractions(module, context)
         # flow is IREE's dialect, which this build of MLIR does not have.
         module.context.allow_unregistered_dialects = True
         number = 0
@@ -94,6 +115,19 @@ class FormRegions(Pass):
             for kernel, end in form(function.operation, context):
                 wrap_region(kernel, end, number, spirv=context.gpu is not None)
                 number += 1
+
+    def _split_contractions(self, module: ir.Operation, context: PassContext) -> None:
+        """Splits contractions where one kernel can compute the parts and their reader."""
+        # Only these: slices go with their contraction.
+        for op in context.each([op for op in outer_operations(module) if contracts(op)]):
+            found = contraction_split(op, context.vectors)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                columns = " and ".join(str(part.columns) for part in found.parts)
+                context.remark(self.argument, op, True, f"{columns} columns: one kernel")
+                split_contraction(found)
+        erase_unused(module)
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
         for found in insertions(function.regions[0].blocks[0]):

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.dialect import ViewOp
 from smartmem.index_map import Dim, reassociation
-from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
+from smartmem.passes.analysis.fusion.kernel_limits import sums_several_dims
+from smartmem.passes.analysis.ir.chains import readers
+from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest, reduces
 from smartmem.passes.analysis.ir.movement import Refusal, shape_of
 
 
@@ -58,8 +61,32 @@ def merged_sum(op: ir.Operation) -> MergedLoops | Refusal | None:
     """How a sum over several loops can run over fewer; None if ``op`` is none.
 
     Loops along neighbouring dims of all that it reads become one: height and width of the
-    mean of a picture's channels.
+    mean of a picture's channels. They stay where something beside the sum shares them.
     """
+    return _shared(op) or _neighbouring(op)
+
+
+def _shared(op: ir.Operation) -> Refusal | None:
+    """Why the loops of a sum must stay: what stands beside it could not share them."""
+    if op.name != "linalg.generic" or not sums_several_dims(op):
+        return None
+    beside = [reader for value in op.operands for reader in readers(value)]
+    if any(reader.name == ViewOp.OPERATION_NAME and len(reader.operands) > 1 for reader in beside):
+        # Where it is written into the padding, neighbouring dims of it are no longer one.
+        return Refusal("what it reads is padded, too")
+    extents = _extents(op)
+    for reader in readers(op.results[0]):
+        if extents == _extents(reader) and not reduces(reader):
+            return Refusal("what is made of its rows runs over the same loops")
+    return None
+
+
+def _extents(op: ir.Operation) -> list[int]:
+    nest = loop_nest(op)
+    return [] if nest is None else sorted(n for n in nest.domain if n > 1)
+
+
+def _neighbouring(op: ir.Operation) -> MergedLoops | Refusal | None:
     nest = loop_nest(op)
     if nest is None or nest.is_contraction or len(nest.reductions) < 2:
         return None

@@ -9,7 +9,7 @@ from torch_mlir import ir
 from smartmem.index_map import Dim, Expr, Shape, constant, dim
 from smartmem.passes.analysis.elimination.loop_coalescing import MergedLoops
 from smartmem.passes.analysis.ir.loops import LoopNest
-from smartmem.passes.analysis.ir.movement import shape_of
+from smartmem.passes.analysis.ir.movement import is_free, is_view, shape_of
 from smartmem.passes.rewrites.loops.split_loops import Operand, new_init, rebuild, reshaped
 
 
@@ -30,6 +30,18 @@ def merge_loops(found: MergedLoops) -> ir.Operation:
         op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
     op.erase()
     return new.owner.operation
+
+
+def merge_sum(found: MergedLoops) -> None:
+    """``merge_loops``; reshapes of reshapes are read as reshapes of their sources."""
+    op = merge_loops(found)
+    for number, value in enumerate(list(op.operands)[:-1]):
+        source = value
+        while is_view(source) and is_free(source.owner.operation):
+            source = source.owner.operation.operands[0]
+        if source != value:
+            with ir.InsertionPoint(op), op.location:
+                op.operands[number] = reshaped(source, shape_of(value))
 
 
 def _merged(found: MergedLoops, operand: int, extents: Shape) -> tuple[Shape, tuple[Expr, ...]]:

@@ -1,7 +1,7 @@
-// RUN: smartmem-opt --smartmem-split-contractions --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-split-contractions --split-input-file %s | FileCheck %s --check-prefix=GPU
-// RUN: smartmem-opt --smartmem-split-contractions --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefix=KERNEL
-// RUN: smartmem-opt --smartmem-split-contractions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --split-input-file %s | FileCheck %s --check-prefix=GPU
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefix=KERNEL
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Linear attention: the last column divides the others. Each sum reads its columns alone.
 // CHECK-LABEL: func @sums_that_another_sum_divides

@@ -1,5 +1,5 @@
-// RUN: smartmem-opt --smartmem-split-contractions --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-split-contractions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-form-regions --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-form-regions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // CHECK-LABEL: func @keeps_overlapping_slices
 // CHECK-NEXT: arith.constant

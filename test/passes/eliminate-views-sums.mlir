@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-merge-sums --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-merge-sums --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
-// RUN: smartmem-opt --smartmem-merge-sums --split-input-file %s | FileCheck %s --check-prefix=CPU
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-eliminate-views --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-eliminate-views --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-eliminate-views --split-input-file %s | FileCheck %s --check-prefix=CPU
 
 // CPU: iterator_types = ["parallel", "reduction", "reduction"]
 // CPU: iterator_types = ["parallel", "parallel", "reduction", "reduction", "reduction"]
