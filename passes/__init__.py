@@ -19,7 +19,6 @@ from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
-from smartmem.passes.join_operands import JoinOperands
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.materialize_layouts import MaterializeLayouts
 from smartmem.passes.pack_weights import PackWeights
@@ -57,7 +56,6 @@ PASSES: tuple[type[Pass], ...] = (
     PadDims,
     ComposeViews,
     FuseSiblings,
-    JoinOperands,
     PropagateLayouts,
     MaterializeLayouts,
     EliminateViews,
@@ -88,7 +86,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "layouts",
         (
             *(_FUSE, PlaceComputations, _FUSE, PadDims, ComposeViews),
-            *(FuseSiblings, JoinOperands, PropagateLayouts),
+            *(FuseSiblings, PropagateLayouts),
         ),
     ),
     (

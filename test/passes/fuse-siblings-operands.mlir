@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-raise-views --smartmem-compose-views --smartmem-join-operands --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-raise-views --smartmem-compose-views --smartmem-join-operands --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
-// RUN: smartmem-opt --smartmem-target=adreno-740 --smartmem-raise-views --smartmem-compose-views --smartmem-join-operands --split-input-file %s | FileCheck %s --check-prefix=GPU
+// RUN: smartmem-opt --smartmem-raise-views --smartmem-compose-views --smartmem-fuse-siblings --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-raise-views --smartmem-compose-views --smartmem-fuse-siblings --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-target=adreno-740 --smartmem-raise-views --smartmem-compose-views --smartmem-fuse-siblings --split-input-file %s | FileCheck %s --check-prefix=GPU
 
 // Keys are a function of a slice, values another slice with a column of ones: 2 + 3
 // channels of one tensor.
