@@ -27,10 +27,8 @@ from smartmem.passes.place_computations import PlaceComputations
 from smartmem.passes.propagate_layouts import PropagateLayouts
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
-from smartmem.passes.rewrite_convolutions import RewriteConvolutions
 from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
-from smartmem.passes.unroll_windows import UnrollWindows
 
 __all__ = [
     "KERNEL_STAGE",
@@ -46,7 +44,6 @@ __all__ = [
 
 PASSES: tuple[type[Pass], ...] = (
     DemoteF64,
-    RewriteConvolutions,
     RaiseViews,
     PlaceComputations,
     RewriteAlgebra,
@@ -63,7 +60,6 @@ PASSES: tuple[type[Pass], ...] = (
     FuseConcats,
     PackWeights,
     LowerToLinalg,
-    UnrollWindows,
     FormRegions,
     ConfigureKernels,
     AlignAccesses,
@@ -78,7 +74,7 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # Name of the IR after the passes beside it; text is an upstream pipeline. "input" is
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
-    ("views", (DemoteF64, RewriteConvolutions, RaiseViews)),
+    ("views", (DemoteF64, RaiseViews)),
     ("rewritten", (PlaceComputations, _FUSE, RewriteAlgebra, FoldConstants)),
     ("windows", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
@@ -100,8 +96,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     (
         "lowered",
         (
-            *(LowerToLinalg, UnrollWindows, _DROP_UNIT_DIMS),
-            *(FormRegions, ConfigureKernels, AlignAccesses),
+            *(LowerToLinalg, _DROP_UNIT_DIMS, FormRegions),
+            *(ConfigureKernels, AlignAccesses),
         ),
     ),
 )
@@ -111,4 +107,9 @@ KERNEL_STAGE = ("images", BindImages)
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what
 # PIPELINE made of it.
-PLAIN: tuple[type[Pass], ...] = (DemoteF64, MaterializeLayouts, LowerToLinalg, AlignAccesses)
+PLAIN: tuple[Pass, ...] = (
+    DemoteF64(),
+    MaterializeLayouts(),
+    LowerToLinalg(max_window=0),
+    AlignAccesses(),
+)

@@ -7,6 +7,8 @@ Rewrites:
   smartmem.concat            ->  tensor.concat, or tensor.insert_slice for each piece
   maps or domains without such a form, and concats that one elementwise operation reads
                              ->  linalg.generic with tensor.extract
+  generic(%x, %w) with %x[h + r, w + q, c]
+                             ->  generic(slice of %x for each (r, q), ...)
   linalg.exp and its like    ->  linalg.generic: iree-compile does not have them
   linalg.matmul over one     ->  linalg.generic: multiplies, and sums nothing up
   tensor.pad of a tensor.pad ->  linalg.fill, tensor.insert_slice: where they fill with
@@ -21,32 +23,47 @@ Rewrites:
     ->
   %t = linalg.transpose ins(%x) outs(%empty) permutation = [1, 0]
 
+  %o[h, w, c] += %x[h + r, w + q, c] * %k[r, q, c]
+    ->
+  %o[h, w, c] = 0 + %x00[h, w, c] * %k00[c] + %x01[h, w, c] * %k01[c] + ...
+  %x01 = tensor.extract_slice %x[0, 1, 0] [H, W, C] [1, 1, 1]
+
+Every access of a window becomes a projected permutation, of which code generators make vectors;
+of an index that is a sum of loops they make scalar code. A slice in a kernel is an offset. The
+products of a window are added up before they are added to the result, as chained additions are
+not vectorized. For CPUs, contractions over several loops, such as a convolution whose windows do
+not overlap, keep their longest reduction loop; the others are unrolled.
+
 Every view that verifies has a lowering. Relayouts are materialized before this pass;
 one that is left is an error.
 
-Keeps, with a remark, erf of other types than f32.
+Keeps, with a remark, erf of other types than f32, and windows of more elements than
+``max-window``: the code would be too long.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, RelayoutOp, ViewOp, layout_of
 from smartmem.errors import PassError
-from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
 from smartmem.parameters import Parameters, resource_key
-from smartmem.passes.analysis.ir.chains import readers
 from smartmem.passes.analysis.ir.loops import loop_nest
-from smartmem.passes.analysis.ir.movement import domain_of, shape_of, view_map
-from smartmem.passes.base import Pass, PassContext, operations
+from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.operators.sliding_windows import (
+    Windows,
+    many_reductions_of,
+    windows_of,
+)
+from smartmem.passes.base import Pass, PassContext, operations, outer_operations
 from smartmem.passes.rewrites.algebra.rational_erf import rational_erf
-from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.generalize import UNKNOWN_TO_IREE, generalize
-from smartmem.passes.rewrites.builders.read_through import GatherPiece, gather, read
+from smartmem.passes.rewrites.lowering.lower_views import lower_concat, lower_view
+from smartmem.passes.rewrites.lowering.unroll_window import combination, unroll_window
 from smartmem.passes.rewrites.padding.part_pads import part_pads
 
 _KERNEL_CONSTANT_BYTES = 256
@@ -60,6 +77,9 @@ class LowerToLinalg(Pass):
     argument = "smartmem-lower-to-linalg"
     summary = "Lower the smartmem dialect to linalg and tensor operations"
     is_needed = True
+
+    max_window: int = 64
+    """The most elements of a window that is unrolled."""
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Lowers concats first: they read through the views that feed them.
@@ -80,14 +100,15 @@ class LowerToLinalg(Pass):
         concats = [op for op in found if op.name == ConcatOp.OPERATION_NAME]
         views = [op for op in found if op.name == ViewOp.OPERATION_NAME]
         for op in concats:
-            _replace(op.opview, _lower_concat(op.opview))
+            _replace(op.opview, lower_concat(op.opview))
         for op in reversed(views):
             if list(op.results[0].uses):
-                _replace(op.opview, _lower_view(op.opview))
+                _replace(op.opview, lower_view(op.opview))
             else:
                 op.erase()
         for op in operations(module):
             part_pads(op, context.parameters)
+        self._unroll_windows(module, context)
 
     def _expand_erf(self, op: ir.Operation, context: PassContext) -> None:
         type_ = op.results[0].type
@@ -99,6 +120,31 @@ class LowerToLinalg(Pass):
             value = rational_erf(op.operands[0])
         op.results[0].replace_all_uses_with(value)
         op.erase()
+
+    def _unroll_windows(self, module: ir.Operation, context: PassContext) -> None:
+        # All first: a body goes with its operation.
+        generics = [op for op in outer_operations(module) if op.name == "linalg.generic"]
+        decided = [(op, _windows(op, context)) for op in context.each(generics)]
+        seen = [(op, found) for op, found in decided if found is not None]
+        for op, found in context.each(seen, itemgetter(0)):
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found.extent("window") > self.max_window:
+                reason = f"a window of more than {self.max_window} elements"
+                context.remark(self.argument, op, False, reason)
+            elif (combined := combination(op)) is None:
+                reason = "its reduction is no operation on the output and one value"
+                context.remark(self.argument, op, False, reason)
+            else:
+                taps = found.extent("window")
+                context.remark(self.argument, op, True, f"a sum of {taps} slices")
+                unroll_window(found, combined)
+
+
+def _windows(op: ir.Operation, context: PassContext) -> Windows | Refusal | None:
+    """The window of ``op``; on a GPU, tiles of 1 serve for reductions that do not slide."""
+    found = windows_of(op)
+    return found if found is not None or context.gpu else many_reductions_of(op)
 
 
 def _needs_generic(op: ir.Operation) -> bool:
@@ -139,122 +185,3 @@ def _inline_small_bf16(op: ir.Operation, parameters: Parameters) -> None:
 def _replace(op: ViewOp | ConcatOp, value: ir.Value) -> None:
     op.result.replace_all_uses_with(value)
     op.operation.erase()
-
-
-def _lower_view(view: ViewOp) -> ir.Value:
-    with ir.InsertionPoint(view), view.location:
-        if view.domain is None:
-            return read(view.source, view_map(view))
-        # Outside its domain a view without fill is undefined: any value will do.
-        fill = view.fill or build.zero(view.result.type.element_type)
-        return _lower_padded(view, fill)
-
-
-def _lower_padded(view: ViewOp, fill: ir.Value) -> ir.Value:
-    shape, type_ = shape_of(view.result), view.result.type
-    domain = domain_of(view.domain, shape)
-    box = domain.box(shape)
-    if box is None:
-        piece = GatherPiece(view.source, view_map(view), domain)
-        return gather([piece], fill, type_)
-    if _volume(box) == 0:
-        return build.splat(fill, type_)
-    inside = restrict(view_map(view), box)
-    is_argument = isinstance(view.source.owner, ir.Block)
-    if is_argument and not is_reshape(inside, shape_of(view.source)):
-        # Nothing before it could move or pad: one kernel does both.
-        return gather([GatherPiece(view.source, view_map(view), domain)], fill, type_)
-    return build.pad(read(view.source, inside), box, shape, fill)
-
-
-def _volume(box: build.Box) -> int:
-    return math.prod(max(high - low, 0) for low, high in box)
-
-
-def _lower_concat(concat: ConcatOp) -> ir.Value:
-    shape = shape_of(concat.result)
-    domains = [domain_of(d, shape) for d in ir.ArrayAttr(concat.domains)]
-    boxes = [d.box(shape) for d in domains]
-    with ir.InsertionPoint(concat), concat.location:
-        if any(box is None for box in boxes) or _is_read_by_element(concat.result):
-            return _gather_pieces(concat, domains)
-        known = [box for box in boxes if box is not None]
-        axis = _joined_axis(known, shape)
-        if axis is not None and all(n == 1 for n in shape[:axis]):
-            return _join(concat, known, axis)
-        return _insert(concat, known)
-
-
-def _is_read_by_element(value: ir.Value) -> bool:
-    """Whether one elementwise operation reads ``value``, once: it can look for the pieces.
-
-    To store the pieces first would be a copy of each; a kernel that only waits for memory
-    has time to choose. Contractions and reductions load vectors.
-    """
-    found = readers(value)
-    nest = loop_nest(found[0]) if len(found) == 1 else None
-    return nest is not None and nest.is_elementwise and not nest.uses_index
-
-
-def _gather_pieces(concat: ConcatOp, domains: list[Domain]) -> ir.Value:
-    shape = shape_of(concat.result)
-    pieces = []
-    for source, domain in zip(concat.sources, domains, strict=True):
-        view = _partial_view(source)
-        if view is None:
-            pieces.append(GatherPiece(source, identity(shape), domain))
-        else:
-            pieces.append(GatherPiece(view.source, view_map(view), domain))
-    return gather(pieces, None, concat.result.type)
-
-
-def _partial_view(value: ir.Value) -> ViewOp | None:
-    """The view without fill that defines ``value``, if one does."""
-    owner = value.owner
-    if isinstance(owner, ir.Block) or owner.name != ViewOp.OPERATION_NAME:
-        return None
-    view = owner.opview
-    return view if view.fill is None else None
-
-
-def _joined_axis(boxes: list[build.Box], shape: Shape) -> int | None:
-    """The axis along which the boxes, in order, tile ``shape``."""
-    for axis, n in enumerate(shape):
-        ends = [0, *(box[axis][1] for box in boxes)]
-        abut = all(box[axis][0] == end for box, end in zip(boxes, ends, strict=False))
-        full = all(
-            box[other] == (0, m)
-            for box in boxes
-            for other, m in enumerate(shape)
-            if other != axis
-        )
-        if abut and full and ends[-1] == n and all(b[axis][0] < b[axis][1] for b in boxes):
-            return axis
-    return None
-
-
-def _piece(source: ir.Value, box: build.Box) -> ir.Value:
-    """The part ``box`` of a concat's source."""
-    view = _partial_view(source)
-    if view is not None:
-        return read(view.source, restrict(view_map(view), box))
-    return read(source, restrict(identity(shape_of(source)), box))
-
-
-def _join(concat: ConcatOp, boxes: list[build.Box], axis: int) -> ir.Value:
-    parts = [_piece(s, b) for s, b in zip(concat.sources, boxes, strict=True)]
-    if len(parts) == 1:
-        return parts[0]
-    return build.concat(parts, axis, concat.result.type)
-
-
-def _insert(concat: ConcatOp, boxes: list[build.Box]) -> ir.Value:
-    """Inserts the pieces from last to first, so that the first to hold an index wins."""
-    shape = shape_of(concat.result)
-    value = build.empty(concat.result.type)
-    for source, box in reversed(list(zip(concat.sources, boxes, strict=True))):
-        if _volume(box) == 0:
-            continue
-        part = _piece(source, box)
-        value = part if shape_of(part) == shape else build.insert_slice(part, value, box)
-    return value

@@ -1,5 +1,5 @@
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-select-layouts --smartmem-lower-to-linalg --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-select-layouts --smartmem-lower-to-linalg --split-input-file %s | FileCheck %s --check-prefix=CPU
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-select-layouts --smartmem-lower-to-linalg='max-window=0' --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-select-layouts --smartmem-lower-to-linalg='max-window=0' --split-input-file %s | FileCheck %s --check-prefix=CPU
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-select-layouts --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Three channels of a picture become four on GPUs, where padding writes them anyway.

@@ -221,7 +221,7 @@ def test_a_pass_without_end_is_stopped(source: Path, monkeypatch: pytest.MonkeyP
 def test_so_is_one_of_a_model_that_is_compiled_as_imported(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lowered, "PLAIN", (_Endless,))
+    monkeypatch.setattr(lowered, "PLAIN", (_Endless(),))
     job = lowered.Job(source, None, resolve_target("cpu"), CompileOptions(timeout_s=7.0))
     given_up = SimpleNamespace(job=job)
     message = "smartmem-endless did not end within the time limit of 7 s"

@@ -71,7 +71,9 @@ def _shared(op: ir.Operation) -> Refusal | None:
     if op.name != "linalg.generic" or not sums_several_dims(op):
         return None
     beside = [reader for value in op.operands for reader in readers(value)]
-    if any(reader.name == ViewOp.OPERATION_NAME and len(reader.operands) > 1 for reader in beside):
+    if any(
+        reader.name == ViewOp.OPERATION_NAME and len(reader.operands) > 1 for reader in beside
+    ):
         # Where it is written into the padding, neighbouring dims of it are no longer one.
         return Refusal("what it reads is padded, too")
     extents = _extents(op)

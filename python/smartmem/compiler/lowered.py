@@ -192,7 +192,7 @@ def _without_passes(
 def _run_plain(module: ir.Module, context: PassContext, net: Net) -> None:
     """Runs ``PLAIN`` on ``module``, in place; nothing of it can be given up."""
     for pass_ in PLAIN:
-        work = partial(run_pipeline, module, [pass_()], context)
+        work = partial(run_pipeline, module, [pass_], context)
         run_in_time(work, f"pass {pass_.argument}", net.options, net.deadline)
 
 

@@ -1,6 +1,6 @@
-// RUN: smartmem-opt --smartmem-unroll-windows --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-target=adreno --smartmem-unroll-windows --split-input-file %s | FileCheck %s --check-prefix=GPU
-// RUN: smartmem-opt --smartmem-unroll-windows --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-lower-to-linalg --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-target=adreno --smartmem-lower-to-linalg --split-input-file %s | FileCheck %s --check-prefix=GPU
+// RUN: smartmem-opt --smartmem-lower-to-linalg --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // CHECK-LABEL: func @a_window_is_a_sum_of_slices
 // REMARK: linalg.generic applied: a sum of 2 slices

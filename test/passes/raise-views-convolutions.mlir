@@ -1,20 +1,22 @@
-// RUN: smartmem-opt --smartmem-rewrite-convolutions --split-input-file %s | FileCheck %s
-// RUN: smartmem-opt --smartmem-rewrite-convolutions --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: smartmem-opt --smartmem-raise-views --split-input-file %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-raise-views --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
+// CHECK-DAG: #[[LAST:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d3, d1, d2)>
+// CHECK-DAG: #[[FIRST:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d2, d3, d1)>
 // CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
 // CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
 // CHECK-DAG: #[[Y:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
 // CHECK-LABEL: func @one_tap_is_a_contraction
 // REMARK: linalg.conv_2d_nchw_fchw applied: no element is under two windows: a contraction
 func.func @one_tap_is_a_contraction(%x: tensor<2x8x5x7xf32>, %w: tensor<6x8x1x1xf32>) -> tensor<2x6x5x7xf32> {
-  // CHECK: %[[L:.*]] = linalg.transpose ins(%arg0 {{.*}} permutation = [0, 2, 3, 1]
-  // CHECK-DAG: %[[P:.*]] = tensor.collapse_shape %[[L]] {{.*}} into tensor<70x8xf32>
-  // CHECK-DAG: %[[K:.*]] = tensor.collapse_shape %arg1 {{.*}} into tensor<6x8xf32>
+  // CHECK: %[[L:.*]] = "smartmem.view"(%arg0) {map = #[[LAST]]} : {{.*}} -> tensor<2x5x7x8xf32>
+  // CHECK-DAG: %[[P:.*]] = "smartmem.view"(%[[L]]) {{.*}} -> tensor<70x8xf32>
+  // CHECK-DAG: %[[K:.*]] = "smartmem.view"(%arg1) {{.*}} -> tensor<6x8xf32>
   // CHECK: %[[G:.*]] = linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Y]]], iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[P]], %[[K]]
   // CHECK: arith.mulf
   // CHECK: arith.addf
-  // CHECK: %[[R:.*]] = tensor.expand_shape %[[G]] {{.*}} into tensor<2x5x7x6xf32>
-  // CHECK: linalg.transpose ins(%[[R]] {{.*}} permutation = [0, 3, 1, 2]
+  // CHECK: %[[R:.*]] = "smartmem.view"(%[[G]]) {{.*}} -> tensor<2x5x7x6xf32>
+  // CHECK: "smartmem.view"(%[[R]]) {map = #[[FIRST]]} : {{.*}} -> tensor<2x6x5x7xf32>
   // CHECK-NOT: linalg.conv
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<2x6x5x7xf32>
@@ -29,7 +31,7 @@ func.func @one_tap_is_a_contraction(%x: tensor<2x8x5x7xf32>, %w: tensor<6x8x1x1x
 // CHECK-DAG: #[[Y:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1, d2)>
 // CHECK-LABEL: func @patches_are_a_contraction
 func.func @patches_are_a_contraction(%x: tensor<1x3x8x6xf32>, %w: tensor<5x3x4x2xf32>) -> tensor<1x5x2x3xf32> {
-  // CHECK: tensor.expand_shape {{.*}} into tensor<2x4x3x2x3xf32>
+  // CHECK: "smartmem.view"({{.*}} -> tensor<2x4x3x2x3xf32>
   // CHECK: linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Y]]], iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]}
   // CHECK-NOT: linalg.conv
   %c = arith.constant 0.0 : f32
@@ -64,9 +66,10 @@ func.func @integers_too(%x: tensor<1x8x5x7xi32>, %w: tensor<6x8x1x1xi32>, %bias:
 }
 
 // -----
+// CHECK: #[[STRIDES:.*]] = affine_map<(d0, d1, d2, d3) -> (0, d1 * 2, d2 * 2, d3)>
 // CHECK-LABEL: func @strides_of_one_tap_are_a_slice
 func.func @strides_of_one_tap_are_a_slice(%x: tensor<1x8x5x7xf32>, %w: tensor<6x8x1x1xf32>) -> tensor<1x6x3x4xf32> {
-  // CHECK: tensor.extract_slice {{.*}} [1, 3, 4, 8] [1, 2, 2, 1]
+  // CHECK: "smartmem.view"({{.*}}) {map = #[[STRIDES]]} : {{.*}} -> tensor<1x3x4x8xf32>
   // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]
   // CHECK-NOT: linalg.conv
   %c = arith.constant 0.0 : f32

@@ -1,0 +1,1 @@
+"""Builds upstream operations of views, concats and windows."""

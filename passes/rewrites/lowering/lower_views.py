@@ -1,0 +1,134 @@
+"""Build what a view or a concat names of upstream operations."""
+
+from __future__ import annotations
+
+import math
+
+from torch_mlir import ir
+
+from smartmem.dialect import ConcatOp, ViewOp
+from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
+from smartmem.passes.analysis.ir.chains import readers
+from smartmem.passes.analysis.ir.loops import loop_nest
+from smartmem.passes.analysis.ir.movement import domain_of, shape_of, view_map
+from smartmem.passes.rewrites.builders import tensor_ops as build
+from smartmem.passes.rewrites.builders.read_through import GatherPiece, gather, read
+
+
+def lower_view(view: ViewOp) -> ir.Value:
+    with ir.InsertionPoint(view), view.location:
+        if view.domain is None:
+            return read(view.source, view_map(view))
+        # Outside its domain a view without fill is undefined: any value will do.
+        fill = view.fill or build.zero(view.result.type.element_type)
+        return _lower_padded(view, fill)
+
+
+def _lower_padded(view: ViewOp, fill: ir.Value) -> ir.Value:
+    shape, type_ = shape_of(view.result), view.result.type
+    domain = domain_of(view.domain, shape)
+    box = domain.box(shape)
+    if box is None:
+        piece = GatherPiece(view.source, view_map(view), domain)
+        return gather([piece], fill, type_)
+    if _volume(box) == 0:
+        return build.splat(fill, type_)
+    inside = restrict(view_map(view), box)
+    is_argument = isinstance(view.source.owner, ir.Block)
+    if is_argument and not is_reshape(inside, shape_of(view.source)):
+        # Nothing before it could move or pad: one kernel does both.
+        return gather([GatherPiece(view.source, view_map(view), domain)], fill, type_)
+    return build.pad(read(view.source, inside), box, shape, fill)
+
+
+def _volume(box: build.Box) -> int:
+    return math.prod(max(high - low, 0) for low, high in box)
+
+
+def lower_concat(concat: ConcatOp) -> ir.Value:
+    shape = shape_of(concat.result)
+    domains = [domain_of(d, shape) for d in ir.ArrayAttr(concat.domains)]
+    boxes = [d.box(shape) for d in domains]
+    with ir.InsertionPoint(concat), concat.location:
+        if any(box is None for box in boxes) or _is_read_by_element(concat.result):
+            return _gather_pieces(concat, domains)
+        known = [box for box in boxes if box is not None]
+        axis = _joined_axis(known, shape)
+        if axis is not None and all(n == 1 for n in shape[:axis]):
+            return _join(concat, known, axis)
+        return _insert(concat, known)
+
+
+def _is_read_by_element(value: ir.Value) -> bool:
+    """Whether one elementwise operation reads ``value``, once: it can look for the pieces.
+
+    To store the pieces first would be a copy of each; a kernel that only waits for memory
+    has time to choose. Contractions and reductions load vectors.
+    """
+    found = readers(value)
+    nest = loop_nest(found[0]) if len(found) == 1 else None
+    return nest is not None and nest.is_elementwise and not nest.uses_index
+
+
+def _gather_pieces(concat: ConcatOp, domains: list[Domain]) -> ir.Value:
+    shape = shape_of(concat.result)
+    pieces = []
+    for source, domain in zip(concat.sources, domains, strict=True):
+        view = _partial_view(source)
+        if view is None:
+            pieces.append(GatherPiece(source, identity(shape), domain))
+        else:
+            pieces.append(GatherPiece(view.source, view_map(view), domain))
+    return gather(pieces, None, concat.result.type)
+
+
+def _partial_view(value: ir.Value) -> ViewOp | None:
+    """The view without fill that defines ``value``, if one does."""
+    owner = value.owner
+    if isinstance(owner, ir.Block) or owner.name != ViewOp.OPERATION_NAME:
+        return None
+    view = owner.opview
+    return view if view.fill is None else None
+
+
+def _joined_axis(boxes: list[build.Box], shape: Shape) -> int | None:
+    """The axis along which the boxes, in order, tile ``shape``."""
+    for axis, n in enumerate(shape):
+        ends = [0, *(box[axis][1] for box in boxes)]
+        abut = all(box[axis][0] == end for box, end in zip(boxes, ends, strict=False))
+        full = all(
+            box[other] == (0, m)
+            for box in boxes
+            for other, m in enumerate(shape)
+            if other != axis
+        )
+        if abut and full and ends[-1] == n and all(b[axis][0] < b[axis][1] for b in boxes):
+            return axis
+    return None
+
+
+def _piece(source: ir.Value, box: build.Box) -> ir.Value:
+    """The part ``box`` of a concat's source."""
+    view = _partial_view(source)
+    if view is not None:
+        return read(view.source, restrict(view_map(view), box))
+    return read(source, restrict(identity(shape_of(source)), box))
+
+
+def _join(concat: ConcatOp, boxes: list[build.Box], axis: int) -> ir.Value:
+    parts = [_piece(s, b) for s, b in zip(concat.sources, boxes, strict=True)]
+    if len(parts) == 1:
+        return parts[0]
+    return build.concat(parts, axis, concat.result.type)
+
+
+def _insert(concat: ConcatOp, boxes: list[build.Box]) -> ir.Value:
+    """Inserts the pieces from last to first, so that the first to hold an index wins."""
+    shape = shape_of(concat.result)
+    value = build.empty(concat.result.type)
+    for source, box in reversed(list(zip(concat.sources, boxes, strict=True))):
+        if _volume(box) == 0:
+            continue
+        part = _piece(source, box)
+        value = part if shape_of(part) == shape else build.insert_slice(part, value, box)
+    return value

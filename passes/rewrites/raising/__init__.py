@@ -1,0 +1,1 @@
+"""Writes out the movements that convolutions hold."""
