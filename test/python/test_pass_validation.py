@@ -18,7 +18,7 @@ PAIRS = 2000
 @pytest.mark.parametrize("number", range(4))
 def test_no_pass_changes_numbers(number: int) -> None:
     tally, targets = Tally(), [resolve_target(name) for name in TARGETS]
-    draw(number, 6, lambda graph: validate_graph(graph, targets, tally, LAYOUTS))
+    draw(number, 7, lambda graph: validate_graph(graph, targets, tally, LAYOUTS))
     assert not tally.faults
     assert not tally.unknown
     assert tally.pairs >= PAIRS // 4
