@@ -101,3 +101,47 @@ def test_powers_and_means_of_integers(run: Callable[..., list[Any]]) -> None:
     wide = x.astype(np.int64)
     np.testing.assert_array_equal(row, np.trunc(wide.sum(1) / 4))
     np.testing.assert_array_equal(whole, [[int(wide.sum() / 8)]])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32])
+def test_shifts_by_all_bits_or_by_less_than_none(
+    run: Callable[..., list[Any]], dtype: Any
+) -> None:
+    bits, least = 8 * np.dtype(dtype).itemsize, np.iinfo(dtype).min
+    x = (
+        np.array([-8, 5, 1, -1, 7, -7], dtype)
+        if least
+        else np.array([248, 5, 1, 255, 7, 9], dtype)
+    )
+    counts = [bits, bits + 1, 2, bits - 1, 120 if least == 0 else -1, -3 if least else 200]
+    y, element = np.array(counts, dtype), helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    sides = ("LEFT", "RIGHT")
+    nodes = [helper.make_node("BitShift", ["x", "y"], [s], direction=s) for s in sides]
+    outputs = [value(side, 6, element=element) for side in sides]
+    inputs = [value(name, 6, element=element) for name in "xy"]
+    proto = model(nodes, inputs, outputs, opset=28)
+    left, right = run(import_model(proto), [x, y])
+    wide, inside = x.astype(object), [0 <= count < bits for count in counts]
+    signs = np.where(x < 0, -1, 0)
+    shifted = [n << c if ok else 0 for n, c, ok in zip(wide, counts, inside, strict=True)]
+    np.testing.assert_array_equal(left.view(dtype), np.array(shifted).astype(dtype))
+    expected = [
+        n >> c if ok else s for n, c, ok, s in zip(wide, counts, inside, signs, strict=True)
+    ]
+    np.testing.assert_array_equal(right.view(dtype), np.array(expected).astype(dtype))
+
+
+def test_remainders_in_double_precision_are_refused() -> None:
+    double = [value(name, 3, element=TensorProto.DOUBLE) for name in "xyz"]
+    node = helper.make_node("Mod", ["x", "y"], ["z"], fmod=1, name="rest")
+    with pytest.raises(UnsupportedError, match=r"Mod \(node 'rest'\): .* cast to FLOAT"):
+        import_model(model([node], double[:2], double[2:]))
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_norm_of_zero_divides_to_zero(run: Callable[..., list[Any]], p: int) -> None:
+    x = np.array([[0, 0, 0], [3, -4, 0]], np.float32)
+    node = helper.make_node("LpNormalization", ["x"], ["z"], p=p)
+    (result,) = run(import_model(model([node], [value("x", 2, 3)], [value("z", 2, 3)])), [x])
+    norm = 7 if p == 1 else 5
+    np.testing.assert_allclose(result, [[0, 0, 0], [3 / norm, -4 / norm, 0]], rtol=1e-6)

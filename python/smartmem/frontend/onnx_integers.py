@@ -1,7 +1,8 @@
-"""Write operators of integers that torch-mlir has for floats only.
+"""Write operators of integers that torch-mlir has for floats only, or for some values only.
 
 Pow(x: INT32, 3)           ->  Mul(Mul(x, x), x)
 ReduceMean(x: INT32, axes) ->  Div(ReduceSum(x, axes), count), in 64 bits
+BitShift(x, y, "LEFT")     ->  Where(And(y >= 0, y < bits), BitShift(x, y), 0)
 """
 
 from __future__ import annotations
@@ -69,4 +70,38 @@ def _mean(e: Expansion) -> Nodes | None:
     return e.finish(e.op("Cast", mean, to=e.element(value)))
 
 
-INTEGER_REWRITES: Mapping[str, Rewrite] = {"Pow": _pow, "ReduceMean": _mean}
+def _shift(e: Expansion) -> Nodes | None:
+    """Shifts by all bits or more, or by less than none, leave the sign alone (opset 28)."""
+    value, count = e.node.input
+    bits = 8 * e.dtype(value).itemsize
+    known = e.array(count)
+    if known is not None and np.all((known >= 0) & (known < bits)):
+        return None
+    within = e.op("Less", count, e.constant(bits, e.dtype(count)))
+    if e.dtype(count).kind == "i":
+        at_least_none = e.op("GreaterOrEqual", count, e.constant(0, e.dtype(count)))
+        within = e.op("And", within, at_least_none)
+    is_right = e.attribute("direction") == "RIGHT"
+    most = bits - 1 if is_right and e.dtype(value).kind == "i" else 0
+    # The device may do anything with a count that is out of range, selected or not.
+    count = e.op("Where", within, count, e.constant(most, e.dtype(count)))
+    shifted = e.op("BitShift", value, count, direction=e.attribute("direction"))
+    if most:
+        return e.finish(shifted)
+    return e.finish(e.op("Where", within, shifted, e.constant(0, e.dtype(value))))
+
+
+def _mod(e: Expansion) -> Nodes | None:
+    if e.dtype(e.node.input[0]) == np.float64:
+        raise e.unsupported(
+            "iree-compile has no remainder of DOUBLE; cast to FLOAT in the model"
+        )
+    return None
+
+
+INTEGER_REWRITES: Mapping[str, Rewrite] = {
+    "BitShift": _shift,
+    "Mod": _mod,
+    "Pow": _pow,
+    "ReduceMean": _mean,
+}

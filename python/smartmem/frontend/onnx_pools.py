@@ -5,6 +5,7 @@
     LpPool(x, p)               ->  (AveragePool(Pad(|x|^p, 0)) * kernel)^(1/p)
     LRN(x)                     ->  x / (bias + alpha * AveragePool(x^2 over channels))^beta
     GlobalLpPool(x, p)         ->  ReduceSum(|x|^p)^(1/p)
+    LpNormalization(x, p)      ->  x / norm, or 0 where the norm is 0
 
 The counts, how many elements of a window are there, are constants. torch-mlir's divisors
 are wrong for padding on one side, ``ceil_mode`` and dilations. Pools that have none of
@@ -62,6 +63,17 @@ def _global_lp_pool(expansion: Expansion) -> Nodes:
     powers = _power(expansion, source, p)
     sums = expansion.reduce("ReduceSum", powers, axes, keepdims=1)
     return expansion.finish(_root(expansion, sums, p))
+
+
+def _lp_normalization(expansion: Expansion) -> Nodes:
+    source, p = expansion.node.input[0], expansion.attribute("p", 2)
+    axis = expansion.attribute("axis", -1) % len(expansion.shape(source))
+    powers = _power(expansion, source, p)
+    norm = _root(expansion, expansion.reduce("ReduceSum", powers, [axis], keepdims=1), p)
+    zero, one = (expansion.constant(n, expansion.dtype(source)) for n in (0, 1))
+    # What is divided is 0 where the norm is.
+    divisor = expansion.op("Where", expansion.op("Equal", norm, zero), one, norm)
+    return expansion.finish(expansion.op("Div", source, divisor))
 
 
 def _power(expansion: Expansion, value: str, p: int) -> str:
@@ -245,6 +257,7 @@ POOL_REWRITES: Mapping[str, Rewrite] = {
     "AveragePool": _average,
     "GlobalLpPool": _global_lp_pool,
     "LRN": _local_response,
+    "LpNormalization": _lp_normalization,
     "LpPool": _lp_pool,
     "MaxPool": _largest,
 }
