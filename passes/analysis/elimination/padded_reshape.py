@@ -41,7 +41,7 @@ class PaddedReshape:
     @property
     def splits(self) -> bool:
         """Whether loops of the operation are split; else the reshape only merges dims."""
-        return any(len(radix) > 1 for radix in self.write.access.form.radices)
+        return self.write.splits
 
 
 def padded_reshape(view: ir.Operation) -> PaddedReshape | Refusal:

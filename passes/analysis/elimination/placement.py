@@ -48,6 +48,11 @@ class InWrite:
 
     access: Access
 
+    @property
+    def splits(self) -> bool:
+        """Whether loops of the producer are split; else each stays whole."""
+        return any(len(radix) > 1 for radix in self.access.form.radices)
+
 
 @dataclass(frozen=True)
 class InReads:

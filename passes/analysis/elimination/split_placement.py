@@ -34,7 +34,10 @@ def split_end(view: ir.Operation) -> InWrite | Refusal:
     padded = any(map(_needs_dims, behind)) or _reads_padded(view.operands[0])
     if not padded and not _is_combined_with_contraction(view):
         return Refusal("nothing pads it, nor what it is combined with")
-    return in_write(view, may_split=True)
+    found = in_write(view, may_split=True)
+    if isinstance(found, InWrite) and not found.splits:
+        return Refusal("the contraction has loops over its dims already")
+    return found
 
 
 def _is_combined_with_contraction(view: ir.Operation) -> bool:
