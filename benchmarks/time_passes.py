@@ -30,6 +30,7 @@ from smartmem.backend.targets.targets import Target, resolve_target
 from smartmem.compiler.faults import Net
 from smartmem.compiler.stages import pass_context
 from smartmem.frontend import ImportedModel, import_model
+from smartmem.mlir.memo import remembering
 from smartmem.mlir.pipelines import format_element
 from smartmem.options import CompileOptions
 from smartmem.passes import PIPELINE
@@ -44,6 +45,11 @@ _SHOWN_S = 0.02
 
 def time_passes(imported: ImportedModel, target: Target) -> Seconds:
     """CPU seconds of each pass, of the inventories behind the stages and of the layouts."""
+    with remembering():  # as a compilation does
+        return _time_passes(imported, target)
+
+
+def _time_passes(imported: ImportedModel, target: Target) -> Seconds:
     options = CompileOptions(timeout_s=3600)
     context = pass_context(imported.parameters, target, options)
     net, found = Net(options), Seconds()

@@ -6,6 +6,7 @@ deeper than Python allows by default, and than the stack of the main thread.
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import sys
 import threading
@@ -74,7 +75,10 @@ def run_deep(work: Callable[[], T], deadline: float | None = None) -> T:
 def _start(body: Callable[[], None]) -> threading.Thread:
     size = threading.stack_size(STACK_BYTES)
     try:
-        thread = threading.Thread(target=body, name="smartmem-passes", daemon=True)
+        inherit = contextvars.copy_context().run  # what is remembered is known there, too
+        thread = threading.Thread(
+            target=inherit, args=(body,), name="smartmem-passes", daemon=True
+        )
         thread.start()
     finally:
         threading.stack_size(size)

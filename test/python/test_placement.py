@@ -229,13 +229,24 @@ def _first(module: ir.Module) -> ir.Operation:
     return next(op for op in found if op.name == "smartmem.view")
 
 
-def test_it_does_for_what_another_contraction_made_in_these_dims() -> None:
-    batches = """
+BATCHES = """
   %bl = tensor.empty() : tensor<6x2x3xf32>
   %br = tensor.empty() : tensor<6x3x2xf32>
   %be = tensor.empty() : tensor<6x2x2xf32>
   %b = linalg.batch_matmul ins(%bl, %br : tensor<6x2x3xf32>, tensor<6x3x2xf32>)
       outs(%be : tensor<6x2x2xf32>) -> tensor<6x2x2xf32>"""
+
+
+def test_a_reshape_that_merges_dims_splits_no_loops() -> None:
+    pad = "(i, a, b) -> (i, a, b)", "6x2x3", ", domain = affine_map<(i, a, b) -> (1 - b)>"
+    merged = view("t", "b:6x2x2", "(i, j) -> (i, j floordiv 2, j mod 2)", "6x4")
+    module, _ = parsed(BATCHES + merged + view("p", "bl:6x2x3", *pad))
+    refusal = Refusal("the contraction has loops over its dims already")
+    assert split_end(_first(module)) == refusal
+
+
+def test_it_does_for_what_another_contraction_made_in_these_dims() -> None:
+    batches = BATCHES
     _module, ops = parsed(batches + HALVES + elementwise_of("t", "b"))
     assert isinstance(split_end(ops["view"]), InWrite)
     _module, ops = parsed(batches + HALVES + elementwise_of("t", "be"))

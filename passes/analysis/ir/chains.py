@@ -19,7 +19,8 @@ Through = Callable[[ir.Operation], bool]
 
 def defining_op(value: ir.Value) -> ir.Operation | None:
     """The operation that makes ``value``; None: it is an argument of a block."""
-    return None if isinstance(value.owner, ir.Block) else value.owner.operation
+    owner = value.owner
+    return None if isinstance(owner, ir.Block) else owner.operation
 
 
 def users(value: ir.Value) -> list[ir.Operation]:

@@ -29,6 +29,7 @@ from smartmem.index_map import (
 )
 from smartmem.index_map.expr import evaluate
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.ir.chains import defining_op
 from smartmem.passes.analysis.ir.index_tables import Table, extract_map
 from smartmem.passes.analysis.ir.movement import Piece, domain_of, is_view, shape_of
 
@@ -91,8 +92,7 @@ def readers_of(value: ir.Value) -> list[Reader]:
 
 def constant_source(value: ir.Value, parameters: Parameters) -> ir.Operation | None:
     """The constant of known elements that ``value`` reads through views, if it is one."""
-    while not isinstance(value.owner, ir.Block):
-        op = value.owner.operation
+    while (op := defining_op(value)) is not None:
         if op.name == "arith.constant":
             is_tensor = isinstance(value.type, ir.RankedTensorType)
             return op if is_tensor and parameters.holds(op.attributes["value"]) else None
@@ -122,9 +122,7 @@ def reading(value: ir.Value, known: dict[ir.Value, Reading] | None = None) -> Re
 
 
 def _sources(value: ir.Value) -> list[ir.Value]:
-    if isinstance(value.owner, ir.Block):
-        return []
-    op = value.owner.opview
+    op = value.owner
     if isinstance(op, ViewOp):
         return [op.source]
     return list(op.sources) if isinstance(op, ConcatOp) else []
@@ -133,7 +131,7 @@ def _sources(value: ir.Value) -> list[ir.Value]:
 def _reading(value: ir.Value, found: Mapping[ir.Value, Reading]) -> Reading:
     """Args: found: the readings of all that ``value`` is made of."""
     shape = shape_of(value)
-    op = None if isinstance(value.owner, ir.Block) else value.owner.opview
+    op = value.owner
     if isinstance(op, ViewOp):
         return _view_reading(op, shape, found[op.source])
     if isinstance(op, ConcatOp):
@@ -152,6 +150,8 @@ def _view_reading(view: ViewOp, shape: Shape, inner: Reading) -> Reading:
     through = _through(outer, inner)
     if not _composes(view, inner) or _is_scattered(through):
         through = _through(outer, leaf(view.source, shape_of(view.source)))
+    if view.domain is None:
+        return through
     pieces = tuple(
         Piece(p.source, p.index_map, _both(domain, identity(shape), p.domain))
         for p in through.pieces
@@ -250,6 +250,8 @@ def _both(domain: Domain, outer: IndexMap, inner: Domain) -> Domain:
 
 def _simplified(found: Reading) -> Reading:
     """Without pieces that hold nothing, or that stand behind one that holds all."""
+    if found.single is not None:
+        return Reading(found.shape, found.pieces)
     pieces: list[Piece] = []
     for piece in found.pieces:
         ranges = [(c, bounds(c, found.shape)) for c in piece.domain.constraints]

@@ -167,8 +167,8 @@ def indexing_maps(op: ir.Operation) -> list[ir.AffineMap]:
 
 def contracts(op: ir.Operation) -> bool:
     """Whether ``op`` multiplies two operands and sums: matmul and its like."""
-    nest = loop_nest(op)
-    return nest is not None and nest.is_contraction
+    has_loops = linalg.get_indexing_maps(op) is not None
+    return has_loops and linalg.isa_contraction_op(op) and loop_nest(op) is not None
 
 
 def is_empty(op: ir.Operation) -> bool:

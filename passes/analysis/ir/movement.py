@@ -79,7 +79,7 @@ def whole(source: ir.Value, index_map: IndexMap) -> Movement:
 
 def is_view(value: ir.Value) -> bool:
     """Whether a ``smartmem.view`` makes ``value``."""
-    return not isinstance(value.owner, ir.Block) and value.owner.name == ViewOp.OPERATION_NAME
+    return isinstance(value.owner, ViewOp)
 
 
 def before_views(value: ir.Value) -> ir.Value:

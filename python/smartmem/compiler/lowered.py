@@ -32,6 +32,7 @@ from smartmem.errors import PassError
 from smartmem.files import scratch_folder
 from smartmem.frontend import ImportedModel
 from smartmem.frontend.finish import entry_function
+from smartmem.mlir.memo import remembering
 from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import CompileOptions
 from smartmem.passes import PLAIN, PassContext, Remark
@@ -146,14 +147,14 @@ def lower(
     weights = frozenset(imported.parameters)
     try:
         after = first_stage(imported.module)
-        run_stages(imported.module, context, recorder, net, after=after)
+        with remembering():
+            run_stages(imported.module, context, recorder, net, after=after)
+            with recorder.extend(), net.holding("the report of layouts"):
+                layouts = layouts_of(imported.module.operation, context, weights)
     except PassError as error:
         imported = job.read(deadline)
         context = pass_context(imported.parameters, job.target, job.options)
         _without_passes(imported.module, context, recorder, net, error)
-    else:
-        with recorder.extend(), net.holding("the report of layouts"):
-            layouts = layouts_of(imported.module.operation, context, weights)
     lowered = Lowered(
         job,
         scratch_folder(),

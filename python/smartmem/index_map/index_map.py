@@ -106,7 +106,11 @@ def _index(i: int, shape: Shape) -> Expr:
 
 def identity(shape: Sequence[int]) -> IndexMap:
     """result[i] = source[i]."""
-    shape = tuple(shape)
+    return _identity(tuple(shape))
+
+
+@lru_cache(maxsize=1 << 12)
+def _identity(shape: Shape) -> IndexMap:
     return IndexMap(tuple(_index(i, shape) for i in range(len(shape))), shape)
 
 
@@ -309,6 +313,7 @@ def box_domain(box: Iterable[tuple[int, int]], shape: Sequence[int]) -> Domain:
     return Domain(tuple(constraints))
 
 
+@lru_cache(maxsize=1 << 14)
 def compose_domain(outer: IndexMap, domain: Domain) -> Domain:
     """The indices of ``outer.shape`` that ``outer`` maps into ``domain``."""
     exprs = (substitute(e, outer.exprs, outer.shape) for e in domain.constraints)

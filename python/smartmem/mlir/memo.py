@@ -1,11 +1,11 @@
-"""Remembers, while a pipeline runs, what was computed of objects of MLIR that never change.
+"""Remembers, while pipelines run, what was computed of objects of MLIR that never change.
 
 Attributes, types and affine maps are immutable and unique in their context: they hash and
 compare by their address, which nothing else gets while they are kept. An operation or a value
 is no such key: passes change them.
 
 What is kept would keep the context alive, with all parameters in it. So it is dropped at the
-end of each pipeline, and outside of pipelines nothing is kept.
+end of each compilation's passes, or of a pipeline alone; outside of both nothing is kept.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+_UNKNOWN = object()  # a result can be None
 
 _found: ContextVar[dict[tuple[object, ...], Any] | None] = ContextVar("found", default=None)
 
@@ -47,9 +49,9 @@ def remembered(function: Callable[Parameters, Result]) -> Callable[Parameters, R
         if found is None or kwargs:
             return function(*args, **kwargs)
         key = (function, *args)
-        if key not in found:
-            found[key] = function(*args, **kwargs)
-        result: Result = found[key]
+        result: Result = found.get(key, _UNKNOWN)
+        if result is _UNKNOWN:
+            result = found[key] = function(*args, **kwargs)
         return result
 
     return call
