@@ -39,7 +39,7 @@ from smartmem.index_map import from_affine
 from smartmem.index_map.affine import projection
 from smartmem.passes.analysis.algebra.factor_planner import Plan
 from smartmem.passes.analysis.algebra.factor_plans import first_plan
-from smartmem.passes.analysis.ir.def_use import MOVEMENTS
+from smartmem.passes.analysis.ir.def_use import MOVEMENTS, Readings
 from smartmem.passes.analysis.ir.movement import Refusal, is_static
 from smartmem.passes.analysis.scalars.bodies import Body, Operand, body_of
 from smartmem.passes.analysis.scalars.constant_values import (
@@ -83,8 +83,9 @@ class FoldConstants(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Folds whole operations, then factors, then parts of bodies."""
         self._fold_operations(module, context)
+        known = Readings()
         for op in context.each(_generics(module)):
-            self._fold_factors(op, context)
+            self._fold_factors(op, known, context)
         for op in context.each(_generics(module)):
             self._fold_parts(op, context)
         erase_unused(module)
@@ -103,20 +104,25 @@ class FoldConstants(Pass):
                 else:
                     known.add(found)
 
-    def _fold_factors(self, op: ir.Operation, context: PassContext) -> None:
-        """Folds one factor after the other; each changes the body."""
+    def _fold_factors(self, op: ir.Operation, known: Readings, context: PassContext) -> None:
+        """Folds one factor after the other; each changes the body.
+
+        Args:
+            known: what values read as long as nothing changes.
+        """
         current: ir.Operation | None = op
         while current is not None:
             body = body_of(current, context.parameters)
             if isinstance(body, Refusal):
                 return
-            found = first_plan(body)
+            found = first_plan(body, known)
             if not isinstance(found, Plan):
                 if found is not None:
                     context.remark(self.argument, current, False, found.reason)
                 return
             context.remark(self.argument, current, True, found.text)
             current = apply_plan(found, context.parameters)[0]
+            known.clear()
 
     def _fold_parts(self, op: ir.Operation, context: PassContext) -> None:
         body = body_of(op, context.parameters)

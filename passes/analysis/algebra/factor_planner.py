@@ -27,7 +27,13 @@ from smartmem.passes.analysis.algebra.factors import (
     to_operand,
     to_source,
 )
-from smartmem.passes.analysis.ir.def_use import Reader, constant_source, readers_of, reading
+from smartmem.passes.analysis.ir.def_use import (
+    Reader,
+    Readings,
+    constant_source,
+    readers_of,
+    reading,
+)
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.ir.movement import Piece, Refusal, shape_of
 from smartmem.passes.analysis.scalars.bodies import Body, body_of
@@ -132,7 +138,13 @@ class Planner:
     turn comes.
     """
 
-    def __init__(self, start: Body) -> None:
+    def __init__(self, start: Body, known: Readings) -> None:
+        """
+        Args:
+            start: the body whose operands are to take a factor.
+            known: what values read, as far as that was asked before; grows.
+        """
+        self._known = known
         self.roots: list[NewRoot] = []
         self.scalings: list[Scaling] = []
         self._parameters = start.parameters
@@ -153,14 +165,14 @@ class Planner:
 
     def _demand_operand(self, reader: Reader, factor: Array) -> Refusal | None:
         self._demands[reader] = factor
-        seen = reading(reader.value)
+        seen = reading(reader.value, self._known)
         if seen.fill is not None and not is_zero(seen.fill, self._parameters):
             return Refusal("it pads with a value that is not 0")
         for source in dict.fromkeys(p.source for p in seen.pieces):
             if constant_source(source, self._parameters) is not None:
                 if len(seen.pieces) > 1:
                     return Refusal("it joins constants and computed values")
-                scaling = scaling_of(reader, factor, self._parameters)
+                scaling = scaling_of(reader, factor, self._parameters, self._known)
                 if isinstance(scaling, Refusal):
                     return scaling
                 self.scalings.append(scaling)
@@ -195,7 +207,7 @@ class Planner:
 
     def _factor(self, source: ir.Value) -> Array | Refusal:
         """The factor of each element of ``source`` that its readers want; 1 elsewhere."""
-        seen = [(r, _pieces(r.value, source)) for r in readers_of(source)]
+        seen = [(r, _pieces(r.value, source, self._known)) for r in readers_of(source)]
         if not all(pieces for _, pieces in seen):
             return Refusal("its operand has readers behind a movement that stays")
         reads = [(r, p) for r, pieces in seen for p in pieces]
@@ -252,16 +264,18 @@ class Planner:
         return self._demand_operand(Reader(linear.op, 2), factor)
 
 
-def _pieces(value: ir.Value, source: ir.Value) -> list[Piece]:
-    return [p for p in reading(value).pieces if p.source == source]
+def _pieces(value: ir.Value, source: ir.Value, known: Readings) -> list[Piece]:
+    return [p for p in reading(value, known).pieces if p.source == source]
 
 
-def scaling_of(reader: Reader, factor: Array, parameters: Parameters) -> Scaling | Refusal:
+def scaling_of(
+    reader: Reader, factor: Array, parameters: Parameters, known: Readings
+) -> Scaling | Refusal:
     """How the constant that an operand reads takes a factor of the operand.
 
     A constant that others read stays beside its multiple: only a small one may.
     """
-    (piece,) = reading(reader.value).pieces
+    (piece,) = reading(reader.value, known).pieces
     others = [r for r in readers_of(piece.source) if r.op != reader.op]
     if others and math.prod(shape_of(piece.source)) > SMALL:
         return Refusal("others read the weights, which are too large to be kept twice")

@@ -147,7 +147,7 @@ def scale_move(reader: Reader, parameters: Parameters) -> Plan | Refusal | None:
         better.
     """
     body = _scaling_body(reader, parameters)
-    if body is None or isinstance(plan_for(body, body.root), Plan):
+    if body is None or isinstance(plan_for(body, body.root, {}), Plan):
         return None
     if readers_of(body.op.results[0]) != [reader]:
         return Refusal("the scaled operand has other readers")

@@ -60,6 +60,10 @@ class Reading:
         return self.pieces[0] if whole else None
 
 
+Readings = dict[ir.Value, Reading]
+"""What values read, to be shared by all questions about IR that does not change meanwhile."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """Operand ``number`` of a computation (or of a return) ``op``."""
@@ -102,12 +106,11 @@ def constant_source(value: ir.Value, parameters: Parameters) -> ir.Operation | N
     return None
 
 
-def reading(value: ir.Value, known: dict[ir.Value, Reading] | None = None) -> Reading:
+def reading(value: ir.Value, known: Readings | None = None) -> Reading:
     """The pieces of computed values, arguments and constants that ``value`` is made of.
 
     Args:
-        known: what values read, to be shared by all questions about IR that does not change
-            meanwhile.
+        known: what values read by now; grows.
     """
     found = {} if known is None else known
     pending = [] if value in found else [value]
