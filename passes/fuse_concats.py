@@ -21,11 +21,12 @@ selected.
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.dialect import ConcatOp
+from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.passes.analysis.gathers.elements import (
     Element,
     computes_pieces,
@@ -50,9 +51,11 @@ class FuseConcats(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Rewrites readers first: what reads a concat computes its pieces itself."""
-        for op in context.each(reversed(outer_operations(module))):
+        found = outer_operations(module)
+        choosing = _choosing(found)
+        for op in context.each(reversed(found)):
             # What a reader has taken in must not count as a reader of what comes next.
-            if erase_if_unused(op) or not _may_be_root(op):
+            if erase_if_unused(op) or not _may_be_root(op, choosing):
                 continue
             element = element_of(op.results[0])
             if computes_pieces(element):
@@ -71,7 +74,31 @@ class FuseConcats(Pass):
         op.erase()
 
 
-def _may_be_root(op: ir.Operation) -> bool:
+def _choosing(found: Sequence[ir.Operation]) -> set[ir.Value]:
+    """The values whose elements may be chosen from pieces: of concats, paddings, and behind.
+
+    Args:
+        found: operations in program order.
+    """
+    choosing: set[ir.Value] = set()
+    for op in found:
+        if _chooses(op) or (any(v in choosing for v in op.operands) and _passes_on(op)):
+            choosing.update(op.results)
+    return choosing
+
+
+def _chooses(op: ir.Operation) -> bool:
+    is_padding = op.name == ViewOp.OPERATION_NAME and "domain" in op.attributes
+    return is_padding or op.name == ConcatOp.OPERATION_NAME
+
+
+def _passes_on(op: ir.Operation) -> bool:
+    return op.name == ViewOp.OPERATION_NAME or computing_nest(op) is not None
+
+
+def _may_be_root(op: ir.Operation, choosing: Container[ir.Value]) -> bool:
+    if not op.results or op.results[0] not in choosing:
+        return False
     if op.name == ConcatOp.OPERATION_NAME:
         return True
     if computing_nest(op) is None:

@@ -36,6 +36,7 @@ from smartmem.passes.analysis.algebra.factor_planner import Plan, is_multiply_ad
 from smartmem.passes.analysis.algebra.simplification import simplify
 from smartmem.passes.analysis.algebra.sinking import reduction_move, scale_move
 from smartmem.passes.analysis.ir.def_use import Reader
+from smartmem.passes.analysis.ir.loops import reduces
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.scalars.bodies import body_of
 from smartmem.passes.analysis.scalars.rounding import rounded_values
@@ -120,5 +121,7 @@ def _move(op: ir.Operation, context: PassContext) -> Plan | Refusal | None:
         plans = [scale_move(Reader(op, number), context.parameters) for number in range(2)]
         refused = next((p for p in plans if isinstance(p, Refusal)), None)
         return next((p for p in plans if isinstance(p, Plan)), refused)
+    if not reduces(op):
+        return None
     body = body_of(op, context.parameters)
     return None if isinstance(body, Refusal) else reduction_move(body)

@@ -75,7 +75,7 @@ class SearchFormats(Pass):
             if function.operation.name != "func.func" or not function.regions[0].blocks:
                 continue
             block = function.regions[0].blocks[0]
-            for node in hidden_contractions(graph_of(block, context.pairs)):
+            for node in hidden_contractions(block):
                 context.remark(self.argument, node.op, True, "without dims of size 1")
                 squeeze(node)
             erase_unused(module)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.dialect import ConcatOp
+from smartmem.passes.analysis.ir.chains import defining_op
 from smartmem.passes.analysis.ir.def_use import reading
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.ir.movement import Piece, Refusal
+from smartmem.passes.analysis.ir.movement import Piece, Refusal, before_views
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +84,14 @@ def difference(a: LinearLayer, b: LinearLayer) -> str | None:
     return next((name for name, same in aspects.items() if not same), None)
 
 
+_MAY_BE_CONSTANT = ("arith.constant", ConcatOp.OPERATION_NAME)
+
+
 def stored_constant(value: ir.Value) -> Piece | None:
     """The constant that ``value`` reads, through views or none, and how."""
+    maker = defining_op(before_views(value))
+    if maker is None or maker.name not in _MAY_BE_CONSTANT:
+        return None  # early: most values are computed
     piece = reading(value).single
     if piece is None or isinstance(piece.source.owner, ir.Block):
         return None

@@ -105,12 +105,7 @@ def graph_of(block: ir.Block, pairs: PairTable) -> Graph:
     Args:
         pairs: says whether the layout between two operations is searched (table 6).
     """
-    plain: dict[ir.Operation, tuple[LoopNest, Einsum]] = {}
-    for op in (view.operation for view in block.operations):
-        nest = plain_nest(op)
-        einsum = _einsum(op, nest) if isinstance(nest, LoopNest) else None
-        if isinstance(nest, LoopNest) and einsum is not None:
-            plain[op] = (nest, einsum)
+    plain = _einsums(_nests(block))
     numbers: dict[ir.Value, int] = {}
     tensors: list[Tensor] = []
     for op in plain:
@@ -136,16 +131,35 @@ def graph_of(block: ir.Block, pairs: PairTable) -> Graph:
     return Graph(tuple(tensors), nodes)
 
 
-def hidden_contractions(graph: Graph) -> list[Node]:
+def _nests(block: ir.Block) -> dict[ir.Operation, LoopNest]:
+    """The operations of ``block`` that index each operand by single loops."""
+    found = {view.operation: plain_nest(view.operation) for view in block.operations}
+    return {op: nest for op, nest in found.items() if isinstance(nest, LoopNest)}
+
+
+def _einsums(
+    nests: Mapping[ir.Operation, LoopNest],
+) -> dict[ir.Operation, tuple[LoopNest, Einsum]]:
+    found = {op: (nest, _einsum(op, nest)) for op, nest in nests.items()}
+    return {op: (nest, einsum) for op, (nest, einsum) in found.items() if einsum is not None}
+
+
+def hidden_contractions(block: ir.Block) -> list[Node]:
     """The operations that multiply and sum but for an index that is constant, and their ends.
 
     With one, an operation is no contraction to the code generator, nor to those passes that
     pack weights and pad rows. Elementwise operations behind it follow: else a view between
     would keep them apart.
     """
-    nodes = {node.op: node for node in graph.nodes}
+    nests = _nests(block)
+    if not any(map(_has_constant_index, nests.values())):
+        return []  # early: most networks have none
+    nodes = {
+        op: Node(op, nest, einsum, (), None)  # as they are, whatever formats there are
+        for op, (nest, einsum) in _einsums(nests).items()
+    }
     found: dict[ir.Operation, Node] = {}
-    for hidden in filter(_is_hidden, graph.nodes):
+    for hidden in filter(_is_hidden, nodes.values()):
         node: Node | None = hidden
         while node is not None:
             found[node.op] = node
@@ -161,10 +175,15 @@ def _end(node: Node, nodes: Mapping[ir.Operation, Node]) -> Node | None:
 
 
 def _is_hidden(node: Node) -> bool:
-    if node.nest.is_contraction or not node.nest.reductions:
+    hides = _has_constant_index(node.nest) and _covers_operands(node)
+    return hides and multiplies_and_adds(node.op, node.nest)
+
+
+def _has_constant_index(nest: LoopNest) -> bool:
+    """Whether a sum, no contraction, reads or writes at an index that is constant."""
+    if nest.is_contraction or not nest.reductions:
         return False
-    constant = any(not e.terms for access in node.nest.accesses for e in access.exprs)
-    return constant and _covers_operands(node) and multiplies_and_adds(node.op, node.nest)
+    return any(not e.terms for access in nest.accesses for e in access.exprs)
 
 
 def _covers_operands(node: Node) -> bool:

@@ -29,6 +29,7 @@ _ROUNDINGS = frozenset(
     )
 )
 _COMPARISON, _SELECT = "arith.cmpf", "arith.select"
+_MAY_ROUND = _ROUNDINGS | {_COMPARISON}
 # Of the comparison's attribute: whether a NaN is among the operands, which no order decides.
 _ORDERED, _UNORDERED = 7, 14
 
@@ -76,10 +77,12 @@ def rounded_values(ops: Sequence[ir.Operation], parameters: Parameters) -> set[i
     Sums are no part of that: the order of their terms is open in any case.
 
     Args:
-        ops: all operations, in program order.
+        ops: all operations, in program order, those in bodies among them.
         parameters: the constants of the module.
     """
     found: set[ir.Value] = set()
+    if not any(op.name in _MAY_ROUND for op in ops):
+        return found  # early: most networks round nothing
     for op in reversed(ops):
         if op.name.startswith("linalg.") and op.regions:
             found.update(_rounded_operands(op, found, parameters))

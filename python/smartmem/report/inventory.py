@@ -11,8 +11,8 @@ from torch_mlir import ir
 
 from smartmem.dialect.attributes import string_value
 from smartmem.index_map import Dim, IndexMap, from_affine, reshape
-from smartmem.passes.analysis.operators.classification import tensor_operations
-from smartmem.passes.base import operations
+from smartmem.passes.analysis.operators.classification import makes_tensor
+from smartmem.passes.base import outer_operations
 from smartmem.passes.classify_ops import GROUP, MAPPING
 
 UNCLASSIFIED = "unclassified"
@@ -92,12 +92,13 @@ def take_inventory(module: ir.Operation) -> Inventory:
 
     What stands in a dispatch region is part of a kernel and moves nothing of its own.
     """
-    return Inventory(_count_ops(module), _count_movements(operations(module)))
+    found = outer_operations(module)
+    return Inventory(_count_ops(found), _count_movements(found))
 
 
-def _count_ops(module: ir.Operation) -> tuple[OpCount, ...]:
+def _count_ops(found: Sequence[ir.Operation]) -> tuple[OpCount, ...]:
     counted = Counter(
-        (_attribute(op, GROUP), _attribute(op, MAPPING)) for op in tensor_operations(module)
+        (_attribute(op, GROUP), _attribute(op, MAPPING)) for op in found if makes_tensor(op)
     )
     return tuple(OpCount(*key, n) for key, n in sorted(counted.items()))
 
