@@ -8,6 +8,10 @@ Rewrites:
   %p = linalg.generic over (m, b, l, k): %p[m, b, l] += %x[m, k] * %packed[b, k, l]
   %r = "smartmem.view"(%p)      a reshape, which moves nothing
 
+  %r[h, w, n] += %x[h + r, w + q, k] * %w[r, q, k, n]
+    ->
+  %p[h, w, b, l] += %x[h + r, w + q, k] * %packed[b, k, r, q, l]         on CPUs
+
 The elementwise operations behind the contraction run over the split channels, too. The weights
 are packed when compiling: nothing is packed when a model is loaded. On GPUs a block is all
 channels, and only weights that could not be loaded as vectors are packed: weights of windows
@@ -27,11 +31,13 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.layout.packing import Packing, column_packing, packing
+from smartmem.passes.analysis.layout.window_packing import WindowPacking, window_packing
 from smartmem.passes.analysis.operators.sliding_windows import Windows, windows_of
 from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.layout.pack_layer import pack_layer, split_end
+from smartmem.passes.rewrites.layout.pack_window import pack_window
 
-Decision = Callable[[ir.Operation, int], Packing | Refusal | None]
+Decision = Callable[[ir.Operation, int], Packing | WindowPacking | Refusal | None]
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class PackWeights(Pass):
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Packs each layer as its kernel reads it; what it keeps gets a remark."""
         self._pack(module, context, column_packing if context.gpu else packing)
+        if context.gpu is None:
+            self._pack(module, context, window_packing)
         windows = [op for op in outer_operations(module) if isinstance(windows_of(op), Windows)]
         for op in context.each(
             reversed(windows)
@@ -59,7 +67,10 @@ class PackWeights(Pass):
         for op, found in context.each(seen, itemgetter(0)):
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
+                continue
+            reason = f"blocks of {found.width} channels, as its kernel reads them"
+            context.remark(self.argument, op, True, reason)
+            if isinstance(found, WindowPacking):
+                pack_window(found, context.parameters)
             else:
-                reason = f"blocks of {found.width} channels, as its kernel reads them"
-                context.remark(self.argument, op, True, reason)
                 pack_layer(found, context.parameters)

@@ -18,7 +18,7 @@ from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.tiling.cpu_single_rows import block_width
 
 # Widths of a block in vectors, best first: two vectors of results for each scalar read.
-_VECTORS = (2, 1)
+VECTORS = (2, 1)
 
 # The widest block, in vectors: longer rows of weights lie on too many pages of memory.
 _WIDEST = 16
@@ -100,7 +100,7 @@ def _has_unit_dims(layer: LinearLayer) -> bool:
 
 
 def _width(channels: int, lanes: int) -> int:
-    for vectors in _VECTORS:
+    for vectors in VECTORS:
         if channels % (lanes * vectors) == 0:
             return lanes * vectors
     # No vector divides them. The end of each block is cut off, so that blocks are wide.
