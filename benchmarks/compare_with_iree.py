@@ -95,7 +95,7 @@ def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Na
     """Compiles, runs and times one network both ways."""
     model, inputs = case.build()
     with torch.no_grad():
-        expected = _arrays(model(*inputs))
+        expected = arrays_of(model(*inputs))
     arrays = [x.numpy() for x in inputs]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -117,15 +117,15 @@ def compare(case: ModelCase, source: str, target: Target, arguments: argparse.Na
         timed = [ours, stock]
         if arguments.onnxruntime:
             timed.append(OnnxRuntime(exported, _threads(target)))
-        times = _in_turn(timed, arrays, arguments.pairs, arguments.runs)
+        times = in_turn(timed, arrays, arguments.pairs, arguments.runs)
         report = compiled.report
         return Row(
             name=case.name,
             source=source,
             target=target.name,
             unclassified=sum(r.argument.endswith("classify-ops") for r in report.remarks),
-            error=_error(ours(*arrays), expected),
-            stock_error=_error(stock(*arrays), expected),
+            error=largest_error(ours(*arrays), expected),
+            stock_error=largest_error(stock(*arrays), expected),
             kernels=report.kernels.kernels,
             stock_kernels=stock_kernels,
             latency_ms=1e3 * statistics.median(t[0] for t in times),
@@ -168,7 +168,7 @@ class OnnxRuntime:
         return statistics.median(seconds)
 
 
-def _in_turn(
+def in_turn(
     timed: Sequence[LoadedModule | OnnxRuntime],
     arrays: Sequence[Array],
     rounds: int,
@@ -195,15 +195,15 @@ def _beside_onnxruntime(times: Sequence[tuple[float, ...]]) -> dict[str, float]:
     }
 
 
-def _arrays(output: object) -> list[Array]:
+def arrays_of(output: object) -> list[Array]:
     """The tensors of a PyTorch result, in order."""
     if isinstance(output, torch.Tensor):
         return [output.numpy()]
     values = output.to_tuple() if hasattr(output, "to_tuple") else output
-    return [a for value in values for a in _arrays(value)]  # type: ignore[attr-defined]
+    return [a for value in values for a in arrays_of(value)]  # type: ignore[attr-defined]
 
 
-def _error(results: Sequence[Array], expected: Sequence[Array]) -> float:
+def largest_error(results: Sequence[Array], expected: Sequence[Array]) -> float:
     """Largest relative error over all outputs."""
     assert len(results) == len(expected), f"{len(results)} outputs, not {len(expected)}"
     return max(map(relative_error, results, expected))

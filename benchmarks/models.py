@@ -82,7 +82,7 @@ def _settle_batch_norms(model: nn.Module, inputs: Sequence[Tensor]) -> None:
         norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.8, 1.25)
 
 
-def _let_torchvision_import() -> None:
+def let_torchvision_import() -> None:
     """Declares the operators that torchvision looks up when timm or transformers import it.
 
     A torchvision wheel built for another torch build has no native operators, and its
@@ -98,7 +98,7 @@ def _let_torchvision_import() -> None:
 
 def _image_network(make: Callable[[], nn.Module], size: int) -> Callable[[], Built]:
     def build() -> Built:
-        _let_torchvision_import()
+        let_torchvision_import()
         torch.manual_seed(0)
         inputs = (torch.randn(1, 3, size, size),)
         model = make()
@@ -112,7 +112,7 @@ def _text_network(
     make: Callable[[], nn.Module], tokens: int, words: int
 ) -> Callable[[], Built]:
     def build() -> Built:
-        _let_torchvision_import()
+        let_torchvision_import()
         torch.manual_seed(0)
         inputs = (torch.randint(0, words, (1, tokens)),)
         model = make()
