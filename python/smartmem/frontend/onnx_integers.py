@@ -75,7 +75,7 @@ def _shift(e: Expansion) -> Nodes | None:
     value, count = e.node.input
     bits = 8 * e.dtype(value).itemsize
     known = e.array(count)
-    if known is not None and np.all((known >= 0) & (known < bits)):
+    if known is not None and all(0 <= int(n) < bits for n in known.flat):
         return None
     within = e.op("Less", count, e.constant(bits, e.dtype(count)))
     if e.dtype(count).kind == "i":
