@@ -117,3 +117,28 @@ func.func @weights_with_a_dim_of_one_element(%x: tensor<8x6x1x8xf32>) -> tensor<
   } -> tensor<8x32xf32>
   return %0 : tensor<8x32xf32>
 }
+
+// -----
+// Layers that share their weights, as the steps of a recurrent layer do, share the packed ones.
+// CHECK-LABEL: func @shared
+func.func @shared(%x: tensor<8x2xf32>, %y: tensor<8x2xf32>) -> (tensor<8x64xf32>, tensor<8x64xf32>) {
+  // CHECK: arith.constant dense_resource<[[KEY:[a-z_0-9]+]]> : tensor<2x2x32xf32>
+  // CHECK: arith.constant dense_resource<[[KEY]]> : tensor<2x2x32xf32>
+  %w = arith.constant dense<2.0> : tensor<64x2xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x64xf32>) -> tensor<8x64xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<8x2xf32>, tensor<64x2xf32>) outs(%z : tensor<8x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8x64xf32>
+  %1 = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%y, %w : tensor<8x2xf32>, tensor<64x2xf32>) outs(%z : tensor<8x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8x64xf32>
+  return %0, %1 : tensor<8x64xf32>, tensor<8x64xf32>
+}

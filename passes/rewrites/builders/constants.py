@@ -10,6 +10,10 @@ from smartmem.parameters import Array, Parameters
 def constant_tensor(
     name: str, array: Array, type_: ir.RankedTensorType, parameters: Parameters
 ) -> ir.Value:
-    """A constant of ``type_`` at the current insertion point, recorded as a parameter."""
-    attribute = parameters.add(name, array, type_)
+    """A constant of ``type_`` at the current insertion point, recorded as a parameter.
+
+    Equal ones are one parameter: weights that several layers share, as the steps of a
+    recurrent layer do, stay one array after all of them are packed, and so in the cache.
+    """
+    attribute = parameters.add_once(name, array, type_)
     return ir.Operation.create("arith.constant", [type_], [], {"value": attribute}).results[0]
