@@ -166,11 +166,11 @@ def _tensor_faults(result: ir.Type, sources: Sequence[ir.Type]) -> str | None:
 
 
 def _view_fault(op: ir.OpView) -> str | None:
-    attributes = op.operation.attributes
-    if not len(op.operation.operands) or "map" not in attributes:
+    operation = op.operation
+    attributes, types = operation.attributes, [value.type for value in operation.operands]
+    if not types or "map" not in attributes:
         return "needs a source and an attribute 'map'"
-    types = (value.type for value in op.operation.operands)
-    result = op.operation.results[0].type
+    result = operation.results[0].type
     return _fault_of(attributes["map"], attributes.get("domain"), result, *types)
 
 
@@ -191,19 +191,26 @@ def _fault_of(
 
 
 def _concat_fault(op: ir.OpView) -> str | None:
-    sources = list(op.operation.operands)
-    if not sources or "domains" not in op.operation.attributes:
+    operation = op.operation
+    types = [value.type for value in operation.operands]
+    if not types or "domains" not in operation.attributes:
         return "needs at least one source and an attribute 'domains'"
-    domains = ir.ArrayAttr(op.operation.attributes["domains"])
-    result = op.operation.results[0]
+    domains = operation.attributes["domains"]
+    return _fault_of_concat(domains, operation.results[0].type, *types)
+
+
+@remembered
+def _fault_of_concat(attribute: ir.Attribute, result: ir.Type, *sources: ir.Type) -> str | None:
+    """What is wrong with a concat, by its domains and types."""
+    domains = ir.ArrayAttr(attribute)
     if len(sources) != len(domains):
         return f"has {len(sources)} sources but {len(domains)} domains"
-    if fault := _type_fault(result.type, "result"):
+    if fault := _type_fault(result, "result"):
         return fault
     for number, source in enumerate(sources):
-        if source.type != result.type:
-            return f"source #{number} has type {source.type}, but the result {result.type}"
-    shape = tuple(result.type.shape)
+        if source != result:
+            return f"source #{number} has type {source}, but the result {result}"
+    shape = tuple(result.shape)
     for number, domain in enumerate(domains):
         if fault := _domain_fault(domain, shape, f"domains[{number}]"):
             return fault

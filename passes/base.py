@@ -255,7 +255,7 @@ def operations(root: ir.Operation) -> list[ir.Operation]:
     results hash as what they are. What a dispatch region below ``root`` holds is left out: it
     is one kernel, in a form made for it.
     """
-    return _walk(root, lambda op: op.name == REGION and op != root)
+    return _walk(root, (REGION,))
 
 
 def outer_operations(root: ir.Operation) -> list[ir.Operation]:
@@ -263,18 +263,20 @@ def outer_operations(root: ir.Operation) -> list[ir.Operation]:
 
     They are most of a network's operations.
     """
-    return _walk(root, lambda op: op.name.startswith(_CLOSED) and op != root)
+    return _walk(root, _CLOSED)
 
 
 _CLOSED = ("linalg.", REGION)
 
 
-def _walk(root: ir.Operation, is_closed: Callable[[ir.Operation], bool]) -> list[ir.Operation]:
+def _walk(root: ir.Operation, closed: tuple[str, ...]) -> list[ir.Operation]:
+    """Args: closed: how the names of operations begin whose bodies are left out."""
     found: list[ir.Operation] = []
+    skip, advance = ir.WalkResult.SKIP, ir.WalkResult.ADVANCE
 
     def visit(op: ir.Operation) -> ir.WalkResult:
         found.append(op)
-        return ir.WalkResult.SKIP if is_closed(op) else ir.WalkResult.ADVANCE
+        return skip if op.name.startswith(closed) and op != root else advance
 
     root.walk(visit, ir.WalkOrder.PRE_ORDER)
     return found
@@ -288,9 +290,12 @@ def erase_unused(root: ir.Operation) -> None:
 
 def erase_if_unused(op: ir.Operation) -> bool:
     """Erases ``op`` if it computes tensors that nothing reads; whether it did."""
-    is_tensor = op.results and isinstance(op.results[0].type, ir.RankedTensorType)
-    pure = op.name.startswith(("linalg.", "tensor.", "smartmem.", "arith."))
-    if not is_tensor or not pure or any(list(r.uses) for r in op.results):
+    if not op.name.startswith(("linalg.", "tensor.", "smartmem.", "arith.")):
+        return False
+    results = list(op.results)
+    if not results or any(True for result in results for _ in result.uses):
+        return False
+    if not isinstance(results[0].type, ir.RankedTensorType):
         return False
     op.erase()
     return True

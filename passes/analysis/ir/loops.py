@@ -65,18 +65,18 @@ class LoopNest:
         """The loops of each input that ``loop`` does not index: scalars in its vectors."""
         return [loops for loops in self.read if loop not in loops]
 
-    @property
+    @cached_property
     def scalar_loops(self) -> set[int]:
         """The loops of operands that are read as scalars: the columns do not index them."""
         return {d for loops in self.read_without(self.written[-1]) for d in loops}
 
-    @property
+    @cached_property
     def packed_blocks(self) -> list[int]:
         """The loops over blocks of packed columns: what is read as scalars lacks them."""
         scalars = self.scalar_loops
         return [d for d in self.written[:-1] if scalars and d not in scalars]
 
-    @property
+    @cached_property
     def is_single_row(self) -> bool:
         """Whether packed weights are used for one row only: the result has channels alone."""
         return self.is_contraction and self.packed_blocks == self.written[:-1] != []

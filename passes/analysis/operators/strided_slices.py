@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from torch_mlir import ir
 
@@ -43,8 +44,14 @@ def has_strides(chain: Sequence[ir.Operation]) -> bool:
     read = _read(chain)
     if read is None:
         return False
-    place = simplify(linearize(read.exprs, shape_of(chain[0].operands[0])), read.shape)
+    place = _place(read, shape_of(chain[0].operands[0]))
     return all(isinstance(atom, Dim) for atom, _ in place.terms)
+
+
+@lru_cache(maxsize=1 << 12)
+def _place(read: IndexMap, source: Shape) -> Expr:
+    """Where in memory a row-major tensor of shape ``source`` is read."""
+    return simplify(linearize(read.exprs, source), read.shape)
 
 
 def merged_slice(chain: Sequence[ir.Operation]) -> Slice | None:
@@ -61,7 +68,7 @@ def _slice_by_strides(read: IndexMap, source: Shape) -> Slice | None:
     Also where a dim of the result is several of the source: 7 of 8 columns of 2 x 4 rows are
     7 columns of 8 rows.
     """
-    place = simplify(linearize(read.exprs, source), read.shape)
+    place = _place(read, source)
     if not all(isinstance(atom, Dim) for atom, _ in place.terms):
         return None
     strides = {a.index: f for a, f in place.terms if isinstance(a, Dim)}

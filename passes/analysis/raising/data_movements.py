@@ -24,6 +24,7 @@ from smartmem.index_map import (
     transpose,
 )
 from smartmem.index_map import expr as ex
+from smartmem.mlir.memo import remembered
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.movement import (
     Movement,
@@ -63,13 +64,18 @@ def _static_source(value: ir.Value) -> ir.Value:
     return source if is_static(source) else value
 
 
+@remembered
+def _values(attribute: ir.Attribute) -> tuple[int, ...]:
+    return tuple(ir.DenseI64ArrayAttr(attribute))
+
+
 def _integers(op: ir.Operation, name: str) -> list[int]:
     """The values of an attribute such as ``static_offsets``.
 
     Raises:
         UnsupportedError: one of them is an operand instead.
     """
-    values = [int(n) for n in ir.DenseI64ArrayAttr(op.attributes[name])]
+    values = list(_values(op.attributes[name]))
     if ir.ShapedType.get_dynamic_size() in values:
         raise UnsupportedError("where it reads or writes is known at run time only")
     return values

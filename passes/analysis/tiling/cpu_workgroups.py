@@ -65,8 +65,8 @@ def workgroup_sizes(nest: LoopNest, vector: Sequence[int], beside: int) -> list[
 @lru_cache(maxsize=1024)  # the layers of a network are alike
 def _best_sizes(nest: LoopNest, vector: tuple[int, ...], beside: int) -> tuple[int, ...]:
     choices = _Choices(nest, vector, beside)
-    best: list[int] = min(choices.all(), key=choices.cost)
-    return tuple(best)
+    different = dict.fromkeys(map(tuple, choices.all()))
+    return min(different, key=choices.cost)
 
 
 def row_workgroups(extent: Sequence[int]) -> list[int]:
@@ -171,7 +171,7 @@ class _Choices:
     def _rows(self) -> list[int]:
         return [d for d in self._written[:-1] if d not in self._blocks]
 
-    @property
+    @cached_property
     def _extent_of_blocks(self) -> int:
         return self.nest.domain[self._blocks[-1]] if self._blocks else 1
 

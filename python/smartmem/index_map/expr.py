@@ -125,12 +125,15 @@ def _linear(terms: Iterable[tuple[Atom, int]], const: int) -> Expr:
     for atom, coefficient in terms:
         total[atom] = total.get(atom, 0) + coefficient
     kept = [(atom, c) for atom, c in total.items() if c]
-    kept.sort(key=lambda term: _sort_key(term[0]))
+    if len(kept) > 1:
+        kept.sort(key=lambda term: _sort_key(term[0]))
     return Expr(tuple(kept), const)
 
 
 def scale(expr: Expr, factor: int) -> Expr:
     """``expr * factor``."""
+    if factor == 1:
+        return expr
     if factor == 0:
         return constant(0)
     return Expr(tuple((a, c * factor) for a, c in expr.terms), expr.const * factor)
@@ -175,6 +178,8 @@ def _join_digits(expr: Expr, shape: Shape) -> Expr | None:
 
     The second form is ``b*((x floordiv b) mod m) + x mod b -> x mod b*m``.
     """
+    if len(expr.terms) < 2:
+        return None
     coefficients = dict(expr.terms)
     for low, c in expr.terms:
         if not isinstance(low, Mod):

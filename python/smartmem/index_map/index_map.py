@@ -193,7 +193,11 @@ def extract_slice(
     offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
 ) -> IndexMap:
     """result[i] = source[offsets + i * strides]; a negative stride flips."""
-    shape = tuple(sizes)
+    return _extract_slice(tuple(offsets), tuple(sizes), tuple(strides))
+
+
+@lru_cache(maxsize=1 << 14)
+def _extract_slice(offsets: Shape, shape: Shape, strides: Shape) -> IndexMap:
     exprs = (
         add([scale(_index(k, shape), s), constant(o)], shape)
         for k, (o, s) in enumerate(zip(offsets, strides, strict=True))
