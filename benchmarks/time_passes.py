@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import resource
 import sys
 import time
@@ -140,6 +141,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--chain", action="append", choices=CHAINS, default=[])
     parser.add_argument("--operators", type=int, nargs="+", default=[250, 500, 1000])
     parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")
+    parser.add_argument("--json", type=Path, help="write the sums of the chains there")
     parser.add_argument("--iree", action="store_true", help="compare with iree-compile")
     return parser.parse_args()
 
@@ -150,12 +152,19 @@ def main() -> int:
     target = resolve_target(arguments.target)
     for name in arguments.models:
         model, inputs = _network(name)
-        found = time_passes(import_model(model, inputs=inputs), target)
+        seconds = time_passes(import_model(model, inputs=inputs), target)
         iree = time_iree(model, inputs, target) if arguments.iree else None
-        print_network(name, found, iree)
+        print_network(name, seconds, iree)
+    sums: dict[str, dict[int, float]] = {}
     for name in arguments.chain:
-        chains = {n: import_model(chain(name, n)) for n in arguments.operators}
-        print_chain(name, {n: time_passes(m, target) for n, m in chains.items()})
+        # One after the other: a chain of thousands of convolutions is large.
+        found = {
+            n: time_passes(import_model(chain(name, n)), target) for n in arguments.operators
+        }
+        print_chain(name, found)
+        sums[name] = {n: round(sum(seconds.values()), 2) for n, seconds in found.items()}
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(sums, indent=2) + "\n")
     return 0
 
 

@@ -129,6 +129,7 @@ def _split_digit(radices: Radices, digit: int, low: int) -> None:
         digit -= len(radix)
 
 
+@lru_cache(maxsize=1 << 14)
 def inverse(index_map: IndexMap, source: Shape) -> IndexMap | None:
     """The map from source to result indices, or None if ``index_map`` is no bijection.
 

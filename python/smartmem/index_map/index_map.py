@@ -65,7 +65,7 @@ class IndexMap:
 
     def to_affine(self, context: ir.Context) -> ir.AffineMap:
         """This map as an MLIR affine map."""
-        return affine.to_affine_map(self.exprs, len(self.shape), context)
+        return _to_affine(self, context)
 
     def indices(self) -> list[npt.NDArray[np.int64]]:
         """Source indices of every result element: one array for each source dimension.
@@ -97,6 +97,11 @@ def from_affine(affine_map: ir.AffineMap, shape: Sequence[int]) -> IndexMap:
 @remembered
 def _from_affine(affine_map: ir.AffineMap, shape: Shape) -> IndexMap:
     return IndexMap(affine.from_affine_map(affine_map, shape), shape)
+
+
+@remembered
+def _to_affine(index_map: IndexMap, context: ir.Context) -> ir.AffineMap:
+    return affine.to_affine_map(index_map.exprs, len(index_map.shape), context)
 
 
 def _index(i: int, shape: Shape) -> Expr:
