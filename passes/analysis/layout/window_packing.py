@@ -62,10 +62,7 @@ def window_packing(op: ir.Operation, lanes: int) -> WindowPacking | Refusal | No
     if loops_of(windows.accesses[IMAGE].exprs[-1])[0] not in windows.roles["input"]:
         return Refusal("its image has points innermost: blocks are wide there")
     channels = windows.domain[channel]
-    fitting = (
-        lanes * n for n in VECTORS if channels > lanes * n and channels % (lanes * n) == 0
-    )
-    width = next(fitting, None)
-    if width is None:
+    width = next((lanes * n for n in VECTORS if channels % (lanes * n) == 0), channels)
+    if width == channels:
         return Refusal("its channels are not several blocks of whole vectors")
     return WindowPacking(windows, stored, channel, width)
