@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from smartmem.options import STRICT_VARIABLE
@@ -28,6 +29,15 @@ def script_parser(document: str) -> argparse.ArgumentParser:
         help="whether what a pass or a kernel fails at is an error (default)",
     )
     return parser
+
+
+def check_names(
+    parser: argparse.ArgumentParser, given: Sequence[str], known: Iterable[str]
+) -> None:
+    """Ends the script with a message that names what is not ``known``."""
+    known = list(known)
+    if unknown := [name for name in given if name not in known]:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
 
 
 class _Strict(argparse.BooleanOptionalAction):

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from arguments import script_parser
+from arguments import check_names, script_parser
 from models import MODELS, ModelCase
 from rich.console import Console
 from rich.table import Table
@@ -161,8 +161,7 @@ def main() -> int:
     if arguments.child:
         run_child(Path(arguments.child[0]), arguments.child[1])
         return 0
-    if unknown := [name for name in arguments.models if name not in MODELS]:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(MODELS)}")
+    check_names(parser, arguments.models, MODELS)
     target = resolve_target(arguments.target)
     rows = []
     for name in arguments.models:

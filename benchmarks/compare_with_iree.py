@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from arguments import script_parser
+from arguments import check_names, script_parser
 from models import MODELS, ModelCase
 from results import relative_error, save_rows
 from rich.console import Console
@@ -247,8 +247,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="inferences in one run")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     arguments = parser.parse_args()
-    if unknown := [name for name in arguments.models if name not in MODELS]:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(MODELS)}")
+    check_names(parser, arguments.models, MODELS)
     target = resolve_target(arguments.target)
     source = "onnx" if arguments.onnx else "torch"
     rows = []

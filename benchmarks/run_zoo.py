@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from arguments import script_parser
+from arguments import check_names, script_parser
 from compare_with_iree import TOLERANCE, OnnxRuntime, arrays_of, in_turn, largest_error
 from count_kernels import movements
 from isolated import ChildError, run_isolated
@@ -133,8 +133,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=900, help="seconds for each network")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     arguments = parser.parse_args()
-    if unknown := [name for name in arguments.networks if name not in NETWORKS]:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
+    check_names(parser, arguments.networks, NETWORKS)
     family = FAMILIES.get(arguments.family, NETWORKS)
     rows = []
     for name in arguments.networks or family:

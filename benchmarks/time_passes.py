@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from arguments import script_parser
+from results import save_rows
 from rich.console import Console
 from rich.table import Table
 from synthetic_chains import CHAINS, chain
@@ -42,6 +43,15 @@ Seconds = dict[str, float]
 
 _SHOWN_S = 0.02
 """A pass that takes less than this, and less than a hundredth of all, is not shown."""
+
+
+@dataclass(frozen=True)
+class ChainTime:
+    """CPU seconds of all passes on a chain of so many operators."""
+
+    chain: str
+    operators: int
+    seconds: float
 
 
 def time_passes(imported: ImportedModel, target: Target) -> Seconds:
@@ -141,7 +151,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--chain", action="append", choices=CHAINS, default=[])
     parser.add_argument("--operators", type=int, nargs="+", default=[250, 500, 1000])
     parser.add_argument("--target", default="cpu", help="as `smartmem targets` lists")
-    parser.add_argument("--json", type=Path, help="write the sums of the chains there")
+    parser.add_argument(
+        "--json", type=Path, help="also write the sums of the chains to this file"
+    )
     parser.add_argument("--iree", action="store_true", help="compare with iree-compile")
     return parser.parse_args()
 
@@ -155,16 +167,15 @@ def main() -> int:
         seconds = time_passes(import_model(model, inputs=inputs), target)
         iree = time_iree(model, inputs, target) if arguments.iree else None
         print_network(name, seconds, iree)
-    sums: dict[str, dict[int, float]] = {}
+    rows: list[ChainTime] = []
     for name in arguments.chain:
         # One after the other: a chain of thousands of convolutions is large.
         found = {
             n: time_passes(import_model(chain(name, n)), target) for n in arguments.operators
         }
         print_chain(name, found)
-        sums[name] = {n: round(sum(seconds.values()), 2) for n, seconds in found.items()}
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(sums, indent=2) + "\n")
+        rows += [ChainTime(name, n, sum(seconds.values())) for n, seconds in found.items()]
+    save_rows(rows, arguments.json)
     return 0
 
 

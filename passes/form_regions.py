@@ -30,9 +30,11 @@ it. The number of a region is its attribute ``smartmem.kernel``; messages of ire
 the report name the kernel by it.
 
 Keeps, with a remark, contractions whose parts would not be one kernel with their reader, whose
-parts overlap, or whose split dim both operands have; and pairs that the plan refuses. Leaves a group that cannot be a region
-to IREE's own fusion, except on SPIR-V where it has a reduction over several dims, which IREE
-would compile wrongly: the operations around it become kernels of their own.
+parts overlap, or whose split dim both operands have; and pairs that the plan refuses.
+
+Leaves a group that cannot be a region to IREE's own fusion, except on SPIR-V where it has a
+reduction over several dims, which IREE would compile wrongly: the operations around it become
+kernels of their own.
 
 With ``reductions-alone`` the pass makes a kernel of each reduction and leaves the rest to IREE,
 whose fusion of elementwise operations is right on SPIR-V.
@@ -47,7 +49,6 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.backend.targets.processor import Cpu
 from smartmem.passes.analysis.fusion.contraction_splits import contraction_split
 from smartmem.passes.analysis.fusion.insertions import insertions
 from smartmem.passes.analysis.fusion.kernel_limits import (
@@ -103,7 +104,7 @@ class FormRegions(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Wraps the groups of each function; what is in a region already stays."""
-        if isinstance(context.processor, Cpu) and not self.reductions_alone:
+        if context.gpu is None and not self.reductions_alone:
             self._split_contractions(module, context)
         # flow is IREE's dialect, which this build of MLIR does not have.
         module.context.allow_unregistered_dialects = True

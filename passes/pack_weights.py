@@ -49,9 +49,7 @@ class PackWeights(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Packs each layer as its kernel reads it; what it keeps gets a remark."""
-        self._pack(module, context, column_packing if context.gpu else packing)
-        if context.gpu is None:
-            self._pack(module, context, window_packing)
+        self._pack(module, context, column_packing if context.gpu else _block_packing)
         windows = [op for op in outer_operations(module) if isinstance(windows_of(op), Windows)]
         for op in context.each(
             reversed(windows)
@@ -74,3 +72,7 @@ class PackWeights(Pass):
                 pack_window(found, context.parameters)
             else:
                 pack_layer(found, context.parameters)
+
+
+def _block_packing(op: ir.Operation, lanes: int) -> Packing | WindowPacking | Refusal | None:
+    return packing(op, lanes) or window_packing(op, lanes)

@@ -9,8 +9,8 @@ Rewrites:
   tensor.pad, insert_slice into a constant          ->  smartmem.view with a fill value
   tensor.concat, insert_slice                       ->  smartmem.concat
   linalg.pack, unpack, copy                         ->  smartmem.view
-  a convolution onto a bias                       ->  onto zeros, then an addition
-  a convolution whose stride is its size          ->  a contraction of views
+  a convolution onto a bias                         ->  onto zeros, then an addition
+  a convolution whose stride is its size            ->  a contraction of views
   linalg.generic that only moves (broadcast, flip,
     roll, gather at constant quasi-affine indices)  ->  smartmem.view or concat
 
@@ -23,8 +23,9 @@ be copied into the result. A contraction (a 1x1 convolution, the cutting of an i
 patches) reads its operands in any order and becomes one kernel with the elementwise operations
 behind it. Its channels are innermost, so that they are loaded as vectors.
 
-Keeps convolutions whose windows overlap, and of integers of two widths. Keeps, with a remark: dynamic shapes, padding with a computed value, gathers at
-indices known at run time only or without a quasi-affine form.
+Keeps convolutions whose windows overlap, and of integers of two widths. Keeps, with a remark,
+dynamic shapes, padding with a computed value, gathers at indices known at run time only or
+without a quasi-affine form.
 """
 
 from __future__ import annotations
@@ -57,9 +58,8 @@ class RaiseViews(Pass):
         """Rewrites each recognized movement; what it keeps gets a remark."""
         for op in context.each(list(filter(is_convolution, outer_operations(module)))):
             self._convolution(op, context)
-        for op in context.each(
-            tensor_operations(module)
-        ):  # without bodies: they go with their operation
+        # Without bodies: they go with their operation.
+        for op in context.each(tensor_operations(module)):
             outcome = movement(op, context.parameters)
             if isinstance(outcome, Refusal):
                 context.remark(self.argument, op, False, outcome.reason)

@@ -68,7 +68,7 @@ def merged_sum(op: ir.Operation) -> MergedLoops | Refusal | None:
 
 def _shared(op: ir.Operation) -> Refusal | None:
     """Why the loops of a sum must stay: what stands beside it could not share them."""
-    if op.name != "linalg.generic" or not sums_several_dims(op):
+    if not sums_several_dims(op):
         return None
     beside = [reader for value in op.operands for reader in readers(value)]
     if any(

@@ -18,7 +18,7 @@ from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.tiling.cpu_single_rows import block_width
 
 # Widths of a block in vectors, best first: two vectors of results for each scalar read.
-VECTORS = (2, 1)
+_VECTORS = (2, 1)
 
 # The widest block, in vectors: longer rows of weights lie on too many pages of memory.
 _WIDEST = 16
@@ -99,9 +99,14 @@ def _has_unit_dims(layer: LinearLayer) -> bool:
     return any(expr.is_constant for expr in weights.exprs)
 
 
+def whole_vectors(channels: int, lanes: int) -> int | None:
+    """The width of blocks of whole vectors that divide ``channels``, if there is one."""
+    fitting = (lanes * vectors for vectors in _VECTORS)
+    return next((width for width in fitting if channels % width == 0), None)
+
+
 def _width(channels: int, lanes: int) -> int:
-    for vectors in VECTORS:
-        if channels % (lanes * vectors) == 0:
-            return lanes * vectors
+    if (width := whole_vectors(channels, lanes)) is not None:
+        return width
     # No vector divides them. The end of each block is cut off, so that blocks are wide.
     return max(w for w in range(1, _WIDEST * lanes + 1) if channels % w == 0)

@@ -14,7 +14,7 @@ from torch_mlir import ir
 
 from smartmem.passes.analysis.ir.linear_layers import stored_constant
 from smartmem.passes.analysis.ir.movement import Piece, Refusal
-from smartmem.passes.analysis.layout.packing import VECTORS
+from smartmem.passes.analysis.layout.packing import whole_vectors
 from smartmem.passes.analysis.operators.sliding_windows import (
     IMAGE,
     RESULT,
@@ -62,7 +62,7 @@ def window_packing(op: ir.Operation, lanes: int) -> WindowPacking | Refusal | No
     if loops_of(windows.accesses[IMAGE].exprs[-1])[0] not in windows.roles["input"]:
         return Refusal("its image has points innermost: blocks are wide there")
     channels = windows.domain[channel]
-    width = next((lanes * n for n in VECTORS if channels % (lanes * n) == 0), channels)
-    if width == channels:
+    width = whole_vectors(channels, lanes)
+    if width in (None, channels):
         return Refusal("its channels are not several blocks of whole vectors")
     return WindowPacking(windows, stored, channel, width)

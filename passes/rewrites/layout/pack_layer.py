@@ -9,12 +9,12 @@ from torch_mlir import ir
 from smartmem.dialect import ViewOp
 from smartmem.index_map import digits_of, dim
 from smartmem.index_map.physical_layout import lay_out
-from smartmem.index_map.primitives import Reorder, Split
+from smartmem.index_map.primitives import Primitive, Reorder, Split
 from smartmem.index_map.taking import take
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.elimination.split_placement import split_read
 from smartmem.passes.analysis.ir.accesses import Access
-from smartmem.passes.analysis.ir.movement import Refusal, is_free, is_view, shape_of
+from smartmem.passes.analysis.ir.movement import Piece, Refusal, is_free, is_view, shape_of
 from smartmem.passes.analysis.layout.packing import Packing
 from smartmem.passes.analysis.scalars.constant_values import constant_value
 from smartmem.passes.rewrites.builders import tensor_ops as build
@@ -55,19 +55,25 @@ def _packed(
 ) -> Operand:
     """The weights as [.., block, reduction.., channel of the block], and their loops."""
     layer, number = found.layer, 1 - found.layer.data
-    array = constant_value(layer.stored.source, parameters)
-    assert array is not None, "its source is a constant"
     loops = layer.nest.loops_of(number)
     own = [digit for loop in loops for digit in digits_of(radices, loop)]
     last = digits_of(radices, layer.channel)[-1]
     sums = {digit for loop in layer.nest.reductions for digit in digits_of(radices, loop)}
     order = sorted(range(len(own)), key=lambda k: (own[k] == last, own[k] in sums, own[k]))
-    split = Split(loops.index(layer.channel), radices[layer.channel])
-    array = take(layer.stored.index_map, array)
-    array = lay_out(array, (split, Reorder(tuple(order))))
-    type_ = build.tensor_type(layer.op.operands[number], array.shape)
-    value = constant_tensor("packed", array, type_, parameters)
+    layout = (Split(loops.index(layer.channel), radices[layer.channel]), Reorder(tuple(order)))
+    value = packed_weights(layer.stored, layout, parameters)
     return value, tuple(dim(own[k]) for k in order)
+
+
+def packed_weights(
+    stored: Piece, layout: Sequence[Primitive], parameters: Parameters
+) -> ir.Value:
+    """What is read of a constant, as a constant that lies in ``layout``."""
+    array = constant_value(stored.source, parameters)
+    assert array is not None, "its source is a constant"
+    array = lay_out(take(stored.index_map, array), layout)
+    type_ = build.tensor_type(stored.source, array.shape)
+    return constant_tensor("packed", array, type_, parameters)
 
 
 def split_end(value: ir.Value) -> None:

@@ -9,9 +9,7 @@ from torch_mlir import ir
 from smartmem.index_map import Expr, Shape, dim
 from smartmem.index_map import expr as ex
 from smartmem.index_map.affine import to_affine_map
-from smartmem.index_map.physical_layout import lay_out
 from smartmem.index_map.primitives import Reorder, Split
-from smartmem.index_map.taking import take
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.analysis.layout.window_packing import WindowPacking
@@ -21,11 +19,9 @@ from smartmem.passes.analysis.operators.sliding_windows import (
     WEIGHTS,
     loops_of,
 )
-from smartmem.passes.analysis.scalars.constant_values import constant_value
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.clone_bodies import clone_body
-from smartmem.passes.rewrites.builders.constants import constant_tensor
-from smartmem.passes.rewrites.layout.pack_layer import split_end
+from smartmem.passes.rewrites.layout.pack_layer import packed_weights, split_end
 from smartmem.passes.rewrites.loops.split_loops import new_init, reshaped
 
 
@@ -74,16 +70,12 @@ def _packed(
 ) -> tuple[ir.Value, tuple[Expr, ...]]:
     """The weights as [groups, block, channels in, window, channel of the block], indexed."""
     windows = found.windows
-    array = constant_value(found.stored.source, parameters)
-    assert array is not None, "its source is a constant"
-    array = take(found.stored.index_map, array)
     loops = [loops_of(expr)[0] for expr in windows.accesses[WEIGHTS].exprs]
     axis = loops.index(found.channel)
-    exprs = [_renamed(found, [expr])[0] for expr in windows.accesses[WEIGHTS].exprs]
+    exprs = list(_renamed(found, windows.accesses[WEIGHTS].exprs))
     exprs[axis : axis + 1] = _halves(found)
     order = [loops.index(d) for d in windows.loops(("group", "output", "input", "window"))]
     dims = [d + (d > axis) for d in order] + [axis + 1]
-    array = lay_out(array, (Split(axis, blocks), Reorder(tuple(dims))))
-    type_ = build.tensor_type(windows.op.operands[WEIGHTS], array.shape)
-    value = constant_tensor("packed", array, type_, parameters)
+    layout = (Split(axis, blocks), Reorder(tuple(dims)))
+    value = packed_weights(found.stored, layout, parameters)
     return value, tuple(exprs[d] for d in dims)

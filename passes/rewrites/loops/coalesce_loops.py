@@ -8,8 +8,9 @@ from torch_mlir import ir
 
 from smartmem.index_map import Dim, Expr, Shape, constant, dim
 from smartmem.passes.analysis.elimination.loop_coalescing import MergedLoops
+from smartmem.passes.analysis.ir.chains import is_reshape_view, root_of
 from smartmem.passes.analysis.ir.loops import LoopNest
-from smartmem.passes.analysis.ir.movement import is_free, is_view, shape_of
+from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.rewrites.loops.split_loops import Operand, new_init, rebuild, reshaped
 
 
@@ -36,9 +37,7 @@ def merge_sum(found: MergedLoops) -> None:
     """``merge_loops``; reshapes of reshapes are read as reshapes of their sources."""
     op = merge_loops(found)
     for number, value in enumerate(list(op.operands)[:-1]):
-        source = value
-        while is_view(source) and is_free(source.owner.operation):
-            source = source.owner.operation.operands[0]
+        source = root_of(value, is_reshape_view)
         if source != value:
             with ir.InsertionPoint(op), op.location:
                 op.operands[number] = reshaped(source, shape_of(value))
