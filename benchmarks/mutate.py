@@ -40,28 +40,28 @@ from arguments import script_parser
 
 ROOT = Path(__file__).parents[1]
 _ELIMINATION = (
-    "test/python/test_placement.py",
+    "test/analysis/test_placement.py",
     "eliminate-views*",
     "compose-views*",
     "form-regions-split*",
     "materialize-layouts",
 )
-_PYTHON = "test/python/test_index_map.py", "test/python/test_layout_primitives.py"
+_PYTHON = "test/analysis/test_index_map.py", "test/analysis/test_layout_primitives.py"
 
 TESTS: dict[str, Sequence[str]] = {
     "python/smartmem/index_map/*.py": ("compose-views*", "eliminate-views*", *_PYTHON),
     "passes/analysis/elimination/placement.py": _ELIMINATION,
     "passes/analysis/elimination/split_placement.py": _ELIMINATION,
-    "passes/analysis/padding/contents.py": ("test/python/test_padding_contents.py",),
+    "passes/analysis/padding/contents.py": ("test/analysis/test_padding_contents.py",),
     "passes/analysis/padding/dim_classes.py": (
-        "test/python/test_dim_classes.py",
-        "test/python/test_masked_readers.py",
+        "test/analysis/test_dim_classes.py",
+        "test/analysis/test_masked_readers.py",
         "pad-dims*",
         "eliminate-views-paddings*",
     ),
     "passes/analysis/padding/granularities.py": ("pad-dims*",),
     "passes/analysis/padding/masked_readers.py": (
-        "test/python/test_masked_readers.py",
+        "test/analysis/test_masked_readers.py",
         "pad-dims*",
     ),
 }

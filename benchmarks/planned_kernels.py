@@ -1,9 +1,9 @@
 """The kernels that the passes plan for networks cut down to a few blocks, without weights.
 
 Networks of ``cut_networks.py``, with fewer blocks and channels than those of the README, lie
-as ONNX graphs in ``test/python/Inputs/networks``. Their weights are drawn when they are read: how many kernels
-a network takes does not depend on their values. ``planned_kernels.json`` beside them says how
-many kernels the passes plan; ``test_planned_kernels.py`` compares.
+as ONNX graphs in ``test/Inputs/networks``. Their weights are drawn when they are read: how many
+kernels a network takes does not depend on their values. ``planned_kernels.json`` beside them says
+how many kernels the passes plan; ``test_planned_kernels.py`` compares.
 
     python benchmarks/planned_kernels.py             # counts again, after a wanted change
     python benchmarks/planned_kernels.py --export    # makes all graphs again, before
@@ -25,7 +25,7 @@ from onnx import TensorProto, numpy_helper
 from smartmem.compiler.compile import module_at
 from smartmem.options import CompileOptions
 
-FOLDER = Path(__file__).parents[1] / "test" / "python" / "Inputs" / "networks"
+FOLDER = Path(__file__).parents[1] / "test" / "Inputs" / "networks"
 COUNTS = FOLDER / "planned_kernels.json"
 TARGETS = ("cpu:znver4", "adreno")
 _REGION = "flow.dispatch.region"

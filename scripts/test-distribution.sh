@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs each wheel or sdist into an empty environment and compiles the example with it.
-# Downloads all that SmartMem depends on, and takes minutes; test/python/test_wheel.py is the
+# Downloads all that SmartMem depends on, and takes minutes; test/project/test_wheel.py is the
 # quick form.
 #
 #   scripts/test-distribution.sh dist/*.whl dist/*.tar.gz

@@ -12,6 +12,9 @@ from smartmem.backend.device.devices import probe_vulkan, usable_devices
 from smartmem.backend.device.image_library import find_image_library
 from smartmem.options import STRICT_VARIABLE
 
+pytest_plugins = ["imported_models", "small_models"]
+"""Fixtures, in ``test/Inputs``."""
+
 
 def pytest_configure() -> None:
     """Makes it an error that something is given up, in commands that tests start, too.

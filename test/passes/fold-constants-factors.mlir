@@ -1,6 +1,6 @@
 // RUN: smartmem-opt --smartmem-fold-constants --split-input-file --mlir-print-local-scope %s | FileCheck %s
 
-// The numbers are compared in test/python/test_algebra_factors.py.
+// The numbers are compared in test/numerics/test_algebra_factors.py.
 
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #column = affine_map<(d0, d1) -> (d1)>

@@ -1,7 +1,7 @@
 // RUN: smartmem-opt --smartmem-rewrite-algebra --split-input-file --mlir-print-local-scope %s | FileCheck %s
 
 // Each row of the tables of rules is applied, and its numbers are compared, in
-// test/python/test_algebra_numerics.py.
+// test/numerics/test_algebra_numerics.py.
 
 #id = affine_map<(d0, d1) -> (d0, d1)>
 // CHECK-LABEL: func @distributive
