@@ -34,7 +34,9 @@ class Gpu:
         chip: the driver's number of the GPU, as its environment variable takes it.
         target: what SmartMem compiles for.
         storage: how its kernels read on such a GPU unless told otherwise.
-        subgroup: the size that kernels are written for, and that is required of the driver.
+        subgroup: the size that kernels are written for, and that is required of the driver;
+            0 where it has one alone.
+        lanes: threads that run in step.
     """
 
     title: str
@@ -43,15 +45,16 @@ class Gpu:
     target: str
     storage: str
     subgroup: int
+    lanes: int
 
 
 def _adreno(chip: int) -> Gpu:
-    return Gpu(f"Adreno {chip}", "freedreno", str(chip), "adreno", "texel_buffer", 64)
+    return Gpu(f"Adreno {chip}", "freedreno", str(chip), "adreno", "texel_buffer", 64, 64)
 
 
 def _mali(name: str, chip: str) -> Gpu:
     # valhall4 is valhall3 to IREE but for the name.
-    return Gpu(f"Mali-{name}", "panfrost", chip, "valhall4", "buffer", 0)
+    return Gpu(f"Mali-{name}", "panfrost", chip, "valhall4", "buffer", 0, 16)
 
 
 GPUS = {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the compilers of phones' GPUs in the folder PHONE_ROOT: Mesa's turnip (Adreno) and panvk
 # (Mali), each with drm-shim, a kernel interface that does nothing. As root, on Debian or Ubuntu,
-# once, in about 20 minutes on two cores; every step that was done is skipped.
+# once, in about 10 minutes on two cores; every step that was done is skipped.
 #
 #   PHONE_ROOT=/opt/phone benchmarks/phone/setup.sh
 #
@@ -77,4 +77,4 @@ name_drivers
 # Always: it is quick, and follows this checkout.
 cp "$here/shader_stats.c" "$root/lab/"
 inside gcc -O1 -Wall -o /lab/shader_stats /lab/shader_stats.c -lvulkan
-echo "the compilers are in $root; use them with PHONE_ROOT=$root python benchmarks/phone/measure.py"
+echo "the compilers are in $root; use them with PHONE_ROOT=$root python benchmarks/phone/measure_kernels.py"

@@ -125,11 +125,12 @@ class Recorder:
 
 
 def export_shaders(
-    model: Any, target: Target, variant: str, folder: Path, timeout_s: float
+    model: Any, inputs: Any, target: Target, variant: str, folder: Path, timeout_s: float
 ) -> None:
     """Compiles a model and writes its kernels to a folder.
 
     Args:
+        model, inputs: as ``smartmem.compile`` takes them.
         variant: ``stock``, or the storage that SmartMem's kernels read through.
 
     Raises:
@@ -140,11 +141,11 @@ def export_shaders(
         module = Path(name, "module.vmfb")
         if variant == STOCK:
             bytecode, layers = Path(name, "stock.mlirbc"), {}
-            save_bytecode(import_model(model).module, bytecode)
+            save_bytecode(import_model(model, inputs=inputs).module, bytecode)
             recorder = _compiled(bytecode, target, None, module, timeout_s)
         else:
             options = CompileOptions(keep_ir=False, storage=variant, timeout_s=timeout_s)
-            job = Job(model, None, target, options)
+            job = Job(model, inputs, target, options)
             lowered = lower(job.read(), job, StageRecorder(IR_STAGES, options))
             layers = _layers(lowered.bytecode)
             stage = kernel_stage(target, options, measured_storages(lowered))
@@ -154,9 +155,13 @@ def export_shaders(
 
 def read_index(folder: Path) -> list[Kernel]:
     """The kernels of a folder that ``export_shaders`` wrote."""
-    rows = json.loads((folder / INDEX).read_text())
-    tuples = ("layers", "workgroup")
-    return [Kernel(**{k: tuple(v) if k in tuples else v for k, v in r.items()}) for r in rows]
+    return [read_kernel(row) for row in json.loads((folder / INDEX).read_text())]
+
+
+def read_kernel(row: dict[str, Any]) -> Kernel:
+    """A kernel from JSON."""
+    lists = {key: tuple(row[key]) for key in ("layers", "workgroup")}
+    return Kernel(**{**row, **lists})
 
 
 def _compiled(
