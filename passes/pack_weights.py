@@ -12,32 +12,52 @@ Rewrites:
     ->
   %p[h, w, b, l] += %x[h + r, w + q, k] * %packed[b, k, r, q, l]         on CPUs
 
+  %w[n, k] = (%q[n, k] - %z[n, k / 32]) * %s[n, k / 32];  contraction(%x[k], %w)       on CPUs
+    ->
+  %p[b, l] += %s'[b, g, l] * (%x[g, 0] * unpacked(%words[b, g, 0, l], 0) + ...)
+
+  contraction(%x[m, k], %w)  ->  contraction(%x, %w'), %w'[b, g, i, l] unpacked from %words
+
+Quantized weights q are constants of 2, 4 or 8 bits, by their values; their scales s and zero
+points z are the same for groups of steps. A word of 32 bits holds steps that follow each other:
+it is shifted in the registers of the kernel, or of several rows by a kernel before.
+
 The elementwise operations behind the contraction run over the split channels, too. The weights
 are packed when compiling: nothing is packed when a model is loaded. On GPUs a block is all
 channels, and only weights that could not be loaded as vectors are packed: weights of windows
 that do not overlap, stored with the window innermost.
 
-Keeps, with a remark, layers of few rows, and layers with fewer channels than a vector has
-elements.
+Keeps, with a remark, layers of few rows, layers with fewer channels than a vector has
+elements, and quantized weights whose scales change within a word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 
 from torch_mlir import ir
 
+from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.movement import Refusal
-from smartmem.passes.analysis.layout.packing import Packing, column_packing, packing
+from smartmem.passes.analysis.layout.packing import (
+    Packing,
+    QuantizedPacking,
+    column_packing,
+    packing,
+    quantized_packing,
+)
 from smartmem.passes.analysis.layout.window_packing import WindowPacking, window_packing
 from smartmem.passes.analysis.operators.sliding_windows import Windows, windows_of
 from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.layout.pack_layer import pack_layer, split_end
+from smartmem.passes.rewrites.layout.pack_quantized import pack_quantized
 from smartmem.passes.rewrites.layout.pack_window import pack_window
 
-Decision = Callable[[ir.Operation, int], Packing | WindowPacking | Refusal | None]
+Found = Packing | QuantizedPacking | WindowPacking | Refusal | None
+Decision = Callable[[ir.Operation, int], Found]
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,8 @@ class PackWeights(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Packs each layer as its kernel reads it; what it keeps gets a remark."""
-        self._pack(module, context, column_packing if context.gpu else _block_packing)
+        blocks = partial(_block_packing, parameters=context.parameters)
+        self._pack(module, context, column_packing if context.gpu else blocks)
         windows = [op for op in outer_operations(module) if isinstance(windows_of(op), Windows)]
         for op in context.each(
             reversed(windows)
@@ -66,13 +87,15 @@ class PackWeights(Pass):
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
                 continue
-            reason = f"blocks of {found.width} channels, as its kernel reads them"
-            context.remark(self.argument, op, True, reason)
+            context.remark(self.argument, op, True, str(found))
             if isinstance(found, WindowPacking):
                 pack_window(found, context.parameters)
+            elif isinstance(found, QuantizedPacking):
+                pack_quantized(found, context.parameters)
             else:
                 pack_layer(found, context.parameters)
 
 
-def _block_packing(op: ir.Operation, lanes: int) -> Packing | WindowPacking | Refusal | None:
-    return packing(op, lanes) or window_packing(op, lanes)
+def _block_packing(op: ir.Operation, lanes: int, parameters: Parameters) -> Found:
+    quantized = quantized_packing(op, lanes, parameters)
+    return quantized or packing(op, lanes) or window_packing(op, lanes)

@@ -79,7 +79,7 @@ class LoopNest:
     @cached_property
     def is_single_row(self) -> bool:
         """Whether packed weights are used for one row only: the result has channels alone."""
-        return self.is_contraction and self.packed_blocks == self.written[:-1] != []
+        return bool(self.reductions) and self.packed_blocks == self.written[:-1] != []
 
     def reads_in_order(self, operand: int) -> bool:
         """Whether ``operand``, or what is repeated of it, is read as the output is written."""

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.linear_layers import LinearLayer, linear_layer
 from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.layout.quantized_weights import QuantizedLayer, quantized_layer
 from smartmem.passes.analysis.tiling.cpu_single_rows import block_width
 
 # Widths of a block in vectors, best first: two vectors of results for each scalar read.
@@ -35,6 +37,9 @@ class Packing:
 
     layer: LinearLayer
     width: int
+
+    def __str__(self) -> str:
+        return f"blocks of {self.width} channels, as its kernel reads them"
 
 
 def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
@@ -64,6 +69,38 @@ def packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:
     if width < lanes:
         return Refusal(_NO_BLOCK)
     return Packing(layer, width)
+
+
+@dataclass(frozen=True)
+class QuantizedPacking:
+    """A linear layer of quantized weights and the width of the blocks of words, in channels."""
+
+    layer: QuantizedLayer
+    width: int
+
+    def __str__(self) -> str:
+        layer = self.layer
+        return (
+            f"blocks of {self.width} channels of {layer.bits} bits, {layer.steps} steps at once"
+        )
+
+
+def quantized_packing(
+    op: ir.Operation, lanes: int, parameters: Parameters
+) -> QuantizedPacking | Refusal | None:
+    """How the quantized weights of ``op`` are to be packed for vectors of ``lanes`` elements.
+
+    Returns:
+        None if it contracts nothing, or its weights are not quantized.
+    """
+    layer = quantized_layer(op, parameters)
+    if not isinstance(layer, QuantizedLayer):
+        return layer
+    channels = layer.nest.domain[layer.channel]
+    width = lanes if layer.rows == 1 and channels % lanes == 0 else _width(channels, lanes)
+    if width < lanes or width % lanes:
+        return Refusal("its channels are no whole vectors: its integers stay as they are")
+    return QuantizedPacking(layer, width)
 
 
 def column_packing(op: ir.Operation, lanes: int) -> Packing | Refusal | None:

@@ -41,6 +41,9 @@ class WindowPacking:
     channel: int
     width: int
 
+    def __str__(self) -> str:
+        return f"blocks of {self.width} channels, as its kernel reads them"
+
 
 def window_packing(op: ir.Operation, lanes: int) -> WindowPacking | Refusal | None:
     """How the weights of ``op`` are to be packed for vectors of ``lanes`` elements.

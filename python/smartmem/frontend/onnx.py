@@ -41,6 +41,7 @@ from smartmem.frontend.onnx_integers import INTEGER_REWRITES
 from smartmem.frontend.onnx_loops import slice_by_iteration
 from smartmem.frontend.onnx_matmul import flatten_matmuls
 from smartmem.frontend.onnx_movements import expand_movements
+from smartmem.frontend.onnx_packed_bits import unpack_bits
 from smartmem.frontend.onnx_pads import PAD_REWRITES
 from smartmem.frontend.onnx_pools import POOL_REWRITES
 from smartmem.frontend.onnx_products import PRODUCT_REWRITES
@@ -111,6 +112,7 @@ def import_onnx(
     loaded = _load(model)
     check_values(loaded)
     proto = _modernize(loaded)
+    unpack_bits(proto)
     values = _graph_inputs(proto)
     names = [value.name for value in values]
     fix_shapes(proto, {**_example_shapes(inputs, names), **shapes})

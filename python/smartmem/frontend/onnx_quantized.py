@@ -46,11 +46,36 @@ def _dequantize(e: Expansion) -> Nodes:
     value, zero = e.node.input[0], e.operand(2)
     if e.element(value) not in (*_STORED, _I32):
         raise e.unsupported(f"there is no lowering of {_spelled(e.element(value))}")
-    value = _cast(e, value, _F32)
+    shape = e.shape(value)
+    blocks = _blocked_shape(e)
+    value = _cast(e, value, _F32) if blocks is None else _blocks(e, value, blocks)
     if zero and not _is_zero(e, zero):
-        value = e.op("Sub", value, _spread(e, 2))
-    value = e.op("Mul", value, _spread(e, 1))
+        value = e.op("Sub", value, _spread(e, 2, blocks))
+    value = e.op("Mul", value, _spread(e, 1, blocks))
+    if blocks is not None:
+        value = e.op("Reshape", value, e.constant(shape))
     return e.finish(_cast(e, value, e.element(e.node.output[0])))
+
+
+def _blocked_shape(e: Expansion) -> Shape | None:
+    """The operand's shape with the axis split into blocks, if whole ones share a scale."""
+    shape, given = e.shape(e.node.input[0]), e.shape(e.node.input[1])
+    axis, block = e.attribute("axis", 1), e.attribute("block_size", 0)
+    if block < 1 or len(given) != len(shape) or not -len(shape) <= axis < len(shape):
+        return None
+    axis %= len(shape)
+    count = shape[axis] // block
+    fits = given == (*shape[:axis], count, *shape[axis + 1 :])
+    if shape[axis] % block or not fits:
+        return None
+    return (*shape[:axis], count, block, *shape[axis + 1 :])
+
+
+def _blocks(e: Expansion, value: str, blocks: Shape) -> str:
+    array = e.array(value)
+    if array is not None:
+        return _cast(e, e.constant(array.reshape(blocks), array.dtype), _F32)
+    return e.op("Reshape", _cast(e, value, _F32), e.constant(blocks))
 
 
 def _quantize_dynamically(e: Expansion) -> Nodes:
@@ -151,10 +176,17 @@ def _number(e: Expansion, place: int, layout: Layout = None, element: int = _F32
     return _shaped(e, name, shape, element)
 
 
-def _spread(e: Expansion, place: int) -> str:
-    """A scale or zero point of QuantizeLinear, one for each element that it stands for."""
+def _spread(e: Expansion, place: int, blocks: Shape | None = None) -> str:
+    """A scale or zero point of QuantizeLinear, one for each element that it stands for.
+
+    Args:
+        blocks: the shape of an operand whose axis is split into blocks.
+    """
     name, shape = e.node.input[place], e.shape(e.node.input[0])
     given, axis = e.shape(name), e.attribute("axis", 1)
+    if blocks is not None:
+        axis %= len(shape)
+        return _shaped(e, name, (*given[: axis + 1], 1, *given[axis + 1 :]), _F32)
     if given in ((), (1,)):
         return _shaped(e, name, (), _F32)
     if not -len(shape) <= axis < len(shape):

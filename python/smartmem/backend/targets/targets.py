@@ -175,6 +175,8 @@ def _cpu_flags(triple: str, cpu: str) -> tuple[str, ...]:
         "--iree-hal-local-target-device-backends=llvm-cpu",
         # CPUs compute in f64, and IREE 3.13 makes f32 of types but not of stored constants.
         "--iree-input-demote-f64-to-f32=false",
+        # Weights that are unpacked when the model runs must not be stored unpacked.
+        "--iree-opt-const-expr-max-size-increase-threshold=16384",
     ]
     if triple:
         flags.append(f"--iree-llvmcpu-target-triple={triple}")
