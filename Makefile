@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed$(if $(TORCH),-torch)
 # Every start of a tool would compile all of its source.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test install vulkan library lint typecheck ctest lit pytest docs site clean
+.PHONY: help demo test install vulkan library browser lint typecheck ctest lit pytest docs site clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -23,7 +23,7 @@ demo: install vulkan ## compile a small Swin for CPU and Vulkan, run it, check i
 # Side by side where one alone leaves a core idle. What the library needs comes first: it is
 # built when SmartMem is installed, too.
 SIDE_BY_SIDE := +@$(MAKE) --no-print-directory --jobs=2 --output-sync=target
-test: library ## run all checks and tests
+test: library browser ## run all checks and tests
 	$(SIDE_BY_SIDE) install ctest
 	$(SIDE_BY_SIDE) typecheck lit lint site
 	+@$(MAKE) --no-print-directory pytest
@@ -41,6 +41,9 @@ vulkan: ## install the software Vulkan driver (lavapipe) if there is none
 
 library: vulkan ## install what builds and tests the Vulkan library, if we may
 	@scripts/install-system-packages.sh library
+
+browser: ## install Chromium, which the report's page is tested in, if we may
+	@scripts/install-system-packages.sh browser
 
 lint: install ## ruff: style and formatting
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@
 #
 #   scripts/install-system-packages.sh driver    Mesa's software Vulkan driver (lavapipe)
 #   scripts/install-system-packages.sh library   what the Vulkan library and its tests need
+#   scripts/install-system-packages.sh browser   Chromium, to test the report's page
 set -eu
 
 has_loader() { ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1'; }
@@ -36,8 +37,13 @@ library)
     PACKAGES="cmake g++ libvulkan-dev libgtest-dev spirv-tools vulkan-tools vulkan-validationlayers"
     if has_tools; then exit 0; fi
     ;;
+browser)
+    WHAT="Chromium" WITHOUT="without the tests of the report's page in a browser"
+    PACKAGES="chromium"
+    if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then exit 0; fi
+    ;;
 *)
-    echo "error: '$1' is unknown; use driver or library" >&2
+    echo "error: '$1' is unknown; use driver, library or browser" >&2
     exit 1
     ;;
 esac

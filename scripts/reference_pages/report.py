@@ -17,7 +17,7 @@ report](../how-to/read-the-report.md) says what to make of it.
 
 `schema_version` grows when a field changes its meaning or goes away, or when a part is added
 that readers look for: version 2 added `layouts` and `kernel_costs`, version 3 `rates` and the
-`storage` of each of the `kernel_costs`. Sizes are bytes, times are seconds. Every field is
+`storage` of each of the `kernel_costs`, version 4 `graphs`. Sizes are bytes, times are seconds. Every field is
 always there. `x[]` is each item of a list.
 """
 

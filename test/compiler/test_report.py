@@ -102,7 +102,7 @@ def test_every_operation_is_classified(report: Report) -> None:
 def test_json_has_a_schema_and_the_numbers(report: Report, tmp_path: Path) -> None:
     report.save(tmp_path / "report.json")
     values = json.loads((tmp_path / "report.json").read_text())
-    assert values["schema_version"] == 3
+    assert values["schema_version"] == 4
     assert values["model"] == "attention.onnx" and values["target"] == "cpu"
     assert values["inputs"] == [{"name": "x", "shape": [2, 8, 16], "dtype": "float32"}]
     assert values["parameter_bytes"] >= 16 * 16 * 4

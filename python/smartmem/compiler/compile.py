@@ -33,6 +33,7 @@ from smartmem.files import scratch_folder
 from smartmem.options import CompileOptions
 from smartmem.passes import KERNEL_STAGE, PassContext
 from smartmem.passes.analysis.images.image_choices import Storage
+from smartmem.report.graphs import KernelGraph
 from smartmem.report.layouts import Layouts
 from smartmem.report.report import Report
 from smartmem.runtime.executable import Executable
@@ -231,6 +232,8 @@ def _report(
         remarks=(*(() if built.is_plain else lowered.remarks), *context.remarks),
         bindings=tuple(context.bindings),
         layouts=Layouts() if built.is_plain else lowered.layouts,
+        graph_before=lowered.graph_before,
+        graph_after=KernelGraph() if built.is_plain else lowered.graph_after,
         fallbacks=(*lowered.fallbacks, *built.fallbacks),
     )
 

@@ -16,6 +16,7 @@ from smartmem.errors import InvalidInputError
 from smartmem.mlir.builds import kernel_build
 from smartmem.options import CompileOptions
 from smartmem.passes.analysis.images.shader_bindings import constant_of, nested
+from smartmem.report.graphs import KernelGraph, ModelGraph
 from smartmem.report.inventory import Inventory
 from smartmem.report.layouts import Layouts
 from smartmem.report.report import Report
@@ -65,6 +66,8 @@ def compile_kernels(
         bindings=(),
         remarks=(),
         layouts=Layouts(),
+        graph_before=ModelGraph(),
+        graph_after=KernelGraph(),
         fallbacks=(),
     )
 

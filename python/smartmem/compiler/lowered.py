@@ -36,6 +36,7 @@ from smartmem.mlir.memo import remembering
 from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import CompileOptions
 from smartmem.passes import PLAIN, PassContext, Remark
+from smartmem.report.graphs import KernelGraph, ModelGraph, kernel_graph, model_graph
 from smartmem.report.layouts import Layouts, layouts_of
 from smartmem.tensor_spec import TensorSpec
 
@@ -75,6 +76,8 @@ class Lowered:
             be inspected.
         remarks: of all passes.
         layouts: what they chose; none if a pass failed.
+        graph_before: the model as imported.
+        graph_after: its kernels; none if a pass failed.
         fallbacks: what was given up because a pass failed, in order.
     """
 
@@ -87,6 +90,8 @@ class Lowered:
     kernels_before: KernelCounts | None
     remarks: tuple[Remark, ...]
     layouts: Layouts
+    graph_before: ModelGraph
+    graph_after: KernelGraph
     fallbacks: tuple[Fallback, ...]
 
     @property
@@ -144,6 +149,9 @@ def lower(
     before = imported_kernels(imported.module, job.target, job.options)
     context = pass_context(imported.parameters, job.target, job.options)
     net, layouts = Net(job.options, deadline), Layouts()
+    graph_before, graph_after = ModelGraph(), KernelGraph()
+    with recorder.extend(), net.holding("the report's graph of the model"):
+        graph_before = model_graph(imported.module.operation)
     weights = frozenset(imported.parameters)
     try:
         after = first_stage(imported.module)
@@ -151,6 +159,7 @@ def lower(
             run_stages(imported.module, context, recorder, net, after=after)
             with recorder.extend(), net.holding("the report of layouts"):
                 layouts = layouts_of(imported.module.operation, context, weights)
+                graph_after = kernel_graph(imported.module.operation)
     except PassError as error:
         imported = job.read(deadline)
         context = pass_context(imported.parameters, job.target, job.options)
@@ -165,6 +174,8 @@ def lower(
         before,
         tuple(context.remarks),
         layouts,
+        graph_before,
+        graph_after,
         tuple(net.fallbacks),
     )
     with recorder.extend():

@@ -242,6 +242,7 @@ _NUMPY_DTYPES: dict[int, np.dtype[np.generic]] = {
 
 def _import(model: onnx.ModelProto) -> tuple[ir.Module, Parameters]:
     _name_constants(model.graph)
+    _name_nodes(model.graph)
     context = new_context()
     info = onnx_importer.ModelInfo(model)
     module = info.create_module(context=context)
@@ -262,6 +263,12 @@ def _import(model: onnx.ModelProto) -> tuple[ir.Module, Parameters]:
     slice_by_iteration(module)
     cast_to_integers(module)
     return module, parameters
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Names nodes without a name like their results: names are the layers of the report."""
+    for node in graph.node:
+        node.name = node.name or next(filter(None, node.output), "")
 
 
 def _name_constants(graph: onnx.GraphProto) -> None:

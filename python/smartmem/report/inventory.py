@@ -33,7 +33,7 @@ _UPSTREAM_KINDS = {
 }
 
 # These make values, they compute and move nothing.
-_SOURCES = frozenset(("arith.constant", "tensor.empty", "linalg.fill", "tensor.splat"))
+SOURCES = frozenset(("arith.constant", "tensor.empty", "linalg.fill", "tensor.splat"))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _count_movements(found: Sequence[ir.Operation]) -> tuple[MovementCount, ...]
     rows: dict[str, list[int]] = {}
     for op in found:
         kind = movement_kind(op)
-        if op.name in _SOURCES:
+        if op.name in SOURCES:
             constants.update(op.results)
         if kind is None:
             continue

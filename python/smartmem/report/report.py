@@ -19,11 +19,13 @@ from smartmem.backend.iree_compile.kernels import KernelCounts
 from smartmem.compiler.fallback import Fallback
 from smartmem.files import write_file
 from smartmem.passes import BindingRecord, Remark
+from smartmem.report.fates import fates_of
+from smartmem.report.graphs import KernelGraph, ModelGraph
 from smartmem.report.inventory import Inventory
 from smartmem.report.layouts import Layouts
 from smartmem.tensor_spec import TensorSpec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Worker = Literal["import", "smartmem", "iree-compile"]
 
@@ -90,6 +92,8 @@ class Report:
         remarks: what the passes did and refused, with reasons.
         layouts: of each tensor between kernels and each re-laid weight, and what each
             kernel costs.
+        graph_before: the operators of the model as it was imported.
+        graph_after: the kernels that it became.
         fallbacks: what was given up because iree-compile or a pass failed, in order.
     """
 
@@ -111,6 +115,8 @@ class Report:
     bindings: tuple[BindingRecord, ...]
     remarks: tuple[Remark, ...]
     layouts: Layouts
+    graph_before: ModelGraph
+    graph_after: KernelGraph
     fallbacks: tuple[Fallback, ...]
 
     def seconds(self, worker: Worker | None = None) -> float:
@@ -162,7 +168,16 @@ class Report:
             "layouts": [asdict(tensor) for tensor in self.layouts.tensors],
             "kernel_costs": [asdict(kernel) for kernel in self.layouts.kernels],
             "rates": _rates_json(self.layouts),
+            "graphs": self._graphs_json(),
             "fallbacks": [asdict(fallback) for fallback in self.fallbacks],
+        }
+
+    def _graphs_json(self) -> dict[str, Any]:
+        fates = fates_of(self.graph_before, self.graph_after, self.remarks)
+        return {
+            "before": asdict(self.graph_before),
+            "after": asdict(self.graph_after),
+            "fates": [asdict(fate) for fate in fates],
         }
 
     def accesses(self) -> tuple[StorageAccesses, ...]:

@@ -15,6 +15,8 @@ from smartmem.backend.iree_compile.compile import CompileStatistics
 from smartmem.compiler.fallback import Fallback
 from smartmem.passes import BindingRecord, Remark
 from smartmem.passes.analysis.layout.kernel_costs import Rates
+from smartmem.report.fates import Fate
+from smartmem.report.graphs import KernelGraph, ModelGraph
 from smartmem.report.inventory import MovementCount, OpCount
 from smartmem.report.layouts import KernelPrediction, TensorLayout
 from smartmem.report.report import SCHEMA_VERSION, StageRecord, StorageAccesses
@@ -78,6 +80,14 @@ def _properties() -> dict[str, Schema]:
         "layouts": _list(schema_of(TensorLayout)),
         "kernel_costs": _list(schema_of(KernelPrediction)),
         "rates": _or_null(_rates()),
+        "graphs": _object(
+            "the model's operators before, its kernels after, and what became of which",
+            {
+                "before": schema_of(ModelGraph),
+                "after": schema_of(KernelGraph),
+                "fates": _list(schema_of(Fate)),
+            },
+        ),
         "fallbacks": _list(schema_of(Fallback)),
     }
 

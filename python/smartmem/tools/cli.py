@@ -14,6 +14,7 @@ from smartmem.tools import (
     cli_demo,
     cli_device,
     cli_info,
+    cli_report,
     cli_run,
     cli_targets,
     cli_tune,
@@ -37,6 +38,7 @@ app.command("check")(cli_run.check_command)
 app.command("benchmark")(cli_run.benchmark_command)
 app.command("tune")(cli_tune.tune_command)
 app.command("targets")(cli_targets.targets_command)
+app.command("report")(cli_report.report_command)
 app.command("bundle")(cli_bundle.bundle_command)
 app.command("device")(cli_device.device_command)
 app.command("demo")(cli_demo.demo_command)

@@ -53,6 +53,10 @@ def compile_command(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there as JSON.")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the report there as a page for a browser."),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with the original before writing.")
     ] = False,
@@ -67,6 +71,7 @@ def compile_command(
     """
     from smartmem.compiler.compile import BUILD, IMAGES
     from smartmem.compiler.stages import refuse_module
+    from smartmem.page.page import write_page
 
     refuse_module(model)
     suffix = _suffix(emit, output)
@@ -74,6 +79,8 @@ def compile_command(
     check_output(path, suffix, model)
     if report is not None:
         check_output(report, ".json", model)
+    if html is not None:
+        check_output(html, ".html", model)
     if emit == IMAGES:
         _emit_kernels(model, build, messages, path, elide)
         return
@@ -85,6 +92,8 @@ def compile_command(
     _save(compiled, path, messages)
     if report is not None:
         compiled.report.save(report)
+    if html is not None:
+        write_page(compiled.report.to_json(), html)
 
 
 def _suffix(emit: str, output: Path | None) -> str:

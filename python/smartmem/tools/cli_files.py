@@ -11,6 +11,7 @@ STDOUT = Path("-")
 
 # Suffixes of files that some program can read: what -o must not replace by another type.
 _FILE_TYPES = {
+    ".html": "a page",
     ".json": "JSON",
     ".mlir": "MLIR text",
     ".mlirbc": "MLIR bytecode",
@@ -24,6 +25,7 @@ _FILE_TYPES = {
 
 # What is in the beginning of each, and hardly in that of other files.
 _MARKS = {
+    ".html": (b"<!doctype html>", b"what SmartMem did"),
     ".json": (b"{", b'"schema_version"'),
     ".mlir": (b"func.func",),
     ".mlirbc": (b"ML\xefR",),
@@ -77,7 +79,7 @@ def check_output(path: Path, suffix: str, model: Path, *, goes_on: bool = False)
 
 def _is_of_type(path: Path, suffix: str) -> bool:
     """Whether a file is what the tools write to files of that suffix, or empty."""
-    if path.suffix == suffix and suffix != ".json":
+    if path.suffix == suffix and suffix not in (".html", ".json"):
         return True
     try:
         with path.open("rb") as file:
