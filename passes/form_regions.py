@@ -8,6 +8,9 @@ Rewrites:
     ->  linalg.fill; region { %r; tensor.insert_slice %r into the filled tensor }, in which
         other readers of %r read a slice
 
+  insertions of %a and %b into %r; insertions of %r and %c into %s
+    ->  each region that computes a part inserts it into %s; readers of %r read a slice of it
+
   f(contraction(a, b)[:, :n], contraction(a, b)[:, n:]), for CPUs
     ->  region { f(contraction(a, b[:, :n]), contraction(a, b[:, n:])) }
 

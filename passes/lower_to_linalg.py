@@ -5,7 +5,8 @@ Rewrites:
                                  linalg.broadcast, collapse_shape, as needed
   smartmem.view with fill    ->  the same, then tensor.pad
   smartmem.concat            ->  tensor.concat, or tensor.insert_slice for each piece
-  maps or domains without such a form, and concats that one elementwise operation reads
+  maps or domains without such a form, and concats that one elementwise operation reads,
+    unless its pieces are computed
                              ->  linalg.generic with tensor.extract
   generic(%x, %w) with %x[h + r, w + q, c]
                              ->  generic(slice of %x for each (r, q), ...)

@@ -8,6 +8,7 @@ Rewrites:
   tensor.extract_slice, linalg.transpose, broadcast ->  smartmem.view
   tensor.pad, insert_slice into a constant          ->  smartmem.view with a fill value
   tensor.concat, insert_slice                       ->  smartmem.concat
+  concat(x, y, z) behind concat(x, y)               ->  concat(concat(x, y), z)
   linalg.pack, unpack, copy                         ->  smartmem.view
   a convolution onto a bias                         ->  onto zeros, then an addition
   a convolution whose stride is its size            ->  a contraction of views
@@ -42,8 +43,10 @@ from smartmem.passes.analysis.raising.convolutions import (
     starts_at_zero,
 )
 from smartmem.passes.analysis.raising.data_movements import movement
+from smartmem.passes.analysis.raising.shared_pieces import shared_pieces
 from smartmem.passes.base import Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.builders.movement_ops import replace_with_movement
+from smartmem.passes.rewrites.raising.begin_concat import begin_with
 from smartmem.passes.rewrites.raising.contract_patches import add_bias_behind, contract_patches
 
 
@@ -58,6 +61,11 @@ class RaiseViews(Pass):
         """Rewrites each recognized movement; what it keeps gets a remark."""
         for op in context.each(list(filter(is_convolution, outer_operations(module)))):
             self._convolution(op, context)
+        # The last one first: what begins with an operation uses its replacement then.
+        for op, known, count in reversed(shared_pieces(outer_operations(module))):
+            reason = f"its first {count} pieces are joined before"
+            context.remark(self.argument, op, True, reason)
+            begin_with(known, op, count)
         # Without bodies: they go with their operation.
         for op in context.each(tensor_operations(module)):
             outcome = movement(op, context.parameters)

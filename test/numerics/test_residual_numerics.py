@@ -49,6 +49,27 @@ class ResidualBlock(torch.nn.Module):
         return torch.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
+class DenseBlock(torch.nn.Module):
+    """Layers that each read what all before them have made, as in DenseNet."""
+
+    def __init__(self, inputs: int, growth: int, layers: int) -> None:
+        super().__init__()
+        self.stem = torch.nn.Conv2d(8, inputs, 3, padding=1)
+        self.layers = torch.nn.ModuleList(
+            torch.nn.Sequential(
+                *(torch.nn.BatchNorm2d(inputs + growth * k), torch.nn.ReLU()),
+                torch.nn.Conv2d(inputs + growth * k, growth, 3, padding=1),
+            )
+            for k in range(layers)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = [self.stem(x)]
+        for layer in self.layers:
+            found.append(layer(torch.cat(found, 1)))
+        return torch.relu(torch.cat(found, 1)).mean((2, 3))
+
+
 class Classifier(torch.nn.Module):
     """Residual blocks, the mean over the image, and a linear layer."""
 
@@ -122,6 +143,15 @@ def test_residual_blocks_with_shortcuts(target: str) -> None:
         # The block without a convolution in its shortcut scales the last one's weights.
         assert compiled.statistics.kernels == 3 * 7
         assert compiled.statistics.copies == 0
+
+
+def test_a_block_of_layers_that_read_all_before_them(target: str) -> None:
+    compiled = check(DenseBlock(32, 16, 4), (1, 8, 14, 14), target)
+    # Of each layer the normalization, which pads, and the convolution, which inserts what it
+    # computes into the only tensor of the block.
+    assert compiled.statistics.copies == 0
+    if target == "cpu":
+        assert compiled.statistics.kernels == 2 + 4 * 2 + 1
 
 
 def test_scaled_weights_of_any_width() -> None:

@@ -70,3 +70,29 @@ func.func @parts_that_overlap(%x: tensor<4x16xf32>, %w: tensor<16x8xf32>, %y: te
   "test.reader"(%a) : (tensor<4x8xf32>) -> ()
   return %d2 : tensor<4x12xf32>
 }
+
+// -----
+// A part that is itself written part by part is no tensor of its own: its parts are written
+// into the whole, and what reads it reads a slice of what there is by then.
+// CHECK-LABEL: func @parts_within_parts
+// CHECK: %[[X:.*]] = tensor.insert_slice %arg0 into %{{.*}}[0, 8] [4, 8] [1, 1] : tensor<4x8xf32> into tensor<4x24xf32>
+// CHECK: %[[A:.*]] = "flow.dispatch.region"
+// CHECK: tensor.insert_slice %{{.*}} into %[[X]][0, 0] [4, 8]
+// CHECK: "flow.dispatch.region"
+// CHECK: tensor.extract_slice %[[A]][0, 0] [4, 16]
+// CHECK: linalg.matmul
+// CHECK: tensor.insert_slice %{{.*}} into %[[A]][0, 16] [4, 8]
+func.func @parts_within_parts(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>, %v: tensor<16x8xf32>) -> tensor<4x24xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
+  %a = linalg.matmul ins(%x, %w : tensor<4x8xf32>, tensor<8x8xf32>) outs(%z : tensor<4x8xf32>) -> tensor<4x8xf32>
+  %i = tensor.empty() : tensor<4x16xf32>
+  %i1 = tensor.insert_slice %x into %i[0, 8] [4, 8] [1, 1] : tensor<4x8xf32> into tensor<4x16xf32>
+  %i2 = tensor.insert_slice %a into %i1[0, 0] [4, 8] [1, 1] : tensor<4x8xf32> into tensor<4x16xf32>
+  %c = linalg.matmul ins(%i2, %v : tensor<4x16xf32>, tensor<16x8xf32>) outs(%z : tensor<4x8xf32>) -> tensor<4x8xf32>
+  %o = tensor.empty() : tensor<4x24xf32>
+  %o1 = tensor.insert_slice %c into %o[0, 16] [4, 8] [1, 1] : tensor<4x8xf32> into tensor<4x24xf32>
+  %o2 = tensor.insert_slice %i2 into %o1[0, 0] [4, 16] [1, 1] : tensor<4x16xf32> into tensor<4x24xf32>
+  return %o2 : tensor<4x24xf32>
+}

@@ -170,6 +170,35 @@ func.func @concat_read_by_one_elementwise_operation(%a: tensor<1x6xf32>, %b: ten
   return %3 : tensor<5x6xf32>
 }
 
+// Both pieces are computed: each lies in place as its kernel stores it.
+// CHECK-LABEL: func @concat_of_computed_pieces
+func.func @concat_of_computed_pieces(%x: tensor<2x6xf32>) -> tensor<4x6xf32> {
+  // CHECK-NOT: tensor.extract %
+  // CHECK: tensor.concat
+  // CHECK: math.exp
+  %e2 = tensor.empty() : tensor<2x6xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<2x6xf32>) outs(%e2 : tensor<2x6xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = math.sin %i : f32
+    linalg.yield %v : f32
+  } -> tensor<2x6xf32>
+  %b = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<2x6xf32>) outs(%e2 : tensor<2x6xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = math.cos %i : f32
+    linalg.yield %v : f32
+  } -> tensor<2x6xf32>
+  %0 = "smartmem.view"(%a) {map = affine_map<(d0, d1) -> (d0, d1)>, domain = affine_map<(d0, d1) -> (1 - d0)>} : (tensor<2x6xf32>) -> tensor<4x6xf32>
+  %1 = "smartmem.view"(%b) {map = affine_map<(d0, d1) -> (d0 - 2, d1)>, domain = affine_map<(d0, d1) -> (d0 - 2)>} : (tensor<2x6xf32>) -> tensor<4x6xf32>
+  %2 = "smartmem.concat"(%0, %1) {domains = [affine_map<(d0, d1) -> (1 - d0)>, affine_map<(d0, d1) -> (d0 - 2)>]} : (tensor<4x6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32>
+  %e = tensor.empty() : tensor<4x6xf32>
+  %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x6xf32>) outs(%e : tensor<4x6xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = math.exp %i : f32
+    linalg.yield %v : f32
+  } -> tensor<4x6xf32>
+  return %3 : tensor<4x6xf32>
+}
+
 // CHECK-LABEL: func @named_elementwise
 // CHECK-NOT: linalg.exp
 // CHECK: linalg.generic

@@ -166,3 +166,20 @@ func.func @gather_of_nothing(%x: tensor<5xf32>) -> tensor<0xf32> {
   } -> tensor<0xf32>
   return %r : tensor<0xf32>
 }
+
+// A concat that begins with all pieces of another one begins with that one.
+// CHECK-LABEL: func @shared_pieces
+func.func @shared_pieces(%a: tensor<1xf32>, %b: tensor<2xf32>, %c: tensor<3xf32>, %d: tensor<4xf32>) -> (tensor<3xf32>, tensor<6xf32>, tensor<10xf32>, tensor<5xf32>) {
+  // CHECK-DAG: %[[AB:.*]] = "smartmem.concat"({{.*}}) {{.*}} -> tensor<3xf32>
+  // CHECK-DAG: %[[V:.*]] = "smartmem.view"(%[[AB]]) {{.*}} -> tensor<6xf32>
+  // CHECK-DAG: %[[ABC:.*]] = "smartmem.concat"(%[[V]], {{.*}}) {{.*}} -> tensor<6xf32>
+  // CHECK-DAG: %[[W:.*]] = "smartmem.view"(%[[ABC]]) {{.*}} -> tensor<10xf32>
+  // CHECK-DAG: "smartmem.concat"(%[[W]], {{.*}}) {{.*}} -> tensor<10xf32>
+  %ab = tensor.concat dim(0) %a, %b : (tensor<1xf32>, tensor<2xf32>) -> tensor<3xf32>
+  %abc = tensor.concat dim(0) %a, %b, %c : (tensor<1xf32>, tensor<2xf32>, tensor<3xf32>) -> tensor<6xf32>
+  %abcd = tensor.concat dim(0) %a, %b, %c, %d : (tensor<1xf32>, tensor<2xf32>, tensor<3xf32>, tensor<4xf32>) -> tensor<10xf32>
+  // It begins with another piece.
+  // CHECK-DAG: "smartmem.view"(%arg1) {{.*}} -> tensor<5xf32>
+  %bc = tensor.concat dim(0) %b, %c : (tensor<2xf32>, tensor<3xf32>) -> tensor<5xf32>
+  return %ab, %abc, %abcd, %bc : tensor<3xf32>, tensor<6xf32>, tensor<10xf32>, tensor<5xf32>
+}

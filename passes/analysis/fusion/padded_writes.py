@@ -108,10 +108,26 @@ def box_of(value: ir.Value, write: PaddedWrite) -> Box | Refusal:
 
 def box_in_dims_of(value: ir.Value, source: ir.Value, pad: ir.Operation) -> Box | Refusal:
     """The larger tensor in the dims of ``value``, which is ``source`` but for a reshape."""
-    low = list(ir.DenseI64ArrayAttr(pad.attributes[_OFFSETS[pad.name]]))
-    padded, old, new = shape_of(pad.results[0]), shape_of(source), shape_of(value)
+    return box_in_dims(shape_of(value), *place_in(source, pad))
+
+
+def place_in(source: ir.Value, pad: ir.Operation) -> tuple[Shape, Box]:
+    """The shape of ``source`` in the dims of the larger tensor; that tensor, and the place."""
+    low = tuple(ir.DenseI64ArrayAttr(pad.attributes[_OFFSETS[pad.name]]))
+    old = shape_of(source)
     if pad.name == INSERT:  # which can drop dims of size 1
         old = tuple(ir.DenseI64ArrayAttr(pad.attributes["static_sizes"]))
+    return old, (shape_of(pad.results[0]), low)
+
+
+def box_in_dims(new: Shape, old: Shape, larger: Box) -> Box | Refusal:
+    """A larger tensor and a part's place in it, in the dims to which the part is reshaped.
+
+    Args:
+        new: the shape of the part behind its reshape.
+        old: the shape of the part in the larger tensor.
+    """
+    padded, low = larger
     shape, offsets = list(new), [0] * len(new)
     for before, after in reassociation(old, new):
         moved = [d for d in before if padded[d] != old[d]]
@@ -146,13 +162,9 @@ def _blocks(
     return {kept[0]: (long[0], old[kept[0]] // new[long[0]])}
 
 
-def readers_beside(result: ir.Value, write: PaddedWrite) -> list[ir.OpOperand]:
-    """The uses of ``result`` that do not lead to the pad alone."""
-    return _beside(result, write.pad)
-
-
-def _beside(result: ir.Value, pad: ir.Operation) -> list[ir.OpOperand]:
-    return [use for use in result.uses if not _leads_to(use.owner.operation, pad)]
+def uses_beside(value: ir.Value, pad: ir.Operation) -> list[ir.OpOperand]:
+    """The uses of ``value`` that do not lead to ``pad`` alone."""
+    return [use for use in value.uses if not _leads_to(use.owner.operation, pad)]
 
 
 def _leads_to(op: ir.Operation, pad: ir.Operation) -> bool:
@@ -164,7 +176,7 @@ def _leads_to(op: ir.Operation, pad: ir.Operation) -> bool:
 
 def _read_beside(result: ir.Value, pad: ir.Operation) -> list[ir.Value]:
     """The result, or the reshapes of it, as operations that do not lead to the pad read it."""
-    return [read_as(use) for use in _beside(result, pad)]
+    return [read_as(use) for use in uses_beside(result, pad)]
 
 
 def read_as(use: ir.OpOperand) -> ir.Value:

@@ -4,45 +4,57 @@ from __future__ import annotations
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.fusion.insertions import Insertions, offsets_of, sizes_of
-from smartmem.passes.analysis.fusion.padded_writes import constant_fill
-from smartmem.passes.analysis.ir.chains import defining_op, origin, root_of
+from smartmem.passes.analysis.fusion.insertions import Insertions, Part
+from smartmem.passes.analysis.fusion.padded_writes import constant_fill, uses_beside
+from smartmem.passes.analysis.ir.chains import defining_op
 from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.base import erase_if_unused
 from smartmem.passes.rewrites.builders import tensor_ops as build
+from smartmem.passes.rewrites.fusion.read_parts import read_parts
 
 
 def order_insertions(found: Insertions) -> None:
     """Replaces the parts by insertions in the order in which their sources are computed.
 
-    A padding of the whole becomes the tensor that they are inserted into.
+    A padding of the whole becomes the tensor that they are inserted into. What reads a part
+    that is written part by part itself reads that place of the whole.
     """
-    block = found.parts[0].block
+    block = found.chain[0].block
     numbers = {op.operation: n for n, op in enumerate(block.operations)}
-    makers = {part: origin(part.operands[0]) for part in found.parts}
+    makers = {part: defining_op(part.root) for part in found.parts}
     ordered = sorted(found.parts, key=lambda part: numbers.get(makers[part], -1))
-    value = _start(found, makers[ordered[0]])
-    last = defining_op(value)
+    versions = [_start(found, makers[ordered[0]])]
     for part in ordered:
-        source = root_of(part.operands[0])
-        place = _later(last, defining_op(source))
-        begin = [o + s for o, s in zip(offsets_of(part), found.box[1], strict=True)]
-        box = [(o, o + n) for o, n in zip(begin, sizes_of(part), strict=True)]
-        point = ir.InsertionPoint.at_block_begin(block) if place is None else None
-        with point or ir.InsertionPoint.after(place), part.location:
-            whole = build.reshape(source, tuple(sizes_of(part)))
-            value = build.insert_slice(whole, value, box)
-        last = value.owner
+        versions.append(_insert(part, found, versions[-1]))
+    roots = [joined.root for joined in found.joined]
+    for joined, root in zip(found.joined, roots, strict=True):
+        larger = found.box[0], found.place_of(joined)
+        read_parts(uses_beside(root, joined.insert), versions[1:], joined.sizes, larger)
     old = found.result.owner.operation
     with ir.InsertionPoint(old), old.location:
-        value = build.reshape(value, shape_of(old.results[0]))
+        value = build.reshape(versions[-1], shape_of(old.results[0]))
     old.results[0].replace_all_uses_with(value)
-    _erase_chain(old)
+    # The inner ones first: to erase a chain can erase those within it.
+    for op in (*(root.owner.operation for root in reversed(roots)), old):
+        _erase_chain(op)
+
+
+def _insert(part: Part, found: Insertions, into: ir.Value) -> ir.Value:
+    """Inserts a part once it is computed, and behind what it is inserted into."""
+    place = _later(defining_op(into), defining_op(part.root))
+    box = [(o, o + n) for o, n in zip(found.place_of(part), part.sizes, strict=True)]
+    point = (
+        ir.InsertionPoint.at_block_begin(found.chain[0].block)
+        if place is None
+        else ir.InsertionPoint.after(place)
+    )
+    with point, part.insert.location:
+        return build.insert_slice(build.reshape(part.root, part.sizes), into, box)
 
 
 def _start(found: Insertions, first: ir.Operation | None) -> ir.Value:
     """What the parts are inserted into, made before the first of them is computed."""
-    block = found.parts[0].block
+    block = found.chain[0].block
     start = found.start
     is_empty = not isinstance(start.owner, ir.Block) and start.owner.name == "tensor.empty"
     if found.pad is None and not is_empty:
@@ -53,8 +65,8 @@ def _start(found: Insertions, first: ir.Operation | None) -> ir.Value:
         fill.owner.operation.move_before(next(iter(block.operations)))
         if before == fill.owner.operation or first is None:
             before = ir.InsertionPoint.after(fill.owner.operation).ref_operation.operation
-    with ir.InsertionPoint(before), found.parts[0].location:
-        type_ = build.tensor_type(found.parts[0].results[0], found.box[0])
+    with ir.InsertionPoint(before), found.chain[0].location:
+        type_ = build.tensor_type(found.chain[0].results[0], found.box[0])
         return build.empty(type_) if fill is None else build.splat(fill, type_)
 
 

@@ -8,11 +8,14 @@ from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, ViewOp
 from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
-from smartmem.passes.analysis.ir.chains import readers
+from smartmem.passes.analysis.ir.chains import origin, readers
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import domain_of, shape_of, view_map
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.read_through import GatherPiece, gather, read
+
+_CHOICES = 4
+"""To choose from this many pieces, element by element, costs as much as to copy one of them."""
 
 
 def lower_view(view: ViewOp) -> ir.Value:
@@ -50,24 +53,36 @@ def lower_concat(concat: ConcatOp) -> ir.Value:
     domains = [domain_of(d, shape) for d in ir.ArrayAttr(concat.domains)]
     boxes = [d.box(shape) for d in domains]
     with ir.InsertionPoint(concat), concat.location:
-        if any(box is None for box in boxes) or _is_read_by_element(concat.result):
-            return _gather_pieces(concat, domains)
         known = [box for box in boxes if box is not None]
+        if len(known) < len(boxes) or _is_chosen_from(concat, known):
+            return _gather_pieces(concat, domains)
         axis = _joined_axis(known, shape)
         if axis is not None and all(n == 1 for n in shape[:axis]):
             return _join(concat, known, axis)
         return _insert(concat, known)
 
 
-def _is_read_by_element(value: ir.Value) -> bool:
-    """Whether one elementwise operation reads ``value``, once: it can look for the pieces.
+def _is_chosen_from(concat: ConcatOp, boxes: list[build.Box]) -> bool:
+    """Whether one elementwise operation reads the concat, once, and looks for the pieces.
 
-    To store the pieces first would be a copy of each; a kernel that only waits for memory
-    has time to choose. Contractions and reductions load vectors.
+    A kernel that only waits for memory has time to choose from a few pieces; to store them
+    first is a copy of each that no kernel computes. What a kernel computes it stores in place.
+    Contractions and reductions load vectors.
     """
-    found = readers(value)
+    found = readers(concat.result)
     nest = loop_nest(found[0]) if len(found) == 1 else None
-    return nest is not None and nest.is_elementwise and not nest.uses_index
+    reads_elements = nest is not None and nest.is_elementwise and not nest.uses_index
+    computed = sum(map(_is_computed, concat.sources, boxes))
+    return reads_elements and (len(boxes) - computed) * _CHOICES >= len(boxes)
+
+
+def _is_computed(source: ir.Value, box: build.Box) -> bool:
+    """Whether an operation computes the part ``box`` of a concat's source, and no more."""
+    view = _partial_view(source)
+    root = source if view is None else view.source
+    index_map = identity(shape_of(source)) if view is None else view_map(view)
+    made = origin(root) if is_reshape(restrict(index_map, box), shape_of(root)) else None
+    return made is not None and loop_nest(made) is not None
 
 
 def _gather_pieces(concat: ConcatOp, domains: list[Domain]) -> ir.Value:
