@@ -13,6 +13,7 @@ from smartmem.tools import (
     cli_compile,
     cli_demo,
     cli_device,
+    cli_doctor,
     cli_info,
     cli_report,
     cli_run,
@@ -41,6 +42,7 @@ app.command("targets")(cli_targets.targets_command)
 app.command("report")(cli_report.report_command)
 app.command("bundle")(cli_bundle.bundle_command)
 app.command("device")(cli_device.device_command)
+app.command("doctor")(cli_doctor.doctor_command)
 app.command("demo")(cli_demo.demo_command)
 
 

@@ -1,0 +1,1 @@
+"""What this installation and machine have, for people who ask for help."""
