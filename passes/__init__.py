@@ -12,8 +12,8 @@ from smartmem.passes.base import BindingRecord, Pass, PassContext, Remark
 from smartmem.passes.bind_images import BindImages
 from smartmem.passes.classify_ops import ClassifyOps
 from smartmem.passes.compose_views import ComposeViews
+from smartmem.passes.compute_in_f32 import ComputeInF32
 from smartmem.passes.configure_kernels import ConfigureKernels
-from smartmem.passes.demote_f64 import DemoteF64
 from smartmem.passes.eliminate_views import EliminateViews
 from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
@@ -21,6 +21,7 @@ from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.materialize_layouts import MaterializeLayouts
+from smartmem.passes.narrow_tensors import NarrowTensors
 from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_dims import PadDims
 from smartmem.passes.place_computations import PlaceComputations
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 PASSES: tuple[type[Pass], ...] = (
-    DemoteF64,
+    ComputeInF32,
     RaiseViews,
     PlaceComputations,
     RewriteAlgebra,
@@ -62,6 +63,7 @@ PASSES: tuple[type[Pass], ...] = (
     LowerToLinalg,
     FormRegions,
     ConfigureKernels,
+    NarrowTensors,
     AlignAccesses,
     BindImages,
 )
@@ -74,7 +76,7 @@ _DROP_UNIT_DIMS = "canonicalize,func.func(linalg-fold-unit-extent-dims),canonica
 # Name of the IR after the passes beside it; text is an upstream pipeline. "input" is
 # the import.
 PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
-    ("views", (DemoteF64, RaiseViews)),
+    ("views", (ComputeInF32, RaiseViews)),
     ("rewritten", (PlaceComputations, _FUSE, RewriteAlgebra, FoldConstants)),
     ("windows", (SelectLayouts,)),
     ("classified", (ClassifyOps,)),
@@ -97,7 +99,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
         "lowered",
         (
             *(LowerToLinalg, _DROP_UNIT_DIMS, FormRegions),
-            *(ConfigureKernels, AlignAccesses),
+            *(ConfigureKernels, NarrowTensors, AlignAccesses),
         ),
     ),
 )
@@ -108,8 +110,9 @@ KERNEL_STAGE = ("images", BindImages)
 # What a model needs to reach iree-compile and nothing more, for when that fails with what
 # PIPELINE made of it.
 PLAIN: tuple[Pass, ...] = (
-    DemoteF64(),
+    ComputeInF32(),
     MaterializeLayouts(),
     LowerToLinalg(max_window=0),
+    NarrowTensors(),
     AlignAccesses(),
 )

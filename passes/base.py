@@ -116,6 +116,7 @@ class PassContext:
         tuning: choices that were measured; None: all are computed.
         storages: how the kernel of a group is to read what it only reads, by the group's
             number, where that was measured.
+        precision: in which tensors are stored: "f32", "f16", "bf16", or "model" for the model's.
         steps: of the pass that runs.
         validator: compares what the module computes before and after each pass; None:
             nothing does.
@@ -129,6 +130,7 @@ class PassContext:
     layout: str = "rule"
     tuning: Table | None = None
     storages: Mapping[int, Storage] = field(default_factory=dict)
+    precision: str = "model"
     steps: Steps = field(default_factory=Steps)
     validator: Validator | None = None
 

@@ -96,7 +96,8 @@ class LowerToLinalg(Pass):
         for op in found:
             if fault := _not_lowerable(op):
                 raise PassError(self.argument, f"{op.location}: {fault}")
-            _drop_attributes(op)
+            if op != module:  # what a module says is of later stages, too
+                _drop_attributes(op)
             _inline_small_bf16(op, context.parameters)
         concats = [op for op in found if op.name == ConcatOp.OPERATION_NAME]
         views = [op for op in found if op.name == ViewOp.OPERATION_NAME]

@@ -16,6 +16,7 @@ Progress = Callable[[str, int, int], None]
 
 OPT_LEVELS = ("O0", "O1", "O2", "O3")
 LAYOUTS = ("rule", "model", "search")
+PRECISIONS = ("model", "f32", "f16", "bf16")
 
 STRICT_VARIABLE = "SMARTMEM_STRICT"
 """Set to 1 where every compilation is to be strict unless it says otherwise: in tests, in
@@ -51,6 +52,11 @@ class CompileOptions:
 
     storage_writes: str = "buffer"
     """How kernels write what they only write: buffer, texel_buffer or image2d."""
+
+    precision: str = "model"
+    """In what tensors are stored: ``f32``, ``f16``, ``bf16``, or ``model``: what the model
+    computes in. Inputs and outputs keep their types."""
+
     layout: str = "rule"
     """How the order of dims of each tensor between kernels is chosen: ``rule`` (what the
     consumers prefer), ``model`` (each by an analytic cost model) or ``search`` (all together
@@ -119,6 +125,10 @@ class CompileOptions:
             if (value := getattr(self, name)) not in values:
                 known = ", ".join(values)
                 raise InvalidInputError(f"{name} '{value}' is unknown; use one of {known}")
+        if self.precision not in PRECISIONS:
+            raise InvalidInputError(
+                f"precision '{self.precision}' is unknown; use one of {', '.join(PRECISIONS)}"
+            )
         if self.layout not in LAYOUTS:
             raise InvalidInputError(
                 f"layout strategy '{self.layout}' is unknown; use one of {', '.join(LAYOUTS)}"

@@ -157,7 +157,7 @@ def test_refusals_are_counted_with_their_reason(tmp_path: Path) -> None:
     compiled = smartmem.compile(path, target="cpu")
     assert compiled(np.ones(4))[0] == 2
     [((argument, applied, reason), count)] = compiled.report.remark_counts().items()
-    assert (argument, applied, count) == ("smartmem-demote-f64", False, 1)
+    assert (argument, applied, count) == ("smartmem-compute-in-f32", False, 1)
     assert reason in str(compiled.report) and "refused" in str(compiled.report)
 
 

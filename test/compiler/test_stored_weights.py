@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 import smartmem
+from smartmem import CompileOptions
 
 _OVERHEAD = 30_000
 """Bytes of a module of one kernel or two without its weights, at most."""
@@ -36,17 +37,38 @@ def test_dequantized_weights(dtype: Any) -> None:
     _check(model, torch.randn(8, 256), model.weight.nbytes)
 
 
-def test_half_layers() -> None:
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_layers(dtype: Any) -> None:
     torch.manual_seed(0)
+    model = nn.Linear(256, 256).to(dtype).eval()
+    _check(model, torch.randn(8, 256).to(dtype), model.weight.nbytes)
+
+
+@pytest.mark.parametrize(("precision", "rows"), [("f16", 8), ("f16", 1), ("bf16", 8)])
+def test_narrowed_weights(precision: str, rows: int) -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(256, 256).eval()
+    tolerance = 1e-3 if precision == "f16" else 1e-2
+    _check(model, torch.randn(rows, 256), model.weight.nbytes // 2, tolerance, precision)
+
+
+def test_widened_weights() -> None:
     model = nn.Linear(256, 256).half().eval()
-    _check(model, torch.randn(8, 256).half(), model.weight.nbytes)
+    x = torch.randn(8, 256).half()
+    options = CompileOptions(precision="f32")
+    compiled = smartmem.compile(model, inputs=(x,), target="cpu", options=options)
+    assert compiled.path.stat().st_size > 2 * model.weight.nbytes
 
 
-def _check(model: nn.Module, x: Any, stored: int) -> None:
-    compiled = smartmem.compile(model, inputs=(x,), target="cpu")
+def _check(
+    model: nn.Module, x: Any, stored: int, tolerance: float = 1e-5, precision: str = "model"
+) -> None:
+    options = CompileOptions(precision=precision)
+    compiled = smartmem.compile(model, inputs=(x,), target="cpu", options=options)
     with torch.no_grad():
         expected = model(x).float()
     scale = float(expected.abs().max())
-    tolerance = 2e-3 if x.dtype == torch.float16 else 1e-5
+    if x.dtype != torch.float32:
+        tolerance = 4 * torch.finfo(x.dtype).eps
     np.testing.assert_allclose(compiled(x).float(), expected, rtol=0, atol=tolerance * scale)
     assert compiled.path.stat().st_size < stored + _OVERHEAD

@@ -1,6 +1,6 @@
 """Refuses what IREE cannot compile of models in double precision.
 
-Importers compute some scalars in f64, which ``smartmem-demote-f64`` makes f32. A function that
+Importers compute some scalars in f64, which ``smartmem-compute-in-f32`` makes f32. A function that
 takes or returns f64 keeps it: there the user asked for it.
 """
 
@@ -12,7 +12,7 @@ from smartmem.backend.targets.targets import Target
 from smartmem.errors import UnsupportedError
 from smartmem.frontend.finish import entry_function
 from smartmem.frontend.operations import walk, where
-from smartmem.passes.demote_f64 import is_f64, keeps_f64
+from smartmem.passes.compute_in_f32 import is_f64, keeps_f64
 
 # SPIR-V's functions of f64 (GLSL.std.450 has the others for 16 and 32 bits).
 _OF_GPUS = frozenset(

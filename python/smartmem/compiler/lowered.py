@@ -12,6 +12,7 @@ from typing import Any
 from torch_mlir import ir
 
 from smartmem.backend.iree_compile.kernels import KernelCounts
+from smartmem.backend.iree_compile.load_time import widen_at_load
 from smartmem.backend.iree_compile.regions import place_groups
 from smartmem.backend.module.metadata import REFLECTION_KEY, encode_metadata
 from smartmem.backend.targets.targets import Target
@@ -115,10 +116,11 @@ class Lowered:
             SmartMemError: it cannot be imported again, or the path cannot be written.
         """
         imported = self.job.read(deadline)
-        processor = self.job.target.processor
-        context = PassContext(imported.parameters, processor=processor)
+        processor, precision = self.job.target.processor, self.job.options.precision
+        context = PassContext(imported.parameters, processor=processor, precision=precision)
         _run_plain(imported.module, context, Net(self.job.options, deadline))
         embed_metadata(imported, self.job.target)
+        widen_at_load(imported.module)
         save_bytecode(imported.module, path)
 
 
@@ -181,6 +183,7 @@ def lower(
     with recorder.extend():
         embed_metadata(imported, job.target)
         place_groups(imported.module.operation)
+        widen_at_load(imported.module)
         save_bytecode(imported.module, lowered.bytecode)
     return lowered
 

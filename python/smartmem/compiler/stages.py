@@ -82,6 +82,7 @@ def pass_context(
         parameters,
         processor=target.processor,
         layout="rule" if options is None else options.layout,
+        precision="model" if options is None else options.precision,
         validator=_validator(target, options),
         tuning=None
         if options is None

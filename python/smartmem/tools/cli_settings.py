@@ -76,6 +76,15 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.storage_writes
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="TYPE",
+            help="In what tensors are stored: f32, f16, bf16, or model: what the model "
+            "computes in.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.precision
     layout: Annotated[
         str,
         typer.Option(
@@ -181,6 +190,7 @@ class CompileSettings:
             iree_flags=tuple(self.iree_flag or ()),
             storage=self.storage,
             storage_writes=self.storage_writes,
+            precision=self.precision,
             layout=self.layout,
             tuning=self.tuning,
             shipped_tuning=self.shipped_tuning,

@@ -1,4 +1,4 @@
-// RUN: smartmem-opt --smartmem-demote-f64 %s | FileCheck %s
+// RUN: smartmem-opt --smartmem-compute-in-f32 %s | FileCheck %s
 
 #id = affine_map<(d0) -> (d0)>
 

@@ -1,0 +1,1 @@
+"""Which tensors are stored and computed in 16 bits."""
