@@ -20,7 +20,7 @@ Rewrites:
 
 Quantized weights q are constants of 2, 4 or 8 bits, by their values; their scales s and zero
 points z are the same for groups of steps. A word of 32 bits holds steps that follow each other:
-it is shifted in the registers of the kernel, or of several rows by a kernel before.
+it is shifted in the registers of the kernel, for each row; of more than 16 rows by a kernel before.
 
 The elementwise operations behind the contraction run over the split channels, too. The weights
 are packed when compiling: nothing is packed when a model is loaded. On GPUs a block is all

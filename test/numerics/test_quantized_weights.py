@@ -43,7 +43,11 @@ ONE_ROW = [
     Layer(1, 40, 113, 4, 8),  # no whole vectors of channels
     Layer(1, 36, 128, 4, 12, zeros=True),  # a scale for each word and a half
 ]
-ROWS = [Layer(5, 256, 512, 4, 32), Layer(7, 64, 80, 8, 64, zeros=True)]
+ROWS = [
+    Layer(5, 256, 512, 4, 32),
+    Layer(20, 128, 256, 4, 32),
+    Layer(21, 64, 80, 8, 64, zeros=True),
+]
 
 
 def built(layers: list[Layer]) -> tuple[Any, list[Any], list[Any]]:

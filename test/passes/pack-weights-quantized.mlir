@@ -45,11 +45,11 @@ func.func @a_single_row(%x: tensor<16xf32>) -> tensor<32xf32> {
 // Integers of 8 bits, with a zero point.
 // CHECK-LABEL: func @several_rows
 // REMARK: linalg.generic applied: blocks of 32 channels of 8 bits, 32 steps at once
-func.func @several_rows(%x: tensor<5x32xf32>) -> tensor<5x64xf32> {
+func.func @several_rows(%x: tensor<20x32xf32>) -> tensor<20x64xf32> {
   // CHECK-DAG: %[[W:.*]] = arith.constant {{.*}} : tensor<2x1x8x32xi32>
   // CHECK: %[[U:.*]] = linalg.generic {{.*}} ins(%[[W]], {{.*}} outs({{.*}} : tensor<2x1x8x4x32xf32>)
   // CHECK: %[[V:.*]] = "smartmem.view"(%[[U]]) {{.*}} -> tensor<2x32x32xf32>
-  // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%arg0, %[[V]] : tensor<5x32xf32>, tensor<2x32x32xf32>)
+  // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%arg0, %[[V]] : tensor<20x32xf32>, tensor<2x32x32xf32>)
   %q = arith.constant dense<[[0, 255, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32]]> : tensor<1x32xi8>
   %rows = "smartmem.view"(%q) {map = affine_map<(d0, d1) -> (0, d1)>} : (tensor<1x32xi8>) -> tensor<64x32xi8>
   %e = tensor.empty() : tensor<64x32xf32>
@@ -63,15 +63,15 @@ func.func @several_rows(%x: tensor<5x32xf32>) -> tensor<5x64xf32> {
     linalg.yield %m : f32
   } -> tensor<64x32xf32>
   %c = arith.constant 0.0 : f32
-  %n = tensor.empty() : tensor<5x64xf32>
-  %z = linalg.fill ins(%c : f32) outs(%n : tensor<5x64xf32>) -> tensor<5x64xf32>
-  %0 = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<5x32xf32>, tensor<64x32xf32>) outs(%z : tensor<5x64xf32>) {
+  %n = tensor.empty() : tensor<20x64xf32>
+  %z = linalg.fill ins(%c : f32) outs(%n : tensor<20x64xf32>) -> tensor<20x64xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<20x32xf32>, tensor<64x32xf32>) outs(%z : tensor<20x64xf32>) {
   ^bb0(%a: f32, %b: f32, %o: f32):
     %m = arith.mulf %a, %b : f32
     %t = arith.addf %o, %m : f32
     linalg.yield %t : f32
-  } -> tensor<5x64xf32>
-  return %0 : tensor<5x64xf32>
+  } -> tensor<20x64xf32>
+  return %0 : tensor<20x64xf32>
 }
 
 // -----

@@ -81,6 +81,12 @@ class LoopNest:
         """Whether packed weights are used for one row only: the result has channels alone."""
         return bool(self.reductions) and self.packed_blocks == self.written[:-1] != []
 
+    @cached_property
+    def unpacks(self) -> bool:
+        """Whether vectors along the columns are taken apart: each is used for several scalars."""
+        scalars = len(self.read_without(self.written[-1]))
+        return bool(self.reductions) and scalars > len(self.read) - scalars > 0
+
     def reads_in_order(self, operand: int) -> bool:
         """Whether ``operand``, or what is repeated of it, is read as the output is written."""
         written = [e for e in self.accesses[-1].exprs if e.terms]

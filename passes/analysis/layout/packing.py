@@ -97,7 +97,7 @@ def quantized_packing(
     if not isinstance(layer, QuantizedLayer):
         return layer
     channels = layer.nest.domain[layer.channel]
-    width = lanes if layer.rows == 1 and channels % lanes == 0 else _width(channels, lanes)
+    width = lanes if layer.has_few_rows and channels % lanes == 0 else _width(channels, lanes)
     if width < lanes or width % lanes:
         return Refusal("its channels are no whole vectors: its integers stay as they are")
     return QuantizedPacking(layer, width)

@@ -34,6 +34,9 @@ _BITS = (2, 4, 8)
 _STEPS = (32, 16, 8, 4)
 """Steps of the reduction that share a scale, as a kernel takes them up at once."""
 
+_FEW_ROWS = 16
+"""Up to as many, words are unpacked in registers for each row."""
+
 _TO_FLOAT = ("arith.sitofp", "arith.uitofp")
 
 
@@ -69,6 +72,12 @@ class QuantizedLayer:
         """Rows that are multiplied by the weights."""
         shape = [self.nest.domain[d] for d in self.nest.written if d != self.channel]
         return int(np.prod(shape, dtype=np.int64))
+
+    @property
+    def has_few_rows(self) -> bool:
+        """Whether it takes less to unpack the weights for each row than to store them."""
+        rows = [d for d in self.nest.loops_of(self.data) if d != self.step]
+        return self.rows <= _FEW_ROWS and rows == self.nest.written[:-1]
 
 
 def quantized_layer(

@@ -110,7 +110,8 @@ def _narrowest(nest: LoopNest, lanes: int) -> int:
 def _is_packed_row(nest: LoopNest, lanes: int) -> bool:
     """Whether weights are packed for a single row, in blocks of a vector or half of one."""
     column = nest.written[-1]
-    packed = nest.is_single_row and nest.domain[column] in (lanes, lanes // 2)
+    one = nest.is_single_row or (nest.unpacks and bool(nest.packed_blocks))
+    packed = one and nest.domain[column] in (lanes, lanes // 2)
     return packed and _loads_vectors(nest, column)
 
 

@@ -37,7 +37,7 @@ def pack_quantized(found: QuantizedPacking, parameters: Parameters) -> None:
     op = found.layer.op
     with ir.InsertionPoint(op), op.location:
         stored = _Stored(found, parameters)
-        new = _single_row(stored) if found.layer.rows == 1 else _rows(stored)
+        new = _few_rows(stored) if found.layer.has_few_rows else _rows(stored)
         op.results[0].replace_all_uses_with(reshaped(new, shape_of(op.results[0])))
     op.erase()
     split_end(new)
@@ -88,27 +88,32 @@ def _blocked(factors: Array, width: int) -> Array:
     return np.ascontiguousarray(blocks[:, 0] if groups == 1 else blocks)
 
 
-def _single_row(stored: _Stored) -> ir.Value:
+def _few_rows(stored: _Stored) -> ir.Value:
     """A sum over groups, each of which is a sum of products of its own.
 
-    %r[b, l] += %s[b, g, l] * (%x[g, 0] * unpacked(%w[b, g, 0, l], 0) + ...)
+    %r[m, b, l] += %s[b, g, l] * (%x[m, g, 0] * unpacked(%w[b, g, 0, l], 0) + ...)
     """
     layer = stored.layer
     blocks, groups, words, width = shape_of(stored.words)
-    steps = reshaped(layer.op.operands[layer.data], (groups, layer.steps))
-    inputs = [_part(steps, (groups,), (0,), (0, j)) for j in range(layer.steps)]
-    maps = [projection(3, [2])] * layer.steps
+    rows = (layer.rows,) if layer.rows > 1 else ()
+    k = len(rows)  # the loops are the rows, block, channel of a block, group
+    steps = reshaped(layer.op.operands[layer.data], (*rows, groups, layer.steps))
+    of_rows = range(k + 1)
+    inputs = [
+        _part(steps, (*rows, groups), of_rows, (*[0] * (k + 1), j)) for j in range(layer.steps)
+    ]
     inputs += [
         _part(stored.words, (blocks, groups, width), (0, 1, 3), (0, 0, w, 0))
         for w in range(words)
     ]
     inputs += stored.factors
-    whole, channels = projection(3, [0, 2, 1]), projection(3, [0, 1])
-    maps += [whole] * words
+    whole, channels = (projection(k + 3, [k, *d, k + 1]) for d in ([k + 2], []))
+    maps = [projection(k + 3, [*range(k), k + 2])] * layer.steps + [whole] * words
     maps += [whole if len(shape_of(v)) == 3 else channels for v in stored.factors]
-    init = new_init(layer.op.operands[2], (blocks, width))
-    kinds = build.iterators([False, False, True])
-    generic = build.generic([*inputs, init], [*maps, channels], kinds)
+    maps += [projection(k + 3, range(k + 2))]
+    init = new_init(layer.op.operands[2], (*rows, blocks, width))
+    kinds = build.iterators([*[False] * (k + 2), True])
+    generic = build.generic([*inputs, init], maps, kinds)
     block = build.new_body(generic)
     with ir.InsertionPoint(block):
         elements = list(block.arguments)
