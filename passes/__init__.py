@@ -26,6 +26,7 @@ from smartmem.passes.pack_weights import PackWeights
 from smartmem.passes.pad_dims import PadDims
 from smartmem.passes.place_computations import PlaceComputations
 from smartmem.passes.propagate_layouts import PropagateLayouts
+from smartmem.passes.quantize_weights import QuantizeWeights
 from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.search_formats import SearchFormats
@@ -59,6 +60,7 @@ PASSES: tuple[type[Pass], ...] = (
     EliminateViews,
     SearchFormats,
     FuseConcats,
+    QuantizeWeights,
     PackWeights,
     LowerToLinalg,
     FormRegions,
@@ -94,7 +96,7 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
             FuseConcats,
         ),
     ),
-    ("packed", (PackWeights,)),
+    ("packed", (QuantizeWeights, PackWeights)),
     (
         "lowered",
         (

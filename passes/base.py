@@ -14,6 +14,7 @@ from smartmem.backend.targets.vectors import Vectors
 from smartmem.errors import PassError
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.elimination.producer_consumer import TABLE, PairTable
+from smartmem.weight_format import WeightFormat
 
 if TYPE_CHECKING:
     from smartmem.passes.analysis.images.image_choices import Storage
@@ -113,6 +114,7 @@ class PassContext:
         processor: what the passes may know of the target.
         pairs: what happens to a producer and its consumer, by their groups.
         layout: how the formats of tensors are chosen: "rule", "model" or "search".
+        weights: how the weights of linear layers are to be stored; None: as they are.
         tuning: choices that were measured; None: all are computed.
         storages: how the kernel of a group is to read what it only reads, by the group's
             number, where that was measured.
@@ -128,6 +130,7 @@ class PassContext:
     processor: Processor = field(default_factory=Cpu)
     pairs: PairTable = TABLE
     layout: str = "rule"
+    weights: WeightFormat | None = None
     tuning: Table | None = None
     storages: Mapping[int, Storage] = field(default_factory=dict)
     precision: str = "model"
@@ -195,6 +198,9 @@ class Pass:
     """Whether iree-compile does not take a model without the pass's work."""
     runs_on: ClassVar[tuple[type[Processor], ...]] = (Cpu, Gpu)
     """The kinds of processor that the pass is for; for others a pipeline leaves it out."""
+
+    keeps_numbers: ClassVar[bool] = True
+    """Whether the module computes the same behind the pass, but for rounding of sums."""
 
     def is_for(self, processor: Processor) -> bool:
         """Whether a pipeline that compiles for ``processor`` holds the pass."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from smartmem.backend.iree_compile.tool import IreeOptions
 from smartmem.errors import InvalidInputError
+from smartmem.weight_format import weight_format
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, index, count)`` when a stage begins, and once more with
@@ -61,6 +62,12 @@ class CompileOptions:
     """How the order of dims of each tensor between kernels is chosen: ``rule`` (what the
     consumers prefer), ``model`` (each by an analytic cost model) or ``search`` (all together
     by that model)."""
+
+    weights: str | None = None
+    """How the weights of linear layers are stored: ``int8`` or ``int4``, rounded to nearest,
+    with ``:group=32`` for the weights of a channel that share a scale (int4: 32, int8: all)
+    and ``,error=0.1`` for the largest relative error of a layer's weights (0.15 and 0.02);
+    layers past it keep theirs. CPUs only. None: as the model has them."""
 
     tuning: Path | None = None
     """File that ``smartmem tune`` wrote: measured tile sizes, which win over the shipped ones
@@ -133,6 +140,8 @@ class CompileOptions:
             raise InvalidInputError(
                 f"layout strategy '{self.layout}' is unknown; use one of {', '.join(LAYOUTS)}"
             )
+        if self.weights is not None:
+            weight_format(self.weights)
         if not self.timeout_s > 0:
             raise InvalidInputError(
                 f"a time limit of {self.timeout_s} s is not positive; give seconds above 0"

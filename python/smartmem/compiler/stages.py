@@ -11,6 +11,7 @@ from typing import Any
 
 from torch_mlir import ir
 
+from smartmem.backend.targets.processor import Cpu
 from smartmem.backend.targets.targets import Target
 from smartmem.compiler.activity import activity
 from smartmem.compiler.faults import Net
@@ -24,6 +25,7 @@ from smartmem.passes import PIPELINE, PassContext
 from smartmem.tuning.shipped import table_for
 from smartmem.validation import Validator
 from smartmem.validation.validator import FOLDER
+from smartmem.weight_format import WeightFormat, weight_format
 
 INPUT = "input"
 IR_STAGES = (INPUT, *(name for name, _ in PIPELINE))
@@ -76,18 +78,31 @@ def pass_context(
         options: None: only what the target itself says, nothing that was measured.
 
     Raises:
-        InvalidInputError: the tuning file is none, or one of another machine.
+        InvalidInputError: the tuning file is none, or one of another machine; or the target
+            cannot have the form of weights.
     """
     return PassContext(
         parameters,
         processor=target.processor,
         layout="rule" if options is None else options.layout,
         precision="model" if options is None else options.precision,
+        weights=_weights(target, options),
         validator=_validator(target, options),
         tuning=None
         if options is None
         else table_for(target, options.tuning, shipped=options.shipped_tuning),
     )
+
+
+def _weights(target: Target, options: CompileOptions | None) -> WeightFormat | None:
+    if options is None or options.weights is None:
+        return None
+    if not isinstance(target.processor, Cpu):
+        raise InvalidInputError(
+            f"weights {options.weights} are unpacked on CPUs only, and the target is "
+            f"{target.name}; leave the option out"
+        )
+    return weight_format(options.weights)
 
 
 def _validator(target: Target, options: CompileOptions | None) -> Validator | None:

@@ -94,7 +94,10 @@ def run_pipeline(
                 on_diagnostic=on_diagnostic,
                 on_step=on_step,
             )
-            context.validator.around(module, element, own, run_one)
+            if isinstance(element, Pass) and not element.keeps_numbers:
+                run_one()
+            else:
+                context.validator.around(module, element, own, run_one)
         return
     if not elements:
         return

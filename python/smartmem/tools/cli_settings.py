@@ -94,6 +94,15 @@ class CompileSettings:
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.layout
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Round linear layers' weights: int8, or int4 with a scale for 32 of a channel "
+            "(int4:group=32). Layers past an error (int4:error=0.15) keep theirs. CPUs only.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.weights
     tuning: Annotated[
         Path | None,
         typer.Option(
@@ -192,6 +201,7 @@ class CompileSettings:
             storage_writes=self.storage_writes,
             precision=self.precision,
             layout=self.layout,
+            weights=self.weights,
             tuning=self.tuning,
             shipped_tuning=self.shipped_tuning,
             timeout_s=self.timeout,
