@@ -11,7 +11,8 @@ Rewrites:
   concat(x, y, z) behind concat(x, y)               ->  concat(concat(x, y), z)
   linalg.pack, unpack, copy                         ->  smartmem.view
   a convolution onto a bias                         ->  onto zeros, then an addition
-  a convolution whose stride is its size            ->  a contraction of views
+  a convolution whose stride is its size, or whose
+    window is the whole image                       ->  a contraction of views
   linalg.generic that only moves (broadcast, flip,
     roll, gather at constant quasi-affine indices)  ->  smartmem.view or concat
 

@@ -42,6 +42,19 @@ func.func @patches_are_a_contraction(%x: tensor<1x3x8x6xf32>, %w: tensor<5x3x4x2
 }
 
 // -----
+// One window takes in the whole height; those along the width do not overlap.
+// CHECK-LABEL: func @a_window_of_the_whole_image_is_a_contraction
+func.func @a_window_of_the_whole_image_is_a_contraction(%x: tensor<1x3x4x6xf32>, %w: tensor<5x3x4x2xf32>) -> tensor<1x5x1x3xf32> {
+  // CHECK-NOT: linalg.conv
+  // CHECK: linalg.generic
+  // CHECK-SAME: iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x5x1x3xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<1x5x1x3xf32>) -> tensor<1x5x1x3xf32>
+  %r = linalg.conv_2d_nchw_fchw {strides = dense<[1, 2]> : tensor<2xi64>} ins(%x, %w : tensor<1x3x4x6xf32>, tensor<5x3x4x2xf32>) outs(%z : tensor<1x5x1x3xf32>) -> tensor<1x5x1x3xf32>
+  return %r : tensor<1x5x1x3xf32>
+}
+
 // CHECK-LABEL: func @a_bias_is_added_behind
 // REMARK: linalg.depthwise_conv_2d_nchw_chw applied: the bias is added behind it
 func.func @a_bias_is_added_behind(%x: tensor<1x8x5x7xf32>, %w: tensor<8x3x3xf32>, %bias: tensor<1x8x3x5xf32>) -> tensor<1x8x3x5xf32> {

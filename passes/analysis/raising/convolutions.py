@@ -36,17 +36,20 @@ def starts_at_zero(op: ir.Operation) -> bool:
 
 
 def is_patchwise(op: ir.Operation) -> bool:
-    """Whether no element is under two windows: of 1x1, or whose size is the stride."""
+    """Whether no element is under two windows: of 1x1, or whose size is the stride, or one."""
     if op.name != _CONVOLUTION:
         return False
     if shape_of(op.operands[1])[2:] == (1, 1):
         return True
     strides, dilations = steps(op, "strides"), steps(op, "dilations")
-    windows, points = shape_of(op.operands[1])[2:], shape_of(op.results[0])[2:]
-    covered = [n * stride for n, stride in zip(points, strides, strict=True)]
-    undilated = all(d == 1 or n == 1 for d, n in zip(dilations, windows, strict=True))
-    whole = list(shape_of(op.operands[0])[2:]) == covered
-    return list(windows) == strides and undilated and whole
+    extents = [shape_of(value)[2:] for value in op.operands]
+    return all(map(_is_tiled, *extents, strides, dilations))
+
+
+def _is_tiled(size: int, window: int, points: int, stride: int, dilation: int) -> bool:
+    """Whether windows tile a dim of an image, which has no other elements."""
+    undilated = dilation == 1 or window == 1
+    return undilated and size == points * window and (window == stride or points == 1)
 
 
 def steps(op: ir.Operation, name: str) -> list[int]:

@@ -34,6 +34,12 @@ def contract_patches(op: ir.Operation) -> None:
         last = build.transpose(image, [0, 2, 3, 1])
         if rows == columns == 1:
             contracted = _pointwise(op, last, build.reshape(weights, (filters, channels)))
+        elif height == width == 1:
+            # One sum: a layer of all elements of the image.
+            inner = rows * columns * channels
+            x = build.reshape(last, (n, inner))
+            w = build.reshape(build.transpose(weights, [0, 2, 3, 1]), (filters, inner))
+            contracted = _contraction(x, w, (n, filters), "pc,fc->pf")
         else:
             x = build.reshape(last, (n * height, rows, width, columns, channels))
             shape = (n * height, width, filters)
