@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from smartmem.backend.iree_compile.tool import IreeOptions
 from smartmem.errors import InvalidInputError
@@ -99,9 +100,10 @@ class CompileOptions:
     keep_ir: bool = True
     """Whether ``CompiledModel.ir`` keeps the text of every stage, parameters left out."""
 
-    inspect_kernels: bool = False
+    inspect_kernels: bool | Literal["compiled"] = False
     """Whether the report says what the kernels move, beside those that IREE makes of the
-    imported model by itself; costs two more, shorter runs of iree-compile."""
+    imported model by itself; costs two more, shorter runs of iree-compile. "compiled": those
+    of the compiled model alone, one more run."""
 
     validate: bool = False
     """Whether each pass is checked: the module runs in the reference interpreter before and

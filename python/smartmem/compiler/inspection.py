@@ -24,7 +24,7 @@ def imported_kernels(
         None unless ``options`` ask for it, or if IREE does not take the module: a file
         of a later stage, which holds operations of SmartMem.
     """
-    if not options.inspect_kernels:
+    if options.inspect_kernels is not True:
         return None
     with scratch_folder() as folder:
         path = Path(folder, "imported.mlirbc")

@@ -15,6 +15,7 @@ from smartmem.tools import (
     cli_device,
     cli_doctor,
     cli_info,
+    cli_profile,
     cli_report,
     cli_run,
     cli_targets,
@@ -37,6 +38,7 @@ app.command("info")(cli_info.info_command)
 app.command("run")(cli_run.run_command)
 app.command("check")(cli_run.check_command)
 app.command("benchmark")(cli_run.benchmark_command)
+app.command("profile")(cli_profile.profile_command)
 app.command("tune")(cli_tune.tune_command)
 app.command("targets")(cli_targets.targets_command)
 app.command("report")(cli_report.report_command)

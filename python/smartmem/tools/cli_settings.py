@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -183,7 +183,7 @@ class CompileSettings:
     ] = None
 
     def options(
-        self, progress: Progress | None, *, inspect_kernels: bool = False
+        self, progress: Progress | None, *, inspect_kernels: bool | Literal["compiled"] = False
     ) -> CompileOptions:
         """The options for ``smartmem.compile``.
 

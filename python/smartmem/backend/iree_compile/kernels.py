@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iree.compiler import ir
@@ -18,6 +18,7 @@ from iree.compiler import ir
 from smartmem.backend.iree_compile.compile import dump_phase
 from smartmem.backend.iree_compile.tool import DEFAULTS, IreeOptions
 from smartmem.backend.targets.targets import Target
+from smartmem.passes.base import group_of
 
 PHASE = "executable-sources"
 
@@ -71,6 +72,21 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Dispatch:
+    """One run of a kernel in an inference.
+
+    Attributes:
+        kernel: the kernel's name.
+        group: the number of the group of operations that it computes; None: IREE grouped them.
+        place: the location of what it computes, as MLIR prints it.
+    """
+
+    kernel: str
+    group: int | None
+    place: str
+
+
+@dataclass(frozen=True)
 class KernelCounts:
     """The kernels of a module and the copies and fills between them.
 
@@ -79,12 +95,14 @@ class KernelCounts:
         copies: buffer copies of one inference.
         fills: its buffer fills.
         copied_bytes: what the copies read and write.
+        runs: of kernels in one inference, in order.
     """
 
     kernels: tuple[Kernel, ...]
     copies: int
     fills: int
     copied_bytes: int
+    runs: tuple[Dispatch, ...] = ()
 
     @property
     def dispatches(self) -> int:
@@ -117,7 +135,8 @@ def count_kernels(
         CompileError: iree-compile failed, crashed or ran past the limit.
         InvalidInputError: ``bytecode`` cannot be read.
     """
-    return kernels_of(dump_phase(bytecode, target, PHASE, options))
+    flags = (*options.extra_flags, "--mlir-print-debuginfo")
+    return kernels_of(dump_phase(bytecode, target, PHASE, replace(options, extra_flags=flags)))
 
 
 def kernels_of(text: str) -> KernelCounts:
@@ -134,10 +153,12 @@ def kernels_of(text: str) -> KernelCounts:
             if command.name.startswith("stream.cmd.")
         ]
         names = Counter(command.name for command in commands)
-        runs = Counter(_entry_point(c) for c in commands if c.name == "stream.cmd.dispatch")
+        dispatches = tuple(_run(c) for c in commands if c.name == "stream.cmd.dispatch")
+        runs = Counter(dispatch.kernel for dispatch in dispatches)
         copied = sum(_copied_bytes(c) for c in commands if c.name == "stream.cmd.copy")
         kernels = _kernels([op for op in top if op.name == "hal.executable"], runs)
-    return KernelCounts(kernels, names["stream.cmd.copy"], names["stream.cmd.fill"], copied)
+    copies, fills = names["stream.cmd.copy"], names["stream.cmd.fill"]
+    return KernelCounts(kernels, copies, fills, copied, dispatches)
 
 
 def load_time_dispatches(text: str) -> int:
@@ -156,6 +177,11 @@ def load_time_dispatches(text: str) -> int:
             if initializer.name == "util.initializer"
             for command in _nested(initializer)
         )
+
+
+def _run(dispatch: ir.Operation) -> Dispatch:
+    place = str(dispatch.location)
+    return Dispatch(_entry_point(dispatch), group_of(place), place)
 
 
 def _entry_point(dispatch: ir.Operation) -> str:
