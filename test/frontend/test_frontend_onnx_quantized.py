@@ -249,3 +249,25 @@ def test_casts_to_all_integers(check: Callable[..., None]) -> None:
     outputs.append(value("d", 2, element=TensorProto.UINT32))
     arrays.append(np.array([65535, 40000], np.float32))
     check(import_model(model(nodes, inputs, outputs)), *arrays, tolerance=0)
+
+
+def test_long_sums_of_large_products_are_exact(run: Callable[..., Any]) -> None:
+    """More than 2^24: a float holds them only in parts. ONNX Runtime may saturate them."""
+    a = GENERATOR.integers(200, 256, (2, 1400)).astype(np.uint8)
+    b = GENERATOR.integers(-128, -60, (1400, 3)).astype(np.int8)
+    nodes = [
+        helper.make_node("MatMulInteger", ["a", "B"], ["y"]),
+        helper.make_node("MatMulInteger", ["a", "b", "z"], ["computed"]),
+    ]
+    inputs = [
+        value("a", *a.shape, element=TensorProto.UINT8),
+        value("b", *b.shape, element=TensorProto.INT8),
+    ]
+    outputs = [value(name, 2, 3, element=TensorProto.INT32) for name in ("y", "computed")]
+    proto = model(nodes, inputs, outputs, {"B": b, "z": np.uint8(3)})
+    wide = a.astype(np.int32)
+    expected = [wide @ b.astype(np.int32), (wide - 3) @ b.astype(np.int32)]
+    assert abs(expected[0]).max() > 1 << 24
+    results = run(import_model(proto), [a, b])
+    for ours, theirs in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -201,8 +201,10 @@ def _in_order(nest: LoopNest) -> bool:
 
 
 def _parts(body: Body) -> tuple[Node, Node, Node | None] | None:
-    """The parts of ``(integers - zeros) * scales``."""
+    """The parts of ``(integers - zeros) * scales``, or of integers alone."""
     root = body.root
+    if _integers(body, root) is not None:
+        return root, body.pool.constant(1.0, root.type), None
     if root.kind != "arith.mulf":
         return None
     for moved, scales in (root.args, reversed(root.args)):

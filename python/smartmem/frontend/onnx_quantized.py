@@ -2,12 +2,15 @@
 
     QuantizeLinear(x, s, z)    ->  Cast(Clip(Round(x / s) + z))
     DequantizeLinear(x, s, z)  ->  (x - z) * s
-    MatMulInteger(a, b)        ->  MatMul(a - za, b - zb), in int32
+    MatMulInteger(a, b)        ->  Cast(MatMul(a1 - za, b1 - zb)) + ..., floats, cast to int32
     QLinearMatMul(a, b)        ->  Cast(Clip(Round(MatMul(a - za, b - zb) * (sa * sb / s)) + z))
     DynamicQuantizeLinear(x)   ->  QuantizeLinear(x, s, z), s and z from the range of x
 
 ConvInteger and QLinearConv are written like the products of matrices. torch-mlir lowers some
 forms of these operators, computes other numbers for some, and crashes for the rest.
+
+Integers are multiplied as floats, in parts of the sum that floats hold exactly (514 products of
+bytes by weights of int8): kernels have vectors of floats.
 
 Sums of integers are exact, as in the standard; ONNX Runtime saturates pairs of products of
 u8 and s8 to 16 bits on processors without VNNI. Everything else is as ONNX Runtime has it:
@@ -16,7 +19,8 @@ factors in f32, multiplied from left to right, and a scale of 1 for a tensor of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +35,7 @@ Nodes = list[onnx.NodeProto]
 Shape = tuple[int, ...]
 
 _F32, _I32 = TensorProto.FLOAT, TensorProto.INT32
+_BYTES = (TensorProto.INT8, TensorProto.UINT8)
 _STORED = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16)
 
 Layout = Shape | None
@@ -92,16 +97,74 @@ def _quantize_dynamically(e: Expansion) -> Nodes:
 
 
 def _multiply_integers(e: Expansion) -> Nodes:
-    return e.finish(e.op("MatMul", _centred(e, 0, 2, (-1, 1)), _centred(e, 1, 3)))
+    return e.finish(_product(e, (0, 2), (1, 3)))
 
 
 def _multiply_quantized(e: Expansion) -> Nodes:
     rows = (-1, 1)
-    product = e.op("MatMul", _centred(e, 0, 2, rows), _centred(e, 3, 5))
+    product = _product(e, (0, 2), (3, 5))
     factor = _factor(e, _number(e, 1, rows), _number(e, 4), _number(e, 6, rows))
     return e.finish(
         _stored(e, e.op("Mul", _cast(e, product, _F32), factor), _number(e, 7, rows))
     )
+
+
+def _product(e: Expansion, left: tuple[int, int], right: tuple[int, int]) -> str:
+    """The product of two operands without their zero points, in int32.
+
+    Integers of bytes are multiplied as floats, of which kernels have vectors; parts of the sum
+    are so short that floats hold them exactly.
+
+    Args:
+        left: the places of the operand and its zero point; ``right`` likewise.
+    """
+    rows = _centred(e, *left, (-1, 1))
+    bytes_only = all(e.element(e.node.input[k]) in _BYTES for k in (left[0], right[0]))
+    if not bytes_only:
+        return e.op("MatMul", rows, _centred(e, *right))
+    steps, columns = e.shape(rows)[-1], _cast(e, _centred(e, *right), _F32)
+    rows, most = _cast(e, rows, _F32), _most_steps(e, right)
+
+    def part(begin: int, end: int) -> str:
+        operands = [rows, columns]
+        if end - begin < steps:
+            axes = (-1, max(-2, -len(e.shape(columns))))
+            pairs = zip(operands, axes, strict=True)
+            operands = [_part(e, v, begin, end, axis) for v, axis in pairs]
+        return e.op("MatMul", *operands)
+
+    return _in_parts(e, steps, most, part)
+
+
+def _in_parts(e: Expansion, steps: int, most: int, part: Callable[[int, int], str]) -> str:
+    """The sum over ``steps`` in int32, of floats that are sums over at most ``most`` each.
+
+    Args:
+        part: makes the sum from a step up to another.
+    """
+    steps = max(steps, 1)
+    size = -(-steps // -(-steps // most))
+    total = ""
+    for begin in range(0, steps, size):
+        found = _cast(e, part(begin, min(begin + size, steps)), _I32)
+        total = e.op("Add", total, found) if total else found
+    return total
+
+
+def _most_steps(e: Expansion, right: tuple[int, int]) -> int:
+    """How many products of bytes a float adds up exactly: differences of bytes by weights."""
+    array = e.array(e.node.input[right[0]])
+    zero = e.array(e.node.input[right[1]]) if e.operand(right[1]) else np.zeros(1, np.int32)
+    largest = 255
+    if array is not None and zero is not None and array.size:
+        least, most = int(array.min()) - int(zero.max()), int(array.max()) - int(zero.min())
+        largest = max(-least, most, 1)
+    return (1 << 24) // (255 * largest)
+
+
+def _part(e: Expansion, value: str, begin: int, end: int, axis: int) -> str:
+    """``value`` from ``begin`` to ``end`` of an axis."""
+    return e.op("Slice", value, *(e.constant([n]) for n in (begin, end, axis)))
 
 
 def _convolve_integers(e: Expansion) -> Nodes:
@@ -132,7 +195,18 @@ def _convolved(e: Expansion, weights: int, zero: int) -> str:
         image = e.op("Pad", image, e.constant(pads))
     padded = [replace(w, size=w.before + w.size + w.after, before=0, after=0) for w in windows]
     centred = _centred(e, weights, zero, (-1, *[1] * (rank + 1)))
-    return convolved(e, _cast(e, image, _I32), centred, [], padded, e.attribute("group", 1))
+    channels, *kernel = e.shape(centred)[1:]
+    group, most = e.attribute("group", 1), _most_steps(e, (weights, zero)) // math.prod(kernel)
+    if most < 1 or (group > 1 and channels > most):
+        return convolved(e, _cast(e, image, _I32), centred, [], padded, group)
+
+    def part(begin: int, end: int) -> str:
+        source, kernels = image, _cast(e, centred, _F32)
+        if end - begin < channels:
+            source, kernels = (_part(e, v, begin, end, 1) for v in (source, kernels))
+        return convolved(e, source, kernels, [], padded, group)
+
+    return _in_parts(e, channels, most, part)
 
 
 def _stored(e: Expansion, value: str, zero: str) -> str:
