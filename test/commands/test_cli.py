@@ -34,7 +34,7 @@ def test_version_and_help(cli: Cli) -> None:
     shown = cli("--help").stdout
     commands = (
         "compile", "info", "run", "check", "benchmark", "tune", "targets", "device", "bundle",
-        "demo", "report", "doctor", "profile",
+        "demo", "report", "doctor", "profile", "explore",
     )  # fmt: skip
     assert all(command in shown for command in commands)
     for command in commands:

@@ -14,6 +14,7 @@ from smartmem.tools import (
     cli_demo,
     cli_device,
     cli_doctor,
+    cli_explore,
     cli_info,
     cli_profile,
     cli_report,
@@ -42,6 +43,7 @@ app.command("profile")(cli_profile.profile_command)
 app.command("tune")(cli_tune.tune_command)
 app.command("targets")(cli_targets.targets_command)
 app.command("report")(cli_report.report_command)
+app.command("explore")(cli_explore.explore_command)
 app.command("bundle")(cli_bundle.bundle_command)
 app.command("device")(cli_device.device_command)
 app.command("doctor")(cli_doctor.doctor_command)

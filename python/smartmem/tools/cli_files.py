@@ -19,6 +19,7 @@ _FILE_TYPES = {
     ".npz": "NumPy arrays",
     ".onnx": "an ONNX model",
     ".pt2": "a torch.export archive",
+    ".smartmem": "the stages of a compilation",
     ".vmfb": "a compiled module",
 }
 
@@ -30,6 +31,7 @@ _MARKS = {
     ".mlir": (b"func.func",),
     ".mlirbc": (b"ML\xefR",),
     ".npz": (b"PK\x03\x04",),
+    ".smartmem": (b'{"schema_version"', b'"stages"'),
     ".vmfb": (b"IREE",),
 }
 _SNIFFED = 1 << 16
@@ -79,7 +81,7 @@ def check_output(path: Path, suffix: str, model: Path, *, goes_on: bool = False)
 
 def _is_of_type(path: Path, suffix: str) -> bool:
     """Whether a file is what the tools write to files of that suffix, or empty."""
-    if path.suffix == suffix and suffix not in (".html", ".json"):
+    if path.suffix == suffix and suffix not in (".html", ".json", ".smartmem"):
         return True
     try:
         with path.open("rb") as file:
