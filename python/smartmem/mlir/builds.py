@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
+import sys
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 
@@ -35,6 +38,10 @@ def model_build() -> MlirBuild:
 @functools.cache
 def kernel_build() -> MlirBuild:
     """IREE's build, for kernels that iree-compile has made."""
+    # Its bindings have no module for SPIR-V, and search for one again at each operation they meet.
+    name = "iree.compiler.dialects.spirv"
+    if importlib.util.find_spec(name) is None:
+        sys.modules[name] = ModuleType(name)
     return _build("iree.compiler")
 
 
