@@ -1,11 +1,16 @@
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,ADRENO
 // RUN: smartmem-opt --smartmem-target=valhall4 --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefixes=CHECK,VALHALL
+// RUN: smartmem-opt --smartmem-target=rdna3 --smartmem-form-regions --smartmem-configure-kernels --split-input-file %s | FileCheck %s --check-prefix=RDNA
 // RUN: smartmem-opt --smartmem-target=adreno --smartmem-form-regions --smartmem-configure-kernels --smartmem-remarks --split-input-file %s 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
-// A batch of products: each thread has 4 columns and 16 rows, four steps at a time.
+// A batch of products: each thread has 4 columns, four steps at a time, and as many rows as its
+// registers hold: a thread of a Mali has 64, one of an Adreno 96 if eight waves are to fit.
 // CHECK-LABEL: func @batch_of_contractions
-// CHECK: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1, 64, 64, 0], [1, 16, 4, 0], [0, 0, 0, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [16, 4, 1]>>
-// REMARK: linalg.generic applied: tiles: (1, 64, 64, 0)
+// ADRENO: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1, 32, 64, 0], [1, 8, 4, 0], [0, 0, 0, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [16, 4, 1]>>
+// VALHALL: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1, 16, 64, 0], [1, 4, 4, 0], [0, 0, 0, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [16, 4, 1]>>
+// RDNA-LABEL: func @batch_of_contractions
+// RDNA: compilation_info = #iree_codegen.compilation_info<lowering_config = #iree_codegen.lowering_config<tile_sizes = {{\[\[}}1, 64, 64, 0], [1, 16, 4, 0], [0, 0, 0, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [16, 4, 1]>>
+// REMARK: linalg.generic applied: tiles: (1, 32, 64, 0)
 func.func @batch_of_contractions(%x: tensor<128x4x16xf32>, %w: tensor<64x4x16xf32>) -> tensor<4x128x64xf32> {
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<4x128x64xf32>
@@ -25,7 +30,8 @@ func.func @batch_of_contractions(%x: tensor<128x4x16xf32>, %w: tensor<64x4x16xf3
 // CHECK-NOT: compilation_info
 // CHECK: linalg.generic
 // CHECK: linalg.generic {{.*}} attrs = {compilation_info
-// CHECK-SAME: tile_sizes = {{\[\[}}1, 7, 32, 4, 0], [1, 7, 1, 0, 0], [0, 0, 0, 0, 4]]>
+// ADRENO-SAME: tile_sizes = {{\[\[}}1, 7, 32, 4, 0], [1, 7, 1, 0, 0], [0, 0, 0, 0, 4]]>
+// VALHALL-SAME: tile_sizes = {{\[\[}}1, 1, 32, 4, 0], [1, 1, 1, 0, 0], [0, 0, 0, 0, 4]]>
 // CHECK-SAME: workgroup_size = [32, 1, 1]
 func.func @window_of_a_grouped_convolution(%x: tensor<8x8x32x4xf32>, %w: tensor<2x32x4x4xf32>) -> tensor<8x7x32x4xf32> {
   %x0 = tensor.extract_slice %x[0, 0, 0, 0] [8, 7, 32, 4] [1, 1, 1, 1] : tensor<8x8x32x4xf32> to tensor<8x7x32x4xf32>
@@ -52,7 +58,7 @@ func.func @window_of_a_grouped_convolution(%x: tensor<8x8x32x4xf32>, %w: tensor<
 // CHECK-LABEL: func @sums_over_several_loops
 // ADRENO: tile_sizes = {{\[\[}}1, 14, 64, 0, 0, 0], [1, 7, 4, 0, 0, 0], [0, 0, 0, 1, 1, 4]]>
 // ADRENO-SAME: workgroup_size = [16, 2, 1]
-// VALHALL: tile_sizes = {{\[\[}}1, 14, 64, 0, 0, 0], [1, 14, 4, 0, 0, 0], [0, 0, 0, 1, 1, 4]]>
+// VALHALL: tile_sizes = {{\[\[}}1, 2, 64, 0, 0, 0], [1, 2, 4, 0, 0, 0], [0, 0, 0, 1, 1, 4]]>
 // VALHALL-SAME: workgroup_size = [16, 1, 1]
 func.func @sums_over_several_loops(%x: tensor<3x14x16x14x16xf32>, %w: tensor<3x16x16x64xf32>) -> tensor<14x14x64xf32> {
   %c = arith.constant 0.0 : f32
@@ -115,7 +121,8 @@ func.func @keeps_products(%all: tensor<4x9x1xf32>, %b: tensor<4x1x8xf32>) -> ten
 // -----
 // A window of each channel: a thread has some points, and four channels.
 // CHECK-LABEL: func @a_depthwise_window
-// CHECK: tile_sizes = {{\[\[}}8, 32], [8, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [8, 1, 1]>>
+// ADRENO: tile_sizes = {{\[\[}}8, 32], [8, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [8, 1, 1]>>
+// VALHALL: tile_sizes = {{\[\[}}8, 32], [4, 4]]>, translation_info = <pipeline = #iree_gpu.spirv_pipeline<BaseVectorize> workgroup_size = [8, 2, 1]>>
 // REMARK: linalg.generic applied: tiles: (8, 4), a thread for some points of a window's channels
 func.func @a_depthwise_window(%i: tensor<9x32xf32>, %v: tensor<32xf32>, %w: tensor<32xf32>) -> tensor<8x32xf32> {
   %x = tensor.extract_slice %i[0, 0] [8, 32] [1, 1] : tensor<9x32xf32> to tensor<8x32xf32>

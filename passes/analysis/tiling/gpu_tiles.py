@@ -221,7 +221,13 @@ def _choices(
         rows = divisors(extent[loops.row]) if loops.row is not None else [1]
         for height in (n for n in rows if n * width <= _RESULTS):
             for tiles in _workgroups(nest, loops, width, height, gpu):
-                yield _cost(nest, tiles, width, height, gpu), tiles
+                if _registers(nest, tiles) <= gpu.block:
+                    yield _cost(nest, tiles, width, height, gpu), tiles
+
+
+def _registers(nest: LoopNest, tiles: GpuTiles) -> int:
+    """Elements of a thread's block, and of what it loads for one step of it."""
+    return sum(math.prod(_block(nest, tiles, nest.loops_of(k))) for k in range(3))
 
 
 def _workgroups(

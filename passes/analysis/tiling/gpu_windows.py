@@ -7,6 +7,7 @@ and few threads to a workgroup: 56 x 56 x 144 of 3 x 3 took eight threads each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch_mlir import ir
@@ -19,7 +20,7 @@ from smartmem.passes.analysis.tiling.gpu_rows import GpuRows
 from smartmem.passes.analysis.tiling.gpu_tiles import THREAD, THREADS, VECTOR
 
 _POINTS = 8
-"""Points of one thread at most: results, and what is loaded for them, stay in registers."""
+"""Points of one thread at most."""
 
 
 def gpu_windows(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refusal | None:
@@ -41,9 +42,16 @@ def gpu_windows(operations: Sequence[ir.Operation], gpu: Gpu) -> GpuRows | Refus
         return Refusal("no vector divides its channels")
     most = min(THREADS, gpu.threads)
     x = next(n for n in divisors(channels // VECTOR) if n <= min(most, gpu.sizes[0]))
-    each = next(n for n in divisors(points) if n <= _POINTS)
+    taps = max(len(nest.read) for nest in nests) // 2
+    each = next(n for n in divisors(points) if n <= max(_points(taps, gpu), 1))
     y = next(n for n in divisors(points // each) if n * x <= most and n <= gpu.sizes[1])
     ones = tuple(1 for _ in outer)
     levels = ((*ones, each * y, VECTOR * x), (*ones, each, VECTOR))
     shares = "a thread for some points of a window's channels"
     return GpuRows(THREAD, levels, (x, y, 1), shares)
+
+
+def _points(taps: int, gpu: Gpu) -> int:
+    """Points of a thread at most: results, and what a row of the window reads, in registers."""
+    row = math.isqrt(taps)
+    return min((gpu.block // VECTOR - row - 1) // 2, _POINTS)

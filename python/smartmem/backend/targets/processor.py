@@ -58,6 +58,10 @@ class Cpu:
         return None
 
 
+MANY_REGISTERS = 512
+"""Of GPUs that are not known to have few: no block of results is as large."""
+
+
 @dataclass(frozen=True)
 class Gpu:
     """A processor of Vulkan: a workgroup's threads share memory, and run in subgroups.
@@ -68,6 +72,7 @@ class Gpu:
         sizes: of a workgroup in x, y and z, at most.
         shared_memory: bytes that a workgroup can share.
         sums: whether a subgroup adds up a number of each of its threads at once.
+        block: numbers of 32 bits that a thread keeps in registers beside its addresses.
         vectors: what a thread loads, stores and computes with at once.
     """
 
@@ -76,6 +81,7 @@ class Gpu:
     sizes: tuple[int, int, int]
     shared_memory: int = 16384
     sums: bool = True
+    block: int = MANY_REGISTERS
     vectors: Vectors = SPIRV
 
     @property

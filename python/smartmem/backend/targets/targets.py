@@ -34,6 +34,7 @@ from smartmem.backend.targets.gpu_target import (
     target_attribute,
 )
 from smartmem.backend.targets.processor import EVERY_GPU, Cpu, Gpu, Processor
+from smartmem.backend.targets.registers import block_of
 from smartmem.backend.targets.requirements import DeviceRequirements
 from smartmem.backend.targets.vectors import SPIRV, Vectors
 from smartmem.backend.targets.vulkan_device import VulkanDevice
@@ -109,6 +110,7 @@ class Target:
             sizes=asked.max_workgroup_size or EVERY_GPU.sizes,
             shared_memory=asked.max_workgroup_memory_bytes or EVERY_GPU.shared_memory,
             sums="subgroup-arithmetic" in asked.features,
+            block=block_of(self.architecture),
         )
 
 
