@@ -31,6 +31,7 @@ from smartmem.passes.raise_views import RaiseViews
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
+from smartmem.passes.sink_loads import SinkLoads
 
 __all__ = [
     "KERNEL_STAGE",
@@ -42,6 +43,7 @@ __all__ = [
     "Pass",
     "PassContext",
     "Remark",
+    "SinkLoads",
 ]
 
 PASSES: tuple[type[Pass], ...] = (
@@ -68,6 +70,7 @@ PASSES: tuple[type[Pass], ...] = (
     NarrowTensors,
     AlignAccesses,
     BindImages,
+    SinkLoads,
 )
 
 # Upstream fuses elementwise operations while contractions are named operations, into
@@ -106,8 +109,8 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
     ),
 )
 
-# The stage behind iree-compile's code generation, and its pass. It takes the kernels.
-KERNEL_STAGE = ("images", BindImages)
+# The stage behind iree-compile's code generation, and its passes. They take the kernels.
+KERNEL_STAGE: tuple[str, tuple[type[Pass], ...]] = ("images", (BindImages, SinkLoads))
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what
 # PIPELINE made of it.

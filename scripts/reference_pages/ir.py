@@ -24,7 +24,7 @@ def passes_page() -> str:
         *([f"`{stage}`", ", ".join(map(_step, passes))] for stage, passes in PIPELINE),
         [
             f"`{KERNEL_STAGE[0]}`",
-            f"iree-compile up to code generation, {_step(KERNEL_STAGE[1])}",
+            f"iree-compile up to code generation, {', '.join(map(_step, KERNEL_STAGE[1]))}",
         ],
     ]
     sections = "\n".join(map(_pass_section, PASSES))

@@ -208,14 +208,14 @@ def test_emits_the_kernels(cli, tmp_path):
     assert 'weights: "0x' in text
     done = cli("compile", str(source), "-t", "adreno", "--emit", "images", "--elide", "-o", "-")
     assert "spirv.ImageFetch" in done.stdout
-    done = cli("compile", str(source), "-t", "valhall4", "--emit", "images")
+    done = cli("compile", str(source), "-t", "rdna3", "--emit", "images")
     assert done.returncode == 1
     assert "there is no stage 'images'; choose a storage" in done.stderr
 
 
 def test_a_module_with_buffers_says_nothing_of_images(tmp_path):
     options = CompileOptions(storage="buffer")
-    compiled = smartmem.compile(model(tmp_path, CHAIN), target="adreno", options=options)
+    compiled = smartmem.compile(model(tmp_path, CHAIN), target="rdna3", options=options)
     assert compiled.report.accesses() == ()
     assert ModuleFile(compiled.path).metadata.images == {}
     assert "images" not in compiled.ir
@@ -242,7 +242,7 @@ def test_constants_go_through_the_stage_unread(tmp_path):
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal(shape, np.float32) for shape in ((37, 48), (48, 32)))
     results = []
-    for number, stage in enumerate((None, KernelStage(BindImages(), CompileOptions(), 8))):
+    for number, stage in enumerate((None, KernelStage([BindImages()], CompileOptions(), 8))):
         output = tmp_path / f"{number}.vmfb"
         compile_bytecode(source.read_bytes(), cpu, output=output, kernels=stage)
         results += LoadedModule(output, "cpu", unchecked=True)(a, b)

@@ -12,7 +12,8 @@ from torch_mlir import ir
 
 from smartmem.backend.iree_compile.compile import CompileStatistics
 from smartmem.backend.iree_compile.kernels import KernelCounts
-from smartmem.backend.targets.storage import AUTO, image_pass
+from smartmem.backend.targets.kernel_passes import kernel_passes
+from smartmem.backend.targets.storage import AUTO
 from smartmem.backend.targets.targets import Target, resolve_target
 from smartmem.compiler.attempts import Built, compile_with_fallbacks
 from smartmem.compiler.faults import Net
@@ -250,9 +251,9 @@ def kernel_stage(
         TargetError: the options ask for images on a CPU.
     """
     wanted = () if storages is None else storages.values()
-    pass_ = image_pass(target, options.storage, options.storage_writes, set(wanted))
+    passes = kernel_passes(target, options.storage, options.storage_writes, set(wanted))
     number = ALL_STAGES.index(IMAGES)
-    return KernelStage(pass_, options, number, storages) if pass_ else None
+    return KernelStage(passes, options, number, storages) if passes else None
 
 
 def measured_storages(lowered: Lowered) -> dict[int, Storage]:

@@ -1,7 +1,7 @@
 """The stage between iree-compile's code generation and its end: passes on kernels.
 
-iree-compile stops behind code generation and writes what it has, as text; SmartMem's pass
-runs on it, in IREE's build of MLIR; iree-compile goes on from the result. Constants stand
+iree-compile stops behind code generation and writes what it has, as text; SmartMem's passes
+run on it, in IREE's build of MLIR; iree-compile goes on from the result. Constants stand
 at the end of the text and are carried over unread: they are most of it.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from smartmem.files import make_folder, write_file
 from smartmem.mlir.builds import kernel_build
 from smartmem.mlir.pipelines import run_pipeline
 from smartmem.options import CompileOptions
-from smartmem.passes import KERNEL_STAGE, BindImages, PassContext
+from smartmem.passes import KERNEL_STAGE, BindImages, Pass, PassContext
 from smartmem.passes.analysis.images.image_choices import Storage
 
 logger = logging.getLogger(__name__)
@@ -37,10 +37,10 @@ _TEXT_ELEMENTS = 16
 
 
 class KernelStage:
-    """Runs a pass on the kernels of a module; made anew for each module.
+    """Runs passes on the kernels of a module; made anew for each module.
 
     Attributes:
-        flags: for iree-compile, so that the pass can tell apart what kernels bind.
+        flags: for iree-compile, so that the passes can tell apart what kernels bind.
         context: remarks and bindings of the last run.
         seconds: wall time of all runs.
         text: the IR after the last run, constants left out; empty unless it is kept.
@@ -49,23 +49,21 @@ class KernelStage:
 
     def __init__(
         self,
-        pass_: BindImages,
+        passes: Sequence[Pass],
         options: CompileOptions,
         number: int,
         storages: Mapping[int, Storage] | None = None,
     ) -> None:
         """
         Args:
-            pass_: the pass.
+            passes: in their order.
             options: say what is kept and saved.
             number: the stage's place among all, for the file that is saved.
             storages: how the kernels of some groups are to read, by number.
         """
         self._storages = storages or {}
         self.flags: tuple[str, ...] = (
-            # One binding for each tensor, and not one for all that lies in one buffer.
-            "--iree-scheduling-optimize-bindings=false",
-            f"--iree-stream-resource-min-offset-alignment={max(pass_.alignment, 64)}",
+            *(flag for pass_ in passes for flag in _flags(pass_)),
             # Tells of which group a kernel is.
             *(("--mlir-print-debuginfo",) if self._storages else ()),
         )
@@ -73,14 +71,14 @@ class KernelStage:
         self.seconds = 0.0
         self.text = ""
         self.failure: str | None = None
-        self._pass = pass_
+        self._passes = passes
         self._options = options
         self._file = f"{number:02}-{KERNEL_STAGE[0]}.mlir"
 
     def run(self, source: Path, output: Path) -> None:
         """Rewrites the module in the file ``source`` into ``output``.
 
-        A fault of the pass is no fault of the model: it is kept as ``failure``, and
+        A fault of a pass is no fault of the model: it is kept as ``failure``, and
         ``output`` is what ``source`` was.
 
         Raises:
@@ -97,7 +95,7 @@ class KernelStage:
         except InvalidInputError:
             raise
         except Exception as error:
-            logger.debug("the pass on kernels failed", exc_info=error)
+            logger.debug("a pass on kernels failed", exc_info=error)
             self.give_up(next(iter(str(error).splitlines()), type(error).__name__))
             rewritten = head
         self._write(output, rewritten, marker + resources)
@@ -115,8 +113,9 @@ class KernelStage:
         with ir.Context():
             module = ir.Module.parse(text)
             deadline = time.monotonic() + self._options.timeout_s
-            with activity(f"pass {self._pass.argument}", self._options, deadline):
-                run_pipeline(module, [self._pass], self.context)
+            for pass_ in self._passes:
+                with activity(f"pass {pass_.argument}", self._options, deadline):
+                    run_pipeline(module, [pass_], self.context)
             self._note_images(module)
             if self._options.keep_ir:
                 self.text = module.operation.get_asm(large_elements_limit=_TEXT_ELEMENTS)
@@ -143,6 +142,17 @@ class KernelStage:
             out.write(rest or b"\n")
 
         write_file(path, write)
+
+
+def _flags(pass_: Pass) -> tuple[str, ...]:
+    """What iree-compile needs so that a pass can do its work."""
+    if not isinstance(pass_, BindImages):
+        return ()
+    return (
+        # One binding for each tensor, and not one for all that lies in one buffer.
+        "--iree-scheduling-optimize-bindings=false",
+        f"--iree-stream-resource-min-offset-alignment={max(pass_.alignment, 64)}",
+    )
 
 
 def holds_kernels(model: Any) -> bool:

@@ -19,7 +19,7 @@ from smartmem.backend.iree_compile.compile import compile_bytecode, target_flags
 from smartmem.backend.iree_compile.compile_errors import CompileError
 from smartmem.backend.iree_compile.processes import ending_with_caller, in_parallel
 from smartmem.backend.iree_compile.tool import IreeOptions, run_iree_compile
-from smartmem.backend.targets.storage import image_pass
+from smartmem.backend.targets.kernel_passes import kernel_passes
 from smartmem.backend.targets.targets import Target
 from smartmem.compiler.kernel_stage import KernelStage
 from smartmem.options import CompileOptions
@@ -103,15 +103,16 @@ class Bench:
     def compile_storage(self, source: Path, storage: str) -> Path | None:
         """The module of the file whose kernel reads through a storage; None if none can."""
         output = source.with_suffix(f".{storage}.vmfb")
-        pass_ = image_pass(self.target, storage, "buffer")
-        stage = KernelStage(pass_, CompileOptions(keep_ir=False), 0) if pass_ else None
+        passes = kernel_passes(self.target, storage, "buffer")
+        stage = KernelStage(passes, CompileOptions(keep_ir=False), 0) if passes else None
         try:
             compile_bytecode(source, self.target, self._options, output=output, kernels=stage)
         except CompileError as error:
             self._left_s()
             logger.info("a kernel does not compile with %s: %s", storage, error)
             return None
-        chosen = {b.storage for b in stage.context.bindings} if stage else {storage}
+        bindings = stage.context.bindings if stage else ()
+        chosen = {b.storage for b in bindings} or {"buffer"}
         return output if storage in chosen else None
 
     def ratios(
