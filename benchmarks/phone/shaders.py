@@ -31,7 +31,7 @@ from smartmem.compiler.compile import kernel_stage, measured_storages
 from smartmem.compiler.kernel_stage import RESOURCES, KernelStage
 from smartmem.compiler.lowered import Job, lower
 from smartmem.compiler.recorder import StageRecorder, save_bytecode
-from smartmem.compiler.stages import IR_STAGES
+from smartmem.compiler.stages import IR_STAGES, import_stage
 from smartmem.frontend import import_model
 from smartmem.options import CompileOptions
 from smartmem.passes.analysis.images.shader_bindings import nested, shaders_of
@@ -146,7 +146,9 @@ def export_shaders(
         else:
             options = CompileOptions(keep_ir=False, storage=variant, timeout_s=timeout_s)
             job = Job(model, inputs, target, options)
-            lowered = lower(job.read(), job, StageRecorder(IR_STAGES, options))
+            recorded = StageRecorder(IR_STAGES, options)
+            imported = import_stage(model, inputs, options, recorded)
+            lowered = lower(imported, job, recorded)
             layers = _layers(lowered.bytecode)
             stage = kernel_stage(target, options, measured_storages(lowered))
             recorder = _compiled(lowered.bytecode, target, stage, module, timeout_s)
