@@ -18,9 +18,13 @@ Rewrites:
 
   contraction(%x[m, k], %w)  ->  contraction(%x, %w'), %w'[b, g, i, l] unpacked from %words
 
+  linear(%x, %q * %s[n])  ->  linear'(%x, %q) * %s,  linear' { %x * float(%q) }      on CPUs
+
 Quantized weights q are constants of 2, 4 or 8 bits, by their values; their scales s and zero
 points z are the same for groups of steps. A word of 32 bits holds steps that follow each other:
 it is shifted in the registers of the kernel, for each row; of more than 16 rows by a kernel before.
+Where all steps of a channel have one scale, convolutions and layers of more rows are packed as bytes
+and multiply by the integers, which they convert in registers.
 
 The elementwise operations behind the contraction run over the split channels, too. The weights
 are packed when compiling: nothing is packed when a model is loaded. On GPUs a block is all
@@ -49,9 +53,11 @@ from smartmem.passes.analysis.layout.packing import (
     packing,
     quantized_packing,
 )
+from smartmem.passes.analysis.layout.scaled_integers import scaled_integers
 from smartmem.passes.analysis.layout.window_packing import WindowPacking, window_packing
 from smartmem.passes.analysis.operators.sliding_windows import Windows, windows_of
 from smartmem.passes.base import Pass, PassContext, outer_operations
+from smartmem.passes.rewrites.layout.narrow_weights import narrow_weights
 from smartmem.passes.rewrites.layout.pack_layer import pack_layer, split_end
 from smartmem.passes.rewrites.layout.pack_quantized import pack_quantized
 from smartmem.passes.rewrites.layout.pack_window import pack_window
@@ -69,6 +75,8 @@ class PackWeights(Pass):
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
         """Packs each layer as its kernel reads it; what it keeps gets a remark."""
+        if context.gpu is None:
+            self._narrow(module, context)
         blocks = partial(_block_packing, parameters=context.parameters)
         self._pack(module, context, column_packing if context.gpu else blocks)
         windows = [op for op in outer_operations(module) if isinstance(windows_of(op), Windows)]
@@ -76,6 +84,17 @@ class PackWeights(Pass):
             reversed(windows)
         ):  # what is behind is replaced, another window maybe
             split_end(op.results[0])
+
+    def _narrow(self, module: ir.Operation, context: PassContext) -> None:
+        """Has operations of many rows multiply by the integers of their quantized weights."""
+        for op in context.each(outer_operations(module)):
+            found = scaled_integers(op, context.parameters)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                reason = "it multiplies by integers, and its result is scaled"
+                context.remark(self.argument, op, True, reason)
+                narrow_weights(found, context.parameters)
 
     def _pack(self, module: ir.Operation, context: PassContext, decide: Decision) -> None:
         # All decisions first: packing a layer replaces the operations behind it.

@@ -23,6 +23,7 @@ UNWANTED = re.compile(r"-o \S+|--smartmem-remarks|--verify-diagnostics|\b[12]$")
 NOT_IDEMPOTENT = {
     "form-regions-lookups": "copies a lookup that is in a kernel already for its other reader",
     "pack-weights": "packs a weight of two readers a second time for one of them",
+    "pack-weights-quantized": "packs what is packed again, into an equal constant",
     "select-layouts": "writes a window operation anew that reads the layout it wants",
     "select-layouts-pictures": "as select-layouts",
 }

@@ -12,6 +12,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 import smartmem
 from smartmem.compiler.compile import CompiledModel
@@ -22,6 +23,15 @@ GENERATOR = np.random.default_rng(0)
 
 _OVERHEAD = 60_000
 """Bytes of a module of some kernels without its weights, at most."""
+
+
+CONVOLUTIONS = {
+    "dense": ((64, 32, 3, 3), 1),
+    "grouped": ((64, 8, 3, 3), 4),
+    "depthwise": ((32, 1, 3, 3), 32),
+    "of single points": ((192, 32, 1, 1), 1),
+}
+"""Their weights [channels out, channels in a group, window], and groups."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ ROWS = [
     Layer(5, 256, 512, 4, 32),
     Layer(20, 128, 256, 4, 32),
     Layer(21, 64, 80, 8, 64, zeros=True),
+    Layer(22, 64, 96, 4, 64),
 ]
 
 
@@ -186,3 +197,35 @@ def test_weights_for_a_gpu_are_refused(tmp_path: Path) -> None:
     path.write_text(linear_layers(1)[0])
     with pytest.raises(InvalidInputError, match="on CPUs only"):
         smartmem.compile(path, target="adreno", options=CompileOptions(weights="int8"))
+
+
+def test_convolutions_by_integers() -> None:
+    """With a bias, a zero point, and a scale for each channel."""
+    nodes, outputs, constants = [], [], []
+    x = GENERATOR.standard_normal((1, 32, 12, 12)).astype(np.float32)
+    for number, (shape, group) in enumerate(CONVOLUTIONS.values()):
+        q = GENERATOR.integers(-100, 100, shape).astype(np.int8)
+        s = (GENERATOR.random(shape[0]) * 0.1 + 0.01).astype(np.float32)
+        z = GENERATOR.integers(-20, 20, shape[0]).astype(np.int8)
+        b = GENERATOR.standard_normal(shape[0]).astype(np.float32)
+        names = [f"{letter}{number}" for letter in "qszb"]
+        constants += map(numpy_helper.from_array, (q, s, z, b), names)
+        nodes += [
+            helper.make_node("DequantizeLinear", names[:3], [f"w{number}"], axis=0),
+            helper.make_node(
+                "Conv", ["x", f"w{number}", names[3]], [f"c{number}"],
+                group=group, pads=[shape[2] // 2] * 4,
+            ),
+            helper.make_node("Relu", [f"c{number}"], [f"y{number}"]),
+        ]  # fmt: skip
+        sizes = (1, shape[0], 12, 12)
+        outputs.append(helper.make_tensor_value_info(f"y{number}", TensorProto.FLOAT, sizes))
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)
+    graph = helper.make_graph(nodes, "convolutions", [given], outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    compiled = smartmem.compile(model, target="cpu", options=CompileOptions(strict=True))
+    reference = ReferenceEvaluator(model).run(None, {"x": x})
+    for ours, theirs in zip(compiled(x), reference, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * abs(theirs).max())
+    narrow = [r for r in compiled.report.remarks if "multiplies by integers" in r.reason]
+    assert len(narrow) == 3  # the depthwise one has so few weights that they are stored in f32

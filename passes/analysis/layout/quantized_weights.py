@@ -21,9 +21,9 @@ from smartmem.parameters import Numbers, Parameters
 from smartmem.passes.analysis.ir.chains import defining_op
 from smartmem.passes.analysis.ir.def_use import reading
 from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
-from smartmem.passes.analysis.ir.movement import Piece, Refusal, before_views, shape_of
+from smartmem.passes.analysis.ir.movement import Piece, Refusal, before_views
 from smartmem.passes.analysis.scalars.bodies import Body, body_of
-from smartmem.passes.analysis.scalars.constant_values import known_value
+from smartmem.passes.analysis.scalars.constant_values import as_written, known_value
 from smartmem.passes.analysis.scalars.expressions import Node
 
 WORD = 32
@@ -76,8 +76,8 @@ class QuantizedLayer:
     @property
     def has_few_rows(self) -> bool:
         """Whether it takes less to unpack the weights for each row than to store them."""
-        rows = [d for d in self.nest.loops_of(self.data) if d != self.step]
-        return self.rows <= _FEW_ROWS and rows == self.nest.written[:-1]
+        in_order = self.nest.loops_of(self.data) == [*self.nest.written[:-1], self.step]
+        return self.rows <= _FEW_ROWS and in_order
 
 
 def quantized_layer(
@@ -87,12 +87,12 @@ def quantized_layer(
     nest = loop_nest(op)
     if nest is None or not nest.is_contraction or len(op.operands) != 3 or not nest.is_plain:
         return None
-    found = [_dequantized(value, parameters) for value in list(op.operands)[:2]]
+    found = [dequantized(value, parameters) for value in list(op.operands)[:2]]
     weights = next((k for k, f in enumerate(found) if f is not None), None)
     if weights is None:
         return None
-    dequantized = found[weights]
-    assert dequantized is not None, "it was looked for"
+    stored = found[weights]
+    assert stored is not None, "it was looked for"
     if {str(value.type.element_type) for value in op.operands} != {"f32"}:
         return Refusal("it computes in other types than f32")
     own, data = nest.loops_of(weights), nest.loops_of(1 - weights)
@@ -100,9 +100,9 @@ def quantized_layer(
     steps = [d for d in own if d in nest.reductions]
     if len(own) != 2 or len(channels) != 1 or len(steps) != 1:
         return Refusal("its quantized weights have other dims than channels and steps")
-    if nest.written[-1] != channels[0] or data[-1] != steps[0]:
-        return Refusal("its channels or steps are not innermost")
-    parts = [_ordered(part, own, channels[0]) for part in dequantized]
+    if nest.written[-1] != channels[0]:
+        return Refusal("its channels are not innermost in its result")
+    parts = [_ordered(part, own, channels[0]) for part in stored]
     return _layer(op, nest, 1 - weights, channels[0], steps[0], parts)
 
 
@@ -170,10 +170,13 @@ def _grouped(array: Numbers, steps: int) -> Numbers:
     return groups[:, :1] if (groups == groups[:, :1]).all() else groups
 
 
-def _dequantized(
+def dequantized(
     value: ir.Value, parameters: Parameters
 ) -> tuple[Numbers, Numbers, Numbers | None] | None:
-    """Integers, scales and zero points of what ``value`` reads, each in its shape."""
+    """Integers, scales and zero points of what ``value`` reads, each in its shape.
+
+    None if it is not computed of constant integers in this way.
+    """
     maker = defining_op(before_views(value))
     if maker is None or maker.name != "linalg.generic":
         return None
@@ -183,21 +186,16 @@ def _dequantized(
     body = body_of(maker, parameters)
     if isinstance(body, Refusal) or not body.is_known(body.root):
         return None
-    if not _in_order(body.nest):
+    if body.nest.reductions:
         return None
     parts = _parts(body)
-    if parts is None or body.nest.domain != shape_of(piece.source):
+    if parts is None:
         return None
     arrays = [None if part is None else _read(piece, body, part) for part in parts]
     integers, scales, zeros = arrays
     if integers is None or scales is None or (zeros is None and parts[2] is not None):
         return None
     return integers, scales, zeros
-
-
-def _in_order(nest: LoopNest) -> bool:
-    """Whether an element is computed for each iteration, in the order of the loops."""
-    return nest.written == [d for d, n in enumerate(nest.domain) if n > 1]
 
 
 def _parts(body: Body) -> tuple[Node, Node, Node | None] | None:
@@ -224,6 +222,5 @@ def _integers(body: Body, node: Node) -> Node | None:
 
 def _read(piece: Piece, body: Body, node: Node) -> Any:
     array = known_value(body, node)
-    if array is None:
-        return None
-    return take(piece.index_map, np.broadcast_to(array, shape_of(piece.source)))
+    written = None if array is None else as_written(array, body.nest)
+    return None if written is None else take(piece.index_map, written)

@@ -219,20 +219,20 @@ def _linalg_value(op: ir.Operation, parameters: Parameters, known: Known) -> Arr
         return None
     table = known_value(body, body.root, known)
     if table is None or body.combiner is None:
-        return None if table is None else _written(table, body.nest)
+        return None if table is None else as_written(table, body.nest)
     reducer = _REDUCERS.get(body.combiner.name)
     init = constant_value(op.operands[-1], parameters, known)
     if reducer is None or init is None:
         return None
     full = np.broadcast_to(table, body.nest.domain)
     axes = tuple(sorted(body.nest.reductions))
-    reduced = _written(
+    reduced = as_written(
         reducer.reduce(full, axis=axes, keepdims=True, dtype=init.dtype), body.nest
     )
     return None if reduced is None else np.asarray(reducer(reduced, init))
 
 
-def _written(table: Array, nest: LoopNest) -> Array | None:
+def as_written(table: Array, nest: LoopNest) -> Array | None:
     """The result tensor, from its element for every iteration (1 along reductions)."""
     if not nest.is_projected_permutation(nest.output):
         return None
