@@ -48,10 +48,27 @@ def test_quickstart_commands(folder: Path) -> None:
     assert "tolerance 1e-04  ok" in out
     assert {path.name for path in folder.iterdir()} == {
         "examples",
+        "swin.html",
         "swin.vmfb",
         "swin_adreno.vmfb",
         "views.mlir",
     }
+
+
+@pytest.mark.parametrize(
+    ("page", "written"),
+    [
+        (
+            "see-a-model-before-and-after",
+            {"profile.json", "small_swin.html", "small_swin.report.json", "small_swin.vmfb"},
+        ),
+        ("profile-a-model", {"profile.json", "roofline.svg", "trace.json"}),
+        ("report-a-bug", set()),
+    ],
+)
+def test_guides_to_what_was_done(folder: Path, page: str, written: set[str]) -> None:
+    run_commands(ROOT / "docs" / "how-to" / f"{page}.md", folder)
+    assert {path.name for path in folder.iterdir()} == written | {"examples"}
 
 
 def test_quickstart_program(folder: Path) -> None:
