@@ -1,4 +1,4 @@
-"""Store weights in 16 bits, and widen them where that costs no time.
+"""Store tensors in 16 bits, and compute in f32 or, on GPUs, products in f16.
 
 Rewrites, where f16 or bf16 is asked for, or the model's own precision, which is the attribute
 ``smartmem.precision`` of the module:
@@ -15,34 +15,58 @@ as the weights of a linear layer for one token, is widened in the kernel, which 
     ->
   %y[n] += %x[k] * arith.extf %n[k, n]
 
+For GPUs that load 16 bits, kernels read and write them, in f16; what they compute element by
+element, and what they sum up, is f32. A number beyond the range of f16 is stored as the largest
+one: of an infinity the next sum would make NaN.
+
+  %r = region { linalg.generic {f} : tensor<64x64xf32> }; region { linalg.generic ins(%r) {g} }
+    ->
+  %r = region { linalg.generic {arith.truncf(f)} : tensor<64x64xf16> }
+  region { linalg.generic ins(%r) {g(arith.extf)} }
+
+For GPUs that compute in f16, sums of products of two such tensors add up few products in f16, and
+their sums in f32 (``most-products``): a sum in f16 loses digits with each product.
+
+  %y[m, n] += f32(%a[m, k]) * f32(%b[k, n])
+    ->
+  %p[m, n] += %a[m, k] * %b[k, n]   for each 64 of k, in f16
+  %y[m, n] += f32(%p[m, n])
+
 Why so late: the passes before see f32 alone, and so fold and pack weights of a model in half
 precision as they do in f32. A factor that a weight takes up is rounded with it, once.
 
-Keeps, with a remark, weights that the narrow type has no numbers for. Keeps small constants: they
-cost no bytes.
+Keeps, with a remark, weights that the narrow type has no numbers for, what the model returns, and
+sums that no elementwise operation ends. Keeps small tensors: they cost no bytes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 from torch_mlir import ir
 
-from smartmem.backend.targets.processor import Cpu
+from smartmem.backend.targets.processor import Cpu, Gpu
 from smartmem.errors import PassError
 from smartmem.parameters import resource_key
 from smartmem.passes.analysis.ir.movement import Refusal
+from smartmem.passes.analysis.precision.half_products import half_products
 from smartmem.passes.analysis.precision.narrow_constants import NarrowConstant, narrow_constant
+from smartmem.passes.analysis.precision.narrow_results import refuse_result
 from smartmem.passes.analysis.precision.precisions import (
     MODEL,
     NARROW,
     PRECISIONS,
     precision_of,
+    refuse_type,
 )
-from smartmem.passes.base import Pass, PassContext, outer_operations
+from smartmem.passes.analysis.tiling.kernel_tiles import looping_operations
+from smartmem.passes.base import REGION, Pass, PassContext, outer_operations
 from smartmem.passes.rewrites.builders.constants import constant_tensor
 from smartmem.passes.rewrites.builders.convert_elements import convert_elements, with_element
+from smartmem.passes.rewrites.precision.multiply_halves import multiply_halves
 from smartmem.passes.rewrites.precision.read_narrow import read_narrow
+from smartmem.passes.rewrites.precision.write_narrow import write_narrow
 
 _FEW_READS = 2
 
@@ -57,25 +81,71 @@ class NarrowTensors(Pass):
     precision: str = MODEL
     """f16, bf16 or f32; "model" is what the compilation asks for, or else the model's own."""
 
+    most_products: int = 64
+    """Products that are added up in f16 before their sum is added in f32."""
+
     fewest: int = 1024
     """Elements of a constant of which it pays to store fewer bytes."""
 
     def run(self, module: ir.Operation, context: PassContext) -> None:
-        """Narrows the weights, or says why one stays."""
+        """Narrows weights, for GPUs also results and products, or says why one stays."""
         precision = self._precision(module, context)
         if precision not in NARROW:
             return
-        found = [
-            (op, narrow_constant(op, precision, self.fewest, context.parameters))
-            for op in outer_operations(module)
-        ]
-        for op, constant in context.each(
-            [(op, c) for op, c in found if c is not None], lambda pair: pair[0]
-        ):
+        if refusal := refuse_type(precision, context.processor):
+            context.remark(self.argument, module, False, refusal.reason)
+            return
+        with module.location:
+            self._narrow_constants(module, precision, context)
+            if isinstance(context.processor, Gpu):
+                self._narrow_kernels(module, precision, context.processor, context)
+
+    def _narrow_constants(
+        self, module: ir.Operation, precision: str, context: PassContext
+    ) -> None:
+        ops = outer_operations(module)
+        found = [narrow_constant(op, precision, self.fewest, context.parameters) for op in ops]
+        known = [(op, c) for op, c in zip(ops, found, strict=True) if c is not None]
+        for op, constant in context.each(known, itemgetter(0)):
             if isinstance(constant, Refusal):
                 context.remark(self.argument, op, False, constant.reason)
             else:
                 self._narrow(constant, precision, context)
+
+    def _narrow_kernels(
+        self, module: ir.Operation, precision: str, gpu: Gpu, context: PassContext
+    ) -> None:
+        element = ir.Type.parse(precision, module.context)
+        regions = [op for op in outer_operations(module) if op.name == REGION]
+        for region in context.each(regions):
+            self._narrow_results(region, element, context)
+        for region in context.each(regions if gpu.computes_halves else []):
+            self._multiply_halves(region, context)
+
+    def _multiply_halves(self, region: ir.Operation, context: PassContext) -> None:
+        for op in looping_operations(region):
+            found = half_products(op, self.most_products, context.vectors.lanes)
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+            elif found is not None:
+                context.remark(self.argument, op, True, str(found))
+                multiply_halves(found)
+
+    def _narrow_results(
+        self, region: ir.Operation, element: ir.Type, context: PassContext
+    ) -> None:
+        *_, end = region.regions[0].blocks[0].operations
+        for number, result in enumerate(region.results):
+            if not str(result.type).endswith("xf32>"):
+                continue
+            if refusal := refuse_result(result, self.fewest):
+                context.remark(self.argument, region, False, refusal.reason)
+                continue
+            context.remark(self.argument, region, True, f"{element} between kernels")
+            wide = result.type.element_type
+            write_narrow(end.operation.operands[number], element)
+            result.set_type(with_element(result.type, element))
+            read_narrow(result, result, wide)
 
     def _precision(self, module: ir.Operation, context: PassContext) -> str | None:
         asked = context.precision if self.precision == MODEL else self.precision

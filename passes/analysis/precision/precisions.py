@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from torch_mlir import ir
 
+from smartmem.backend.targets.processor import Gpu, Processor
+from smartmem.passes.analysis.ir.movement import Refusal
+
 NARROW = ("f16", "bf16")
 """The floats of 16 bits."""
 
@@ -32,3 +35,14 @@ def precision_of(module: ir.Operation) -> str | None:
 def set_precision(module: ir.Operation, precision: str) -> None:
     """Writes the attribute."""
     module.attributes[ATTRIBUTE] = ir.StringAttr.get(precision, module.context)
+
+
+def refuse_type(precision: str, processor: Processor) -> Refusal | None:
+    """Why a processor stores nothing in this type of 16 bits."""
+    if not isinstance(processor, Gpu):
+        return None  # of CPUs the initializers and kernels widen it
+    if precision == "bf16":
+        return Refusal("iree-compile 3.13 makes no SPIR-V of vectors of bf16")
+    if not processor.stores_halves:
+        return Refusal("the target's kernels load no 16 bits")
+    return None

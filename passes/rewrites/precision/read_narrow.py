@@ -20,58 +20,68 @@ from smartmem.passes.rewrites.builders.convert_elements import (
     with_element,
 )
 
-_VIEWS = ("tensor.extract_slice", "tensor.expand_shape", "tensor.collapse_shape", "tensor.cast")
+VIEWS = ("tensor.extract_slice", "tensor.expand_shape", "tensor.collapse_shape", "tensor.cast")
 _COPIES = ("linalg.transpose", "linalg.broadcast")
+_ENDS = ("flow.return",)
 
 
-def read_narrow(wide: ir.Value, narrow: ir.Value) -> None:
-    """Replaces ``wide`` by ``narrow``, its elements in 16 bits, wherever it is read."""
+def read_narrow(
+    wide: ir.Value,
+    narrow: ir.Value,
+    element: ir.Type | None = None,
+    writer: ir.Operation | None = None,
+) -> None:
+    """Replaces ``wide`` by ``narrow``, its elements in 16 bits, wherever it is read.
+
+    Args:
+        wide: may be ``narrow`` itself, of which the type has changed.
+        element: the type that its readers compute in; None: that of ``wide``.
+        writer: a reader that writes 16 bits itself, and reads them so.
+    """
+    old = wide.type.element_type if element is None else element
+    # What built the narrow tensor of the wide one goes on reading that.
+    maker = None if isinstance(narrow.owner, ir.Block) or wide == narrow else narrow.owner
     for use in list(wide.uses):
         op = use.owner.operation
-        # What built the narrow tensor of the wide one goes on reading it.
-        if op != (None if isinstance(narrow.owner, ir.Block) else narrow.owner.operation):
-            _read(op, use.operand_number, wide, narrow)
+        if op.name in _ENDS or (writer is not None and op == writer):
+            op.operands[use.operand_number] = narrow
+        elif maker is None or op != maker.operation:
+            _read(op, use.operand_number, narrow, old)
 
 
-def _read(op: ir.Operation, number: int, wide: ir.Value, narrow: ir.Value) -> None:
+def _read(op: ir.Operation, number: int, narrow: ir.Value, old: ir.Type) -> None:
     element = narrow.type.element_type
-    if op.name in _VIEWS or (op.name in _COPIES and number == 0):
-        _move(op, narrow)
+    if op.name in VIEWS or (op.name in _COPIES and number == 0):
+        _move(op, narrow, old)
     elif op.name == "tensor.extract":
         op.operands[0] = narrow
         op.results[0].set_type(element)
-        _widen_uses(op.results[0], ir.InsertionPoint.after(op), wide.type.element_type)
+        _widen_uses(op.results[0], ir.InsertionPoint.after(op), old)
     elif op.name.startswith("linalg.") and op.regions and number < len(op.operands) - 1:
         op.operands[number] = narrow
-        retype_argument(op, number, element)
+        _retype_argument(op, number, element, old)
     else:
         with op.location, ir.InsertionPoint(op):
-            op.operands[number] = convert_elements(narrow, wide.type.element_type)
+            op.operands[number] = convert_elements(narrow, old)
 
 
-def _move(op: ir.Operation, narrow: ir.Value) -> None:
-    """A new movement of the narrow tensor, and what reads it."""
+def _move(op: ir.Operation, narrow: ir.Value, old: ir.Type) -> None:
+    """Moves the narrow tensor, and lets readers read it."""
     result, element = op.results[0], narrow.type.element_type
-    with op.location, ir.InsertionPoint(op):
-        clone = op.clone()
-        clone.operands[0] = narrow
-        type_ = with_element(result.type, element)
-        if op.name in _COPIES:
-            clone.operands[1] = build.empty(type_)
-            clone.move_after(clone.operands[1].owner.operation)
-            for argument in clone.regions[0].blocks[0].arguments:
-                argument.set_type(element)
-        clone.results[0].set_type(type_)
-    read_narrow(result, clone.results[0])
-    if not list(result.uses):
-        op.erase()
+    op.operands[0] = narrow
+    result.set_type(with_element(result.type, element))
+    if op.name in _COPIES:
+        with op.location, ir.InsertionPoint(op):
+            op.operands[1] = build.empty(result.type)
+        for argument in op.regions[0].blocks[0].arguments:
+            argument.set_type(element)
+    read_narrow(result, result, old)
 
 
-def retype_argument(op: ir.Operation, number: int, element: ir.Type) -> None:
+def _retype_argument(op: ir.Operation, number: int, element: ir.Type, old: ir.Type) -> None:
     """Gives the body of ``op`` an operand of another float type, which it converts back."""
     block = op.regions[0].blocks[0]
     argument = block.arguments[number]
-    old = argument.type
     argument.set_type(element)
     if list(argument.uses):
         _widen_uses(argument, ir.InsertionPoint.at_block_begin(block), old)

@@ -41,6 +41,8 @@ class Granularity:
 class Cpu:
     """A processor whose threads have caches, vectors and no shared memory of their own.
 
+    It computes in f32: IREE makes no vectors of f16 or bf16 arithmetic.
+
     Attributes:
         vectors: its vector registers.
     """
@@ -74,6 +76,8 @@ class Gpu:
         sums: whether a subgroup adds up a number of each of its threads at once.
         block: numbers of 32 bits that a thread keeps in registers beside its addresses.
         vectors: what a thread loads, stores and computes with at once.
+        stores_halves: whether kernels load and store 16 bits.
+        computes_halves: whether they multiply and add f16.
     """
 
     subgroup: int
@@ -83,6 +87,8 @@ class Gpu:
     sums: bool = True
     block: int = MANY_REGISTERS
     vectors: Vectors = SPIRV
+    stores_halves: bool = False
+    computes_halves: bool = False
 
     @property
     def columns(self) -> Granularity:

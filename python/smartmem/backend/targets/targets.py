@@ -111,6 +111,8 @@ class Target:
             shared_memory=asked.max_workgroup_memory_bytes or EVERY_GPU.shared_memory,
             sums="subgroup-arithmetic" in asked.features,
             block=block_of(self.architecture),
+            stores_halves="storage16" in asked.features,
+            computes_halves={"storage16", "float16"} <= asked.features,
         )
 
 
