@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from arguments import check_names, script_parser
 from models import MODELS, ModelCase
@@ -155,6 +156,11 @@ class OnnxRuntime:
             file, options, providers=["CPUExecutionProvider"]
         )
         self._names = [given.name for given in self._session.get_inputs()]
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The results for these inputs, in the model's order."""
+        feeds = dict(zip(self._names, arrays, strict=True))
+        return [np.asarray(result) for result in self._session.run(None, feeds)]
 
     def median(self, arrays: Sequence[Array], runs: int) -> float:
         """Median seconds of ``runs`` inferences, after one that warms up."""

@@ -87,14 +87,16 @@ class PackWeights(Pass):
 
     def _narrow(self, module: ir.Operation, context: PassContext) -> None:
         """Has operations of many rows multiply by the integers of their quantized weights."""
-        for op in context.each(outer_operations(module)):
-            found = scaled_integers(op, context.parameters)
+        ops = context.each(outer_operations(module))
+        decided = [(op, scaled_integers(op, context.parameters)) for op in ops]
+        seen = [(op, found) for op, found in decided if found is not None]
+        for op, found in context.each(seen, itemgetter(0)):
             if isinstance(found, Refusal):
                 context.remark(self.argument, op, False, found.reason)
-            elif found is not None:
-                reason = "it multiplies by integers, and its result is scaled"
-                context.remark(self.argument, op, True, reason)
-                narrow_weights(found, context.parameters)
+                continue
+            reason = "it multiplies by integers, and its result is scaled"
+            context.remark(self.argument, op, True, reason)
+            narrow_weights(found, context.parameters)
 
     def _pack(self, module: ir.Operation, context: PassContext, decide: Decision) -> None:
         # All decisions first: packing a layer replaces the operations behind it.

@@ -14,15 +14,20 @@ from torch_mlir.dialects import arith
 
 from smartmem.index_map.affine import projection
 from smartmem.parameters import Parameters
+from smartmem.passes.analysis.ir.loops import generic_nest, indexing_maps
 from smartmem.passes.analysis.ir.movement import shape_of
 from smartmem.passes.analysis.layout.scaled_integers import ScaledIntegers
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.clone_bodies import clone_op
 from smartmem.passes.rewrites.builders.constants import constant_tensor
+from smartmem.passes.rewrites.fusion.inline_producer import inline_producer
 
 
-def narrow_weights(found: ScaledIntegers, parameters: Parameters) -> ir.Operation:
-    """Replaces the operation by one of integers, which is returned, and a product by scales."""
+def narrow_weights(found: ScaledIntegers, parameters: Parameters) -> None:
+    """Replaces the operation by one of integers, and a product by scales.
+
+    An operation that alone reads the result and does not multiply it with others scales it.
+    """
     op = found.op
     with ir.InsertionPoint(op), op.location:
         i8 = ir.IntegerType.get_signless(8)
@@ -44,7 +49,21 @@ def narrow_weights(found: ScaledIntegers, parameters: Parameters) -> ir.Operatio
         )
         op.results[0].replace_all_uses_with(scaled)
     op.erase()
-    return new
+    _scale_where_read(scaled.owner.operation)
+
+
+def _scale_where_read(scale: ir.Operation) -> None:
+    """Has the only reader scale: a kernel of a sum behind it has no place for more operations."""
+    uses = list(scale.results[0].uses)
+    reader = uses[0].owner.operation if len(uses) == 1 else None
+    nest = None if reader is None else generic_nest(reader)
+    if reader is None or nest is None or nest.is_contraction:
+        return
+    if uses[0].operand_number == nest.output or not nest.is_plain:
+        return
+    looked = list(zip(scale.operands, indexing_maps(scale)[:-1], strict=False))
+    inline_producer(reader, scale, looked)
+    scale.erase()
 
 
 def _convert(old: ir.Operation, new: ir.Operation, number: int) -> None:
