@@ -19,6 +19,7 @@ from smartmem.passes.fold_constants import FoldConstants
 from smartmem.passes.form_regions import FormRegions
 from smartmem.passes.fuse_concats import FuseConcats
 from smartmem.passes.fuse_siblings import FuseSiblings
+from smartmem.passes.hoist_addresses import HoistAddresses
 from smartmem.passes.lower_to_linalg import LowerToLinalg
 from smartmem.passes.materialize_layouts import MaterializeLayouts
 from smartmem.passes.narrow_tensors import NarrowTensors
@@ -40,6 +41,7 @@ __all__ = [
     "PLAIN",
     "BindImages",
     "BindingRecord",
+    "HoistAddresses",
     "Pass",
     "PassContext",
     "Remark",
@@ -70,6 +72,7 @@ PASSES: tuple[type[Pass], ...] = (
     NarrowTensors,
     AlignAccesses,
     BindImages,
+    HoistAddresses,
     SinkLoads,
 )
 
@@ -110,7 +113,10 @@ PIPELINE: tuple[tuple[str, tuple[type[Pass] | str, ...]], ...] = (
 )
 
 # The stage behind iree-compile's code generation, and its passes. They take the kernels.
-KERNEL_STAGE: tuple[str, tuple[type[Pass], ...]] = ("images", (BindImages, SinkLoads))
+KERNEL_STAGE: tuple[str, tuple[type[Pass], ...]] = (
+    "images",
+    (BindImages, HoistAddresses, SinkLoads),
+)
 
 # What a model needs to reach iree-compile and nothing more, for when that fails with what
 # PIPELINE made of it.

@@ -3,7 +3,7 @@
 Rewrites, in the kernels that iree-compile has made (phase ``executable-targets``):
   loads and their addresses, all at the beginning of a block  ->  each before its first use
   loops, and then the sum of what they compute  ->  each sum behind the second of its loops
-  loops  ->  loops that are marked as not to be unrolled
+  loops of a kernel that is long if they are unrolled  ->  loops that are marked as not to be
 
   %a = spirv.Load "StorageBuffer" %p       %a = spirv.Load "StorageBuffer" %p
   %b = spirv.Load "StorageBuffer" %q  ->   %s = spirv.FMul %a, %x
@@ -33,8 +33,12 @@ from dataclasses import dataclass
 from iree.compiler import ir
 
 from smartmem.passes.analysis.images.shader_bindings import children, nested, shaders_of
+from smartmem.passes.analysis.images.shader_loops import loops_in, unrolled_size
 from smartmem.passes.analysis.images.shader_order import order_by_use
 from smartmem.passes.base import Pass, PassContext
+
+_LONG = 1024
+"""Instructions of a kernel, from which on its loops are not to be unrolled."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,10 @@ def _blocks(module: ir.Operation) -> Iterator[ir.Block]:
 
 
 def _keep_loops(module: ir.Operation) -> None:
-    """Marks all loops."""
+    """Marks the loops of functions that are long if they are unrolled."""
     with module.context:
         keep = ir.Attribute.parse("#spirv.loop_control<DontUnroll>")
-        for op in nested(module):
-            if op.name == "spirv.mlir.loop":
-                op.attributes["loop_control"] = keep
+    for function in (op for op in children(module) if op.name == "spirv.func"):
+        if unrolled_size(function) > _LONG:
+            for loop in loops_in(function):
+                loop.attributes["loop_control"] = keep

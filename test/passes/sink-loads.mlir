@@ -99,17 +99,17 @@ hal.executable private @swap {
 }
 
 // -----
-// A sum of what loops compute: each is added as soon as it is there. No loop is unrolled.
+// A sum of what loops compute: each is added as soon as it is there. Short loops may be unrolled.
 
 // CHECK-LABEL: spirv.func @loops
-//       CHECK: spirv.mlir.loop control(DontUnroll) {
+//       CHECK: spirv.mlir.loop {
 //       CHECK: spirv.Store "Function" %[[V1:.*]], %
 //       CHECK: %[[R1:.*]] = spirv.Load "Function" %[[V1]]
-//       CHECK: spirv.mlir.loop control(DontUnroll) {
+//       CHECK: spirv.mlir.loop {
 //       CHECK: spirv.Store "Function" %[[V2:.*]], %
 //       CHECK: %[[R2:.*]] = spirv.Load "Function" %[[V2]]
 //       CHECK: %[[S:.*]] = spirv.FAdd %[[R1]], %[[R2]]
-//       CHECK: spirv.mlir.loop control(DontUnroll) {
+//       CHECK: spirv.mlir.loop {
 //       CHECK: spirv.Store "Function" %[[V0:.*]], %
 //       CHECK: %[[R0:.*]] = spirv.Load "Function" %[[V0]]
 //       CHECK: spirv.FAdd %[[R0]], %[[S]]
@@ -183,6 +183,56 @@ hal.executable private @loops {
         }
         spirv.EntryPoint "GLCompute" @loops
         spirv.ExecutionMode @loops "LocalSize", 1, 1, 1
+      }
+    }
+  }
+}
+
+// -----
+// 32 rounds of nine additions of vectors: longer than a driver is to unroll.
+
+// CHECK-LABEL: spirv.func @long
+//       CHECK: spirv.mlir.loop control(DontUnroll) {
+
+hal.executable private @long {
+  hal.executable.variant public @vulkan target(<"vulkan-spirv", "vulkan-spirv-fb">) {
+    hal.executable.export public @long ordinal(0) layout(#hal.pipeline.layout<bindings = [#hal.pipeline.binding<storage_buffer>]>) count(%arg0: !hal.device) -> (index, index, index) {
+      %c1 = arith.constant 1 : index
+      hal.return %c1, %c1, %c1 : index, index, index
+    }
+    builtin.module {
+      spirv.module Logical GLSL450 requires #spirv.vce<v1.0, [Shader], [SPV_KHR_storage_buffer_storage_class]> {
+        spirv.func @long() "None" {
+          %c0 = spirv.Constant 0 : i32
+          %c1 = spirv.Constant 1 : i32
+          %c32 = spirv.Constant 32 : i32
+          %one = spirv.Constant dense<1.0> : vector<4xf32>
+          %v = spirv.Variable : !spirv.ptr<vector<4xf32>, Function>
+          spirv.mlir.loop {
+            spirv.Branch ^bb1(%c0, %one : i32, vector<4xf32>)
+          ^bb1(%i: i32, %s: vector<4xf32>):
+            %go = spirv.SLessThan %i, %c32 : i32
+            spirv.BranchConditional %go, ^bb2, ^bb3
+          ^bb2:
+            %t0 = spirv.FAdd %s, %one : vector<4xf32>
+            %t1 = spirv.FAdd %t0, %one : vector<4xf32>
+            %t2 = spirv.FAdd %t1, %one : vector<4xf32>
+            %t3 = spirv.FAdd %t2, %one : vector<4xf32>
+            %t4 = spirv.FAdd %t3, %one : vector<4xf32>
+            %t5 = spirv.FAdd %t4, %one : vector<4xf32>
+            %t6 = spirv.FAdd %t5, %one : vector<4xf32>
+            %t7 = spirv.FAdd %t6, %one : vector<4xf32>
+            %t8 = spirv.FAdd %t7, %one : vector<4xf32>
+            spirv.Store "Function" %v, %t8 : vector<4xf32>
+            %n = spirv.IAdd %i, %c1 : i32
+            spirv.Branch ^bb1(%n, %t8 : i32, vector<4xf32>)
+          ^bb3:
+            spirv.mlir.merge
+          }
+          spirv.Return
+        }
+        spirv.EntryPoint "GLCompute" @long
+        spirv.ExecutionMode @long "LocalSize", 1, 1, 1
       }
     }
   }

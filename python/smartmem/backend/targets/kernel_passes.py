@@ -7,7 +7,10 @@ from collections.abc import Collection
 from smartmem.backend.targets.processor import MANY_REGISTERS, Gpu
 from smartmem.backend.targets.storage import image_pass
 from smartmem.backend.targets.targets import Target
-from smartmem.passes import Pass, SinkLoads
+from smartmem.passes import HoistAddresses, Pass, SinkLoads
+
+_NO_ROOM = 64
+"""Numbers that a thread keeps, up to which it has no registers left for addresses."""
 
 
 def kernel_passes(
@@ -21,7 +24,12 @@ def kernel_passes(
     Raises:
         TargetError: the target is a CPU, and images are asked for.
     """
-    images = image_pass(target, reads, writes, measured)
+    found: list[Pass] = []
+    if images := image_pass(target, reads, writes, measured):
+        found.append(images)
     processor = target.processor
-    few = isinstance(processor, Gpu) and processor.block < MANY_REGISTERS
-    return [*([images] if images else []), *([SinkLoads()] if few else [])]
+    if not isinstance(processor, Gpu) or processor.block == MANY_REGISTERS:
+        return found
+    if processor.block > _NO_ROOM:
+        found.append(HoistAddresses())
+    return [*found, SinkLoads()]
