@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast, get_type_hints
 
@@ -12,7 +12,7 @@ from torch_mlir import ir
 from smartmem.backend.targets.processor import Cpu, Gpu, Processor
 from smartmem.backend.targets.vectors import Vectors
 from smartmem.errors import PassError
-from smartmem.parameters import Parameters
+from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.elimination.producer_consumer import TABLE, PairTable
 from smartmem.weight_format import WeightFormat
 
@@ -118,7 +118,10 @@ class PassContext:
         tuning: choices that were measured; None: all are computed.
         storages: how the kernel of a group is to read what it only reads, by the group's
             number, where that was measured.
-        precision: in which tensors are stored: "f32", "f16", "bf16", or "model" for the model's.
+        precision: in which tensors are stored: "f32", "f16", "bf16", "model" for the model's, or
+            "auto" for what ``max_error`` allows.
+        max_error: the most that outputs may be off, as a part of the largest number of each.
+        inputs: what "auto" runs the model on.
         steps: of the pass that runs.
         validator: compares what the module computes before and after each pass; None:
             nothing does.
@@ -134,6 +137,8 @@ class PassContext:
     tuning: Table | None = None
     storages: Mapping[int, Storage] = field(default_factory=dict)
     precision: str = "model"
+    max_error: float = 5e-3
+    inputs: Sequence[Array] = ()
     steps: Steps = field(default_factory=Steps)
     validator: Validator | None = None
 
@@ -151,6 +156,13 @@ class PassContext:
     def lanes(self) -> int:
         """Elements of 32 bits in the longest vector."""
         return self.vectors.lanes
+
+    def apart(self) -> PassContext:
+        """A context to try something in: what it adds and says is forgotten."""
+        parameters = Parameters()
+        for key, array in self.parameters.items():
+            parameters.record(key, array)
+        return PassContext(parameters, processor=self.processor, pairs=self.pairs)
 
     def remark(self, argument: str, op: ir.Operation, applied: bool, reason: str) -> None:
         """Adds a remark about ``op`` to the report."""

@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int], None]
 
 OPT_LEVELS = ("O0", "O1", "O2", "O3")
 LAYOUTS = ("rule", "model", "search")
-PRECISIONS = ("model", "f32", "f16", "bf16")
+PRECISIONS = ("model", "f32", "f16", "bf16", "auto")
 
 STRICT_VARIABLE = "SMARTMEM_STRICT"
 """Set to 1 where every compilation is to be strict unless it says otherwise: in tests, in
@@ -56,8 +56,13 @@ class CompileOptions:
     """How kernels write what they only write: buffer, texel_buffer or image2d."""
 
     precision: str = "model"
-    """In what tensors are stored: ``f32``, ``f16``, ``bf16``, or ``model``: what the model
-    computes in. Inputs and outputs keep their types."""
+    """In what tensors are stored: ``f32``, ``f16``, ``bf16``, ``model``: what the model computes
+    in, or ``auto``: f16 (or the model's own type) where ``max_error`` allows it. Inputs and
+    outputs keep their types."""
+
+    max_error: float = 5e-3
+    """The most that ``auto`` may put an output off, as a part of its largest number. It is
+    measured on the example inputs, or on random ones, in the reference interpreter."""
 
     layout: str = "rule"
     """How the order of dims of each tensor between kernels is chosen: ``rule`` (what the
@@ -137,6 +142,10 @@ class CompileOptions:
         if self.precision not in PRECISIONS:
             raise InvalidInputError(
                 f"precision '{self.precision}' is unknown; use one of {', '.join(PRECISIONS)}"
+            )
+        if not self.max_error > 0:
+            raise InvalidInputError(
+                f"a largest error of {self.max_error} is not positive; give a number above 0"
             )
         if self.layout not in LAYOUTS:
             raise InvalidInputError(

@@ -13,6 +13,9 @@ NARROW = ("f16", "bf16")
 MODEL = "model"
 """What the model itself computes in."""
 
+AUTO = "auto"
+"""What the error allows."""
+
 PRECISIONS = (MODEL, "f32", *NARROW)
 
 ATTRIBUTE = "smartmem.precision"

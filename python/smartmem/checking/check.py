@@ -14,7 +14,7 @@ from smartmem.backend.device.runtime import LoadedModule
 from smartmem.backend.iree_compile.compile import compile_bytecode
 from smartmem.backend.iree_compile.tool import IreeOptions
 from smartmem.backend.targets.targets import Target, resolve_target
-from smartmem.checking.compare import CheckResult, OutputError, compare, compare_output
+from smartmem.checking.compare import TOLERANCES, CheckResult, OutputError, compare, compare_output
 from smartmem.checking.repeated_runs import run_repeatedly, shuffled
 from smartmem.compiler.compile import TOLD_STAGES, CompiledModel, as_target, build
 from smartmem.compiler.lowered import Job, embed_metadata, lower
@@ -65,7 +65,8 @@ def check_model(
         target: as for ``smartmem.compile``.
         options: as for ``smartmem.compile``.
         tolerance: largest accepted error of a floating-point output; None takes it from
-            ``smartmem.checking.compare.TOLERANCES``.
+            ``smartmem.checking.compare.TOLERANCES``: by the output's type, or by the precision
+            that the options ask for; ``max_error`` for "auto".
         seed: of the random arrays.
 
     A wrong result is followed through the stages of the compilation, as
@@ -77,6 +78,9 @@ def check_model(
     if tolerance is not None and not tolerance >= 0:
         raise InvalidInputError(f"the tolerance {tolerance} is not a number from 0 up")
     options = options or CompileOptions()
+    why = ""
+    if tolerance is None:
+        tolerance, why = _tolerance_of(options)
     chosen = as_target(target)
     recorder = StageRecorder(TOLD_STAGES, options)
     imported = import_stage(model, inputs, options, recorder)
@@ -94,6 +98,7 @@ def check_model(
         device=compiled.module.device_name,
         runs=runs.how,
         differing=runs.differing,
+        why=why,
     )
     wrong = [n for n, got in enumerate(runs.results) if not _agrees(result, expected[n], got)]
     if wrong:
@@ -102,6 +107,18 @@ def check_model(
         cause = locate(job, both[first], expected[first], path, device, tolerance)
         result = replace(result, cause=cause)
     return CheckedModel(compiled, result)
+
+
+def _tolerance_of(options: CompileOptions) -> tuple[float | None, str]:
+    """The tolerance that a compilation's precision asks for, and why; None: the outputs' own."""
+    stored = {"f16": "float16", "bf16": "bfloat16"}.get(options.precision)
+    if stored is not None:
+        tolerance = TOLERANCES[stored]
+        return tolerance, f"tolerance {tolerance:.0e}: tensors are stored in {options.precision}"
+    if options.precision == "auto":
+        limit = options.max_error
+        return limit, f"tolerance {limit:.0e}: the error that --precision auto may make"
+    return None, ""
 
 
 def _agrees(result: CheckResult, expected: Sequence[Array], actual: Sequence[Array]) -> bool:

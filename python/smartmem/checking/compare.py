@@ -68,6 +68,7 @@ class CheckResult:
         runs: in how many processes it ran how often; empty: once.
         differing: names of outputs that were not the same bits in two runs of one input.
         cause: where a wrong result comes from, if that was looked for.
+        why: of the tolerance, where it is not that of the outputs' types.
     """
 
     outputs: tuple[OutputError, ...]
@@ -76,6 +77,7 @@ class CheckResult:
     runs: str = ""
     differing: tuple[str, ...] = ()
     cause: str = ""
+    why: str = ""
 
     @property
     def ok(self) -> bool:
@@ -120,7 +122,7 @@ class CheckResult:
         ]
         where = f"compared on {self.device} with {self.reference}"
         lines.append(f"{where}: {self.runs}" if self.runs else where)
-        return "\n".join([*lines, self.cause] if self.cause else lines)
+        return "\n".join([*lines, *filter(None, (self.why, self.cause))])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dump``; an infinite error becomes None."""
@@ -135,6 +137,7 @@ class CheckResult:
             "runs": self.runs,
             "differing": [*self.differing],
             "cause": self.cause,
+            "why": self.why,
             "outputs": outputs,
         }
 

@@ -26,7 +26,7 @@ from smartmem.compiler.stages import (
     IR_STAGES,
     first_stage,
     import_stage,
-    pass_context,
+    model_context,
     run_stages,
 )
 from smartmem.errors import InvalidInputError
@@ -163,7 +163,7 @@ def module_at(
     recorder = StageRecorder(IR_STAGES[: IR_STAGES.index(stage) + 1], options)
     deadline = time.monotonic() + options.timeout_s
     imported = import_stage(model, inputs, options, recorder)
-    context = pass_context(imported.parameters, as_target(target), options)
+    context = model_context(imported, inputs, as_target(target), options)
     net, after = Net(options, deadline), first_stage(imported.module)
     run_stages(imported.module, context, recorder, net, after=after, until=stage)
     recorder.done()

@@ -24,8 +24,8 @@ from smartmem.compiler.recorder import StageRecorder, save_bytecode
 from smartmem.compiler.stages import (
     IR_STAGES,
     first_stage,
+    model_context,
     model_name,
-    pass_context,
     read_model,
     run_stages,
 )
@@ -116,7 +116,8 @@ class Lowered:
             SmartMemError: it cannot be imported again, or the path cannot be written.
         """
         imported = self.job.read(deadline)
-        processor, precision = self.job.target.processor, self.job.options.precision
+        processor, asked = self.job.target.processor, self.job.options.precision
+        precision = "model" if asked == "auto" else asked  # nothing measures an error here
         context = PassContext(imported.parameters, processor=processor, precision=precision)
         _run_plain(imported.module, context, Net(self.job.options, deadline))
         embed_metadata(imported, self.job.target)
@@ -149,7 +150,7 @@ def lower(
     refuse_double_precision(imported.module, job.target)
     parameter_bytes = imported.parameters.nbytes
     before = imported_kernels(imported.module, job.target, job.options)
-    context = pass_context(imported.parameters, job.target, job.options)
+    context = model_context(imported, job.inputs, job.target, job.options)
     net, layouts = Net(job.options, deadline), Layouts()
     graph_before, graph_after = ModelGraph(), KernelGraph()
     with recorder.extend(), net.holding("the report's graph of the model"):
@@ -164,7 +165,7 @@ def lower(
                 graph_after = kernel_graph(imported.module.operation)
     except PassError as error:
         imported = job.read(deadline)
-        context = pass_context(imported.parameters, job.target, job.options)
+        context = model_context(imported, job.inputs, job.target, job.options)
         _without_passes(imported.module, context, recorder, net, error)
     lowered = Lowered(
         job,

@@ -22,6 +22,7 @@ from smartmem.frontend.imported_model import STAGE_ATTRIBUTE
 from smartmem.options import CompileOptions
 from smartmem.parameters import Parameters
 from smartmem.passes import PIPELINE, PassContext
+from smartmem.runtime.inputs import fit_arrays, random_inputs
 from smartmem.tuning.shipped import table_for
 from smartmem.validation import Validator
 from smartmem.validation.validator import FOLDER
@@ -86,6 +87,7 @@ def pass_context(
         processor=target.processor,
         layout="rule" if options is None else options.layout,
         precision="model" if options is None else options.precision,
+        max_error=CompileOptions.max_error if options is None else options.max_error,
         weights=_weights(target, options),
         validator=_validator(target, options),
         tuning=None
@@ -103,6 +105,21 @@ def _weights(target: Target, options: CompileOptions | None) -> WeightFormat | N
             f"{target.name}; leave the option out"
         )
     return weight_format(options.weights)
+
+
+def model_context(
+    imported: ImportedModel, inputs: Any, target: Target, options: CompileOptions
+) -> PassContext:
+    """What the passes are given to compile a model, with what it is to be run on, if it is.
+
+    Args:
+        inputs: as for ``smartmem.compile``.
+    """
+    context = pass_context(imported.parameters, target, options)
+    if options.precision == "auto":
+        specs = imported.inputs
+        context.inputs = random_inputs(specs) if inputs is None else fit_arrays(specs, inputs)
+    return context
 
 
 def _validator(target: Target, options: CompileOptions | None) -> Validator | None:

@@ -80,11 +80,20 @@ class CompileSettings:
         str,
         typer.Option(
             metavar="TYPE",
-            help="In what tensors are stored: f32, f16, bf16, or model: what the model "
-            "computes in.",
+            help="In what tensors are stored: f32, f16, bf16, model (what the model computes "
+            "in), or auto: f16 where --max-error allows it.",
             rich_help_panel=_BUILD,
         ),
     ] = CompileOptions.precision
+    max_error: Annotated[
+        float,
+        typer.Option(
+            metavar="NUMBER",
+            help="The most that --precision auto may put an output off, as a part of its "
+            "largest number.",
+            rich_help_panel=_BUILD,
+        ),
+    ] = CompileOptions.max_error
     layout: Annotated[
         str,
         typer.Option(
@@ -200,6 +209,7 @@ class CompileSettings:
             storage=self.storage,
             storage_writes=self.storage_writes,
             precision=self.precision,
+            max_error=self.max_error,
             layout=self.layout,
             weights=self.weights,
             tuning=self.tuning,
