@@ -208,6 +208,8 @@ class Pass:
     iree-compile has made (phase ``executable-targets``), in IREE's own build of MLIR."""
     is_needed: ClassVar[bool] = False
     """Whether iree-compile does not take a model without the pass's work."""
+    rounds: ClassVar[bool] = False
+    """Whether it changes results by as much as half precision does."""
     runs_on: ClassVar[tuple[type[Processor], ...]] = (Cpu, Gpu)
     """The kinds of processor that the pass is for; for others a pipeline leaves it out."""
 

@@ -101,6 +101,7 @@ class NarrowTensors(Pass):
 
     argument = "smartmem-narrow-tensors"
     summary = "Store tensors in 16 bits, and widen them where they are read"
+    rounds = True
 
     precision: str = MODEL
     """f16, bf16 or f32; "model" is what the compilation asks for, or else the model's own;
@@ -194,10 +195,11 @@ class NarrowTensors(Pass):
         element = ir.Type.parse(precision, module.context)
         regions = [op for op in outer_operations(module) if op.name == REGION]
         done: list[Key] = []
+        # In order: products of what was narrowed before, and then a kernel's end can round them.
         for number, region in enumerate(context.each(regions)):
+            if gpu.computes_halves:
+                done += self._multiply_halves(region, number, kept, context)
             done += self._narrow_results(region, number, element, kept, context)
-        for number, region in enumerate(context.each(regions if gpu.computes_halves else [])):
-            done += self._multiply_halves(region, number, kept, context)
         return done
 
     def _multiply_halves(

@@ -14,7 +14,13 @@ from smartmem.backend.device.runtime import LoadedModule
 from smartmem.backend.iree_compile.compile import compile_bytecode
 from smartmem.backend.iree_compile.tool import IreeOptions
 from smartmem.backend.targets.targets import Target, resolve_target
-from smartmem.checking.compare import TOLERANCES, CheckResult, OutputError, compare, compare_output
+from smartmem.checking.compare import (
+    TOLERANCES,
+    CheckResult,
+    OutputError,
+    compare,
+    compare_output,
+)
 from smartmem.checking.repeated_runs import run_repeatedly, shuffled
 from smartmem.compiler.compile import TOLD_STAGES, CompiledModel, as_target, build
 from smartmem.compiler.lowered import Job, embed_metadata, lower
@@ -114,7 +120,10 @@ def _tolerance_of(options: CompileOptions) -> tuple[float | None, str]:
     stored = {"f16": "float16", "bf16": "bfloat16"}.get(options.precision)
     if stored is not None:
         tolerance = TOLERANCES[stored]
-        return tolerance, f"tolerance {tolerance:.0e}: tensors are stored in {options.precision}"
+        return (
+            tolerance,
+            f"tolerance {tolerance:.0e}: tensors are stored in {options.precision}",
+        )
     if options.precision == "auto":
         limit = options.max_error
         return limit, f"tolerance {limit:.0e}: the error that --precision auto may make"

@@ -18,7 +18,7 @@ from smartmem.mlir.pipelines import run_pipeline
 from smartmem.passes.base import PassContext, Steps
 from smartmem.runtime.array_files import write_arrays
 from smartmem.validation.reduction import Part, reduced
-from smartmem.validation.validator import PASS_TOLERANCES, Mismatch, mismatch
+from smartmem.validation.validator import Mismatch, limits_of, mismatch
 
 if TYPE_CHECKING:
     from smartmem.validation.validator import Validator
@@ -75,7 +75,7 @@ def difference_of(
         return None  # another fault, if it is one
     try:
         actual = interpret(copy, part.inputs, context.parameters)
-        return mismatch(expected, actual, tolerance, PASS_TOLERANCES)
+        return mismatch(expected, actual, tolerance, limits_of(element))
     except UnsupportedError:
         return None
     except InterpreterError as error:

@@ -30,9 +30,17 @@ PASS_TOLERANCES = {**TOLERANCES, "float64": 1e-5, "float32": 1e-5}
 network behind it, in which its fault can fade, and rounds little: the passes that changed
 random graphs were off by 5e-7 at most."""
 
+_ROUNDED = dict.fromkeys(TOLERANCES, TOLERANCES["bfloat16"])
+"""Of a pass that makes tensors narrow (``Pass.rounds``)."""
+
 _ROUNDINGS = 4
 """A pass may change a result by so many times what the last bits of the inputs do. Of a deep
 network with random weights, that can be more than ``PASS_TOLERANCES``: 1e-5 of ResNeXt50."""
+
+
+def limits_of(element: PipelineElement) -> Mapping[str, float]:
+    """The largest accepted change by one element of a pipeline, for each dtype of a result."""
+    return _ROUNDED if getattr(element, "rounds", False) else PASS_TOLERANCES
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ class Validator:
             self.unchanged += 1
             return
         self.validated += 1
-        found = self._mismatch(module, expected, context.parameters)
+        found = self._mismatch(module, expected, context.parameters, limits_of(element))
         if found is None or self._is_rounding(found, before, expected, context.parameters):
             return
         self._fail(found, before, element, context)
@@ -115,13 +123,17 @@ class Validator:
         return self._arrays_used
 
     def _mismatch(
-        self, module: ir.Module | ir.Operation, expected: list[Array], parameters: Parameters
+        self,
+        module: ir.Module | ir.Operation,
+        expected: list[Array],
+        parameters: Parameters,
+        limits: Mapping[str, float],
     ) -> Mismatch | None:
         try:
             actual = self._results(module, parameters)
         except InterpreterError as error:
             return Mismatch(None, str(error))
-        found = mismatch(expected, actual, self.tolerance, PASS_TOLERANCES)
+        found = mismatch(expected, actual, self.tolerance, limits)
         if found is None:
             names = [""] * len(expected)
             errors = (e.error for e in compare(names, expected, actual))
