@@ -40,13 +40,14 @@ _DRIVERS = {"cpu": ("local-task", "LOCAL_TASK"), "vulkan": ("vulkan", "VULKAN")}
 _LIBRARY = "libsmartmem_vulkan.so"
 
 
-def write_bundle(module: Path, folder: Path) -> list[Path]:
+def write_bundle(module: Path, folder: Path, *, android: bool = False) -> list[Path]:
     """Writes a folder from which a program that runs a module is built.
 
     Args:
         module: the ``.vmfb``.
         folder: the folder; made if it is not there. What a bundle has in it is replaced;
             nothing that SmartMem did not write, or that was changed since.
+        android: add a Gradle module that builds an Android library (AAR) with a Kotlin API.
 
     Returns:
         The files written, in order.
@@ -76,7 +77,30 @@ def write_bundle(module: Path, folder: Path) -> list[Path]:
     contents["model.vmfb"] = module
     if library:
         contents |= _library_files(library)
+    if android:
+        contents |= _android_files(module, has_library=library is not None)
     return replace_files(folder, contents)
+
+
+def _android_files(module: Path, *, has_library: bool) -> dict[str, bytes | Path]:
+    """The Gradle module in ``android/``, and the C functions behind its Kotlin API."""
+    targets = ["smartmem_model", *(["smartmem_vulkan"] if has_library else [])]
+    source = "android/src/main"
+    texts = {
+        "android/settings.gradle.kts": _template("android/settings.gradle.kts"),
+        "android/build.gradle.kts": _filled(
+            "android/build.gradle.kts", TARGETS=", ".join(f'"{name}"' for name in targets)
+        ),
+        "android/README.md": _filled(
+            "android/README.md", NAME=_in_one_line(printable(module.stem))
+        ),
+        f"{source}/AndroidManifest.xml": _template("android/AndroidManifest.xml"),
+        f"{source}/kotlin/dev/smartmem/Model.kt": _template("android/Model.kt"),
+        f"{source}/kotlin/dev/smartmem/Assets.kt": _template("android/Assets.kt"),
+        "app/jni.c": _template("jni.c"),
+    }
+    files: dict[str, bytes | Path] = {name: text.encode() for name, text in texts.items()}
+    return {**files, f"{source}/assets/model.vmfb": module}
 
 
 def library_sources() -> Path:

@@ -21,6 +21,10 @@ def bundle_command(
             "--output", "-o", metavar="DIR", help="The folder; by default beside the module."
         ),
     ] = None,
+    android: Annotated[
+        bool,
+        typer.Option("--android", help="Add a Gradle module for an AAR with a Kotlin API."),
+    ] = False,
 ) -> None:
     """Write a folder to build a program from that runs a module on Android or Linux.
 
@@ -29,5 +33,5 @@ def bundle_command(
     from smartmem.bundle.bundle import write_bundle
 
     folder = output or module.with_name(f"{module.stem}-bundle")
-    written = write_bundle(module, folder)
+    written = write_bundle(module, folder, android=android)
     note(f"wrote {len(written)} files to {folder}; {folder / 'README.md'} says more", messages)
