@@ -90,7 +90,9 @@ def test_the_module_is_whole(folder: Path) -> None:
 def test_each_function_of_kotlin_is_one_of_c(folder: Path) -> None:
     kotlin = (folder / "android/src/main/kotlin/dev/smartmem/Model.kt").read_text()
     declared = re.findall(r"external fun (\w+)\(", kotlin)
-    written = re.findall(r"^NATIVE\(\w+, (\w+)\)", (folder / "app/jni.c").read_text(), re.M)
+    written = re.findall(
+        r"^NATIVE\(\w+, (\w+)\)", (folder / "app/jni.c").read_text(), re.MULTILINE
+    )
     assert sorted(declared) == sorted(written) and len(declared) == 8
 
 
