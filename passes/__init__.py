@@ -29,6 +29,7 @@ from smartmem.passes.place_computations import PlaceComputations
 from smartmem.passes.propagate_layouts import PropagateLayouts
 from smartmem.passes.quantize_weights import QuantizeWeights
 from smartmem.passes.raise_views import RaiseViews
+from smartmem.passes.require_subgroups import RequireSubgroups
 from smartmem.passes.rewrite_algebra import RewriteAlgebra
 from smartmem.passes.search_formats import SearchFormats
 from smartmem.passes.select_layouts import SelectLayouts
@@ -45,6 +46,7 @@ __all__ = [
     "Pass",
     "PassContext",
     "Remark",
+    "RequireSubgroups",
     "SinkLoads",
 ]
 
@@ -74,6 +76,7 @@ PASSES: tuple[type[Pass], ...] = (
     BindImages,
     HoistAddresses,
     SinkLoads,
+    RequireSubgroups,
 )
 
 # Upstream fuses elementwise operations while contractions are named operations, into

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from smartmem.backend.targets.processor import MANY_REGISTERS, Gpu
 from smartmem.backend.targets.storage import image_pass
 from smartmem.backend.targets.targets import Target
-from smartmem.passes import HoistAddresses, Pass, SinkLoads
+from smartmem.passes import HoistAddresses, Pass, RequireSubgroups, SinkLoads
 
 _NO_ROOM = 64
 """Numbers that a thread keeps, up to which it has no registers left for addresses."""
+
+_VARYING = r"adreno.*"
+"""Architectures, by IREE's names, whose drivers choose between several sizes of subgroups."""
 
 
 def kernel_passes(
@@ -32,4 +36,7 @@ def kernel_passes(
         return found
     if processor.block > _NO_ROOM:
         found.append(HoistAddresses())
-    return [*found, SinkLoads()]
+    found.append(SinkLoads())
+    if re.fullmatch(_VARYING, target.architecture) and processor.sums:
+        found.append(RequireSubgroups(processor.subgroup))
+    return found
