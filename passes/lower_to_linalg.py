@@ -19,6 +19,8 @@ Rewrites:
   smartmem.* attributes      ->  removed: the code generator does not know them
   dense_resource of few bf16 ->  dense: iree-compile takes small constants into kernels,
                                  where it widens bf16, but not in resources
+  dense_resource of rank 0   ->  dense: iree-compile folds what reads such a constant, and
+                                 crashes where its elements are in a resource
 
   %t = "smartmem.view"(%x) {map = affine_map<(d0, d1) -> (d1, d0)>}
     ->
@@ -98,7 +100,7 @@ class LowerToLinalg(Pass):
                 raise PassError(self.argument, f"{op.location}: {fault}")
             if op != module:  # what a module says is of later stages, too
                 _drop_attributes(op)
-            _inline_small_bf16(op, context.parameters)
+            _inline_small(op, context.parameters)
         concats = [op for op in found if op.name == ConcatOp.OPERATION_NAME]
         views = [op for op in found if op.name == ViewOp.OPERATION_NAME]
         for op in concats:
@@ -175,13 +177,17 @@ def _drop_attributes(op: ir.Operation) -> None:
         del op.attributes[name]
 
 
-def _inline_small_bf16(op: ir.Operation, parameters: Parameters) -> None:
-    if op.name != "arith.constant" or "xbf16>" not in str(op.results[0].type):
+def _inline_small(op: ir.Operation, parameters: Parameters) -> None:
+    if op.name != "arith.constant":
         return
     array = parameters.get(resource_key(op.attributes["value"]) or "")
-    if array is not None and array.nbytes <= _KERNEL_CONSTANT_BYTES:
-        bits = array.view(np.uint16)
-        op.attributes["value"] = ir.DenseElementsAttr.get(bits, type=op.results[0].type)
+    if array is None or array.nbytes > _KERNEL_CONSTANT_BYTES:
+        return
+    type_ = ir.RankedTensorType(op.results[0].type)
+    is_bf16 = isinstance(type_.element_type, ir.BF16Type)
+    if is_bf16 or not type_.rank:
+        elements = array.view(np.uint16) if is_bf16 else array
+        op.attributes["value"] = ir.DenseElementsAttr.get(elements, type=type_)
 
 
 def _replace(op: ViewOp | ConcatOp, value: ir.Value) -> None:

@@ -224,6 +224,19 @@ def test_scatter_that_reduces(check: Callable[..., None]) -> None:
     check(import_model(proto), floats(4, 5), floats(3, 4))
 
 
+def test_constant_elements_gathered_from_a_long_axis(check: Callable[..., None]) -> None:
+    table = {
+        "table": floats(2, 40),
+        "i": np.array([[39, -1, 0], [1, 38, -40]], np.int64),
+    }
+    gather = helper.make_node("GatherElements", ["table", "i"], ["g"], axis=-1)
+    add = helper.make_node("Add", ["x", "g"], ["y"])
+    check(
+        import_model(model([gather, add], [value("x", 2, 3)], [value("y", 2, 3)], table)),
+        floats(2, 3),
+    )
+
+
 def test_weights_of_64_bits() -> None:
     x, w = floats(1, 3, 6, 6).astype(np.float64), floats(4, 3, 3, 3).astype(np.float64)
     node = helper.make_node("Conv", ["x", "w"], ["y"])

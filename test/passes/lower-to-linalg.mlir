@@ -148,7 +148,16 @@ func.func @few_bf16_are_dense() -> tensor<2xbf16> {
   return %0 : tensor<2xbf16>
 }
 
-{-# dialect_resources: { builtin: { halves: "0x04000000803F0040" } } #-}
+// CHECK-LABEL: func @scalars_are_dense
+func.func @scalars_are_dense() -> (tensor<f32>, tensor<i64>) {
+  // CHECK: arith.constant dense<1.000000e+00> : tensor<f32>
+  // CHECK: arith.constant dense<2> : tensor<i64>
+  %0 = arith.constant dense_resource<one> : tensor<f32>
+  %1 = arith.constant dense_resource<two> : tensor<i64>
+  return %0, %1 : tensor<f32>, tensor<i64>
+}
+
+{-# dialect_resources: { builtin: { halves: "0x04000000803F0040", one: "0x040000000000803F", two: "0x080000000200000000000000" } } #-}
 
 // -----
 // One elementwise operation looks for the pieces itself: storing them would be two copies.
