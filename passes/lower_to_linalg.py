@@ -58,6 +58,7 @@ from smartmem.parameters import Parameters, resource_key
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.sliding_windows import (
+    MOST_STEPS,
     Windows,
     many_reductions_of,
     windows_of,
@@ -81,7 +82,7 @@ class LowerToLinalg(Pass):
     summary = "Lower the smartmem dialect to linalg and tensor operations"
     is_needed = True
 
-    max_window: int = 64
+    max_window: int = MOST_STEPS
     """The most elements of a window that is unrolled."""
 
     def run(self, module: ir.Operation, context: PassContext) -> None:

@@ -217,3 +217,22 @@ func.func @named_elementwise(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %0 = linalg.exp ins(%x : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
   return %0 : tensor<4x8xf32>
 }
+
+// -----
+// What computes 80 columns writes all of them into the padding, of which 72 are read.
+// CHECK-LABEL: func @padding_of_a_part
+// CHECK: %[[E:.*]] = linalg.generic
+// CHECK: %[[P:.*]] = tensor.pad %[[E]] low[1, 0] high[1, 0]
+// CHECK: tensor<4x80xf32> to tensor<6x80xf32>
+// CHECK: tensor.extract_slice %[[P]][0, 0] [6, 72] [1, 1]
+func.func @padding_of_a_part(%x: tensor<4x80xf32>) -> tensor<6x72xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x80xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<4x80xf32>) outs(%e : tensor<4x80xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = math.sin %i : f32
+    linalg.yield %v : f32
+  } -> tensor<4x80xf32>
+  %1 = "smartmem.view"(%0, %zero) {map = affine_map<(d0, d1) -> (d0 - 1, d1)>, domain = affine_map<(d0, d1) -> (d0 - 1, 4 - d0)>} : (tensor<4x80xf32>, f32) -> tensor<6x72xf32>
+  return %1 : tensor<6x72xf32>
+}

@@ -54,7 +54,7 @@ func.func @keeps_what_is_returned(%x: tensor<8x16xf32>) -> tensor<8x252xf32> {
 }
 
 // -----
-// Groups of six do not divide 256: each row of groups would begin elsewhere.
+// Groups of six divide no such length: each row of groups would begin elsewhere.
 // CHECK-LABEL: func @keeps_groups_that_do_not_divide_more
 // CHECK-NOT: x256xf32
 // REMARK: linalg.matmul kept: a view of its columns is no slice of longer rows
@@ -69,18 +69,35 @@ func.func @keeps_groups_that_do_not_divide_more(%x: tensor<8x16xf32>) -> tensor<
 }
 
 // -----
-// 72 channels would be 80, a ninth more.
-// CHECK-LABEL: func @keeps_few_channels
-// CHECK-NOT: x80xf32
-// REMARK: linalg.matmul kept: whole vectors of its columns would be much more work
-func.func @keeps_few_channels(%x: tensor<8x16xf32>) -> tensor<8x64xf32> {
+// Groups of 24 do not divide 416, but 432.
+// CHECK-LABEL: func @length_that_groups_divide
+// CHECK: linalg.matmul {{.*}} -> tensor<8x432xf32>
+// CHECK: "smartmem.view"{{.*}} -> tensor<8x408xf32>
+// CHECK: "smartmem.view"{{.*}} -> tensor<8x17x24xf32>
+// REMARK: linalg.matmul applied: 432 columns instead of 408: whole vectors
+func.func @length_that_groups_divide(%x: tensor<8x16xf32>) -> tensor<8x17x24xf32> {
   %c = arith.constant 0.0 : f32
-  %w = arith.constant dense<1.0> : tensor<16x72xf32>
-  %e = tensor.empty() : tensor<8x72xf32>
-  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x72xf32>) -> tensor<8x72xf32>
-  %m = linalg.matmul ins(%x, %w : tensor<8x16xf32>, tensor<16x72xf32>) outs(%z : tensor<8x72xf32>) -> tensor<8x72xf32>
-  %r = "smartmem.view"(%m) {map = affine_map<(m, n) -> (m, n)>} : (tensor<8x72xf32>) -> tensor<8x64xf32>
-  return %r : tensor<8x64xf32>
+  %w = arith.constant dense<1.0> : tensor<16x408xf32>
+  %e = tensor.empty() : tensor<8x408xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x408xf32>) -> tensor<8x408xf32>
+  %m = linalg.matmul ins(%x, %w : tensor<8x16xf32>, tensor<16x408xf32>) outs(%z : tensor<8x408xf32>) -> tensor<8x408xf32>
+  %g = "smartmem.view"(%m) {map = affine_map<(m, g, n) -> (m, g * 24 + n)>} : (tensor<8x408xf32>) -> tensor<8x17x24xf32>
+  return %g : tensor<8x17x24xf32>
+}
+
+// -----
+// 40 channels would be 48, a fifth more.
+// CHECK-LABEL: func @keeps_few_channels
+// CHECK-NOT: x48xf32
+// REMARK: linalg.matmul kept: whole vectors of its columns would be much more work
+func.func @keeps_few_channels(%x: tensor<8x16xf32>) -> tensor<8x32xf32> {
+  %c = arith.constant 0.0 : f32
+  %w = arith.constant dense<1.0> : tensor<16x40xf32>
+  %e = tensor.empty() : tensor<8x40xf32>
+  %z = linalg.fill ins(%c : f32) outs(%e : tensor<8x40xf32>) -> tensor<8x40xf32>
+  %m = linalg.matmul ins(%x, %w : tensor<8x16xf32>, tensor<16x40xf32>) outs(%z : tensor<8x40xf32>) -> tensor<8x40xf32>
+  %r = "smartmem.view"(%m) {map = affine_map<(m, n) -> (m, n)>} : (tensor<8x40xf32>) -> tensor<8x32xf32>
+  return %r : tensor<8x32xf32>
 }
 
 // -----

@@ -25,6 +25,9 @@ from smartmem.passes.analysis.ir.movement import Refusal, is_static, shape_of
 
 IMAGE, WEIGHTS, RESULT = range(3)
 
+MOST_STEPS = 64
+"""Of a window that becomes a sum of slices, one for each step: longer code is too long."""
+
 # Loops of this extent are never folded away: a stride stays visible beside a window of 1.
 _ANY = 1 << 20
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from torch_mlir import ir
 
-from smartmem.index_map import Dim, Expr, IndexMap, Shape, compose, identity
+from smartmem.index_map import Dim, Expr, IndexMap, Shape, compose, identity, indexes
 from smartmem.index_map.expr import simplify
 from smartmem.index_map.index_map import linearize
 from smartmem.parameters import Parameters
@@ -110,6 +110,24 @@ def slice_of(read: IndexMap, source: Shape) -> Slice | None:
     if order != [d for d, n in enumerate(read.shape) if n > 1]:
         return None
     return Slice(*(tuple(column) for column in zip(*parts, strict=True)))
+
+
+def whole_read(read: IndexMap, source: Shape, fixed: Sequence[bool]) -> IndexMap:
+    """``read`` with dims as long as its source has elements for them, but for ``fixed`` ones.
+
+    The first 72 of 80 columns become 80; 17 groups of 24 that are the first 408 of 432, 18.
+    """
+    sizes = list(read.shape)
+    for expr, extent in zip(read.exprs, source, strict=True):
+        digits = [(f, a.index) for a, f in expr.terms if isinstance(a, Dim)]
+        if not digits or len(digits) < len(expr.terms) or expr.const:
+            continue
+        step, outer = max(digits)
+        elsewhere = sum(indexes(other, outer) for other in read.exprs) > 1
+        most = sum(f * (read.shape[loop] - 1) for f, loop in digits)
+        if most < step * read.shape[outer] and extent % step == 0:
+            sizes[outer] = sizes[outer] if fixed[outer] or elsewhere else extent // step
+    return IndexMap(read.exprs, tuple(sizes))
 
 
 def _split(

@@ -15,6 +15,7 @@ from smartmem.parameters import Array, Parameters
 from smartmem.passes.analysis.ir.def_use import reading
 from smartmem.passes.analysis.ir.movement import Piece
 from smartmem.passes.analysis.operators.sliding_windows import IMAGE, WEIGHTS, Windows
+from smartmem.passes.analysis.operators.window_parts import is_zero
 from smartmem.passes.analysis.scalars.constant_values import constant_value
 
 # More zeros than this part of all channels would be more work than the loads take.
@@ -52,16 +53,10 @@ def channel_padding(
     if new == old or new - old > _MOST_ZEROS * new:
         return None
     read = reading(found.op.operands[IMAGE])
-    if len(read.pieces) != 1 or read.fill is None or not _is_zero(read.fill):
+    if len(read.pieces) != 1 or read.fill is None or not is_zero(read.fill):
         return None
     weights = constant_value(found.op.operands[WEIGHTS], parameters)
     # Behind anything that computes the picture, the padding may be written by that.
     if weights is None or not isinstance(read.pieces[0].source.owner, ir.Block):
         return None
     return ChannelPadding(loop, new, read.pieces[0], read.fill, weights)
-
-
-def _is_zero(scalar: ir.Value) -> bool:
-    if isinstance(scalar.owner, ir.Block) or scalar.owner.name != "arith.constant":
-        return False
-    return bool(getattr(scalar.owner.attributes["value"], "value", None) == 0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from torch_mlir import ir
 
 from smartmem.dialect import ConcatOp, ViewOp
-from smartmem.index_map import Shape, dim
+from smartmem.index_map import Shape, dim, indexes
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.accesses import plain_nest
 from smartmem.passes.analysis.ir.chains import defining_op
@@ -31,7 +31,6 @@ from smartmem.passes.analysis.padding.masked_readers import (
     MaskedReaders,
     Place,
     cannot_have_more,
-    indexes,
     is_moved_constant,
     kept_dim,
     loop_along,

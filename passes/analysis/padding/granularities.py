@@ -107,9 +107,10 @@ def _masked_columns(
     """Of scores, which become weights of a sum."""
     loop, wanted = nest.loops_of(2)[-1], processor.masked_columns
     old = nest.domain[loop]
-    new = None if wanted is None or wanted.fits(old) else wanted.longer(old)
-    if new is None:
+    lengths = [] if wanted is None or wanted.fits(old) else wanted.longer(old)
+    if not lengths:
         return None
+    new = lengths[0]
     found = Search(DimClass(old, new), parameters).narrow(op, loop)
     if isinstance(found, DimClass) and found.zeros is not None:
         rows = longer_rows(old, processor.vectors)
@@ -123,13 +124,23 @@ def _columns(
 ) -> Found:
     """The innermost dim of what it computes, which nothing sums on GPUs."""
     loop, wanted = nest.loops_of(2)[-1], processor.columns
-    old, new = nest.domain[loop], wanted.longer(nest.domain[loop])
+    old = nest.domain[loop]
     if wanted.fits(old) or not _has_blocks(op, nest, processor):
         return None
-    if new is None:
+    lengths = wanted.longer(old)
+    if not lengths:
         return Refusal("whole vectors of its columns would be much more work")
+    found = [
+        _longer_columns(op, DimClass(old, new), loop, processor, parameters) for new in lengths
+    ]
+    return next((f for f in found if not isinstance(f, Refusal)), found[0])
+
+
+def _longer_columns(
+    op: ir.Operation, wanted: DimClass, loop: int, processor: Processor, parameters: Parameters
+) -> Found:
     parts = not isinstance(processor, Gpu)  # a kernel sums up the first ones at offsets
-    found = Search(DimClass(old, new), parameters, parts=parts).run(op, loop)
+    found = Search(wanted, parameters, parts=parts).run(op, loop)
     if isinstance(found, Refusal):
         return found
     summed = any(sums_along(use, d) for value, d in found.places for use in value.uses)

@@ -11,7 +11,7 @@ from bisect import insort
 from torch_mlir import ir
 
 from smartmem.dialect import ViewOp
-from smartmem.index_map import Dim, Expr, atoms, dim
+from smartmem.index_map import dim, indexes
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.accesses import plain_nest
 from smartmem.passes.analysis.ir.loops import LoopNest
@@ -172,11 +172,6 @@ def kept_dim(view: ir.Operation, d: int) -> int | None:
     if not kept or sum(indexes(expr, kept[0]) for expr in exprs) > 1:
         return None
     return kept[0] if shape[kept[0]] == shape_of(view.operands[0])[d] else None
-
-
-def indexes(expr: Expr, d: int) -> bool:
-    """Whether ``expr`` depends on a dim, in whatever part of it."""
-    return any(isinstance(atom, Dim) and atom.index == d for atom in atoms(expr))
 
 
 def loop_along(nest: LoopNest, operand: int, d: int) -> int | None:

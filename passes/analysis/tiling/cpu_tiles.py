@@ -190,8 +190,9 @@ def _block(nest: LoopNest, written: Sequence[int], vectors: Vectors) -> list[int
         vector[column] = nest.domain[column]
         vector[rows[-1]] = blocks_together(nest.domain[rows[-1]], weights)
         return vector
-    blocked = [] if _lies_across(nest, rows, column) else _blocked(nest, rows, column)
-    vector[column] = _block_columns(nest, column, len(blocked), vectors.lanes)
+    across = not nest.is_contraction and _lies_across(nest, rows, column)
+    blocked = [] if across else _blocked(nest, rows, column)
+    vector[column] = _block_columns(nest, column, len(blocked), vectors)
     width = vector[column] // vectors.lanes
     blocks = nest.packed_blocks
     packed = nest.is_contraction and nest.domain[column] == vectors.lanes
@@ -206,9 +207,12 @@ def _block(nest: LoopNest, written: Sequence[int], vectors: Vectors) -> list[int
     return vector
 
 
-def _block_columns(nest: LoopNest, column: int, blocked: int, lanes: int) -> int:
+def _block_columns(nest: LoopNest, column: int, blocked: int, vectors: Vectors) -> int:
     """Columns of a block, of which ``blocked`` loops have rows."""
-    extent = nest.domain[column]
+    extent, lanes = nest.domain[column], vectors.lanes
+    narrower = _part_of_vector(extent, lanes) if vectors.masks else None
+    if narrower is not None:
+        return narrower
     if not blocked:
         found = _wide_columns(extent, lanes)
     else:
@@ -279,6 +283,18 @@ def _blocked(nest: LoopNest, rows: Sequence[int], column: int) -> list[int]:
 def _columns(extent: int, most: int, lanes: int) -> int:
     """Columns of a block: vectors that divide ``extent``, else one whose end is cut off."""
     return most if extent % most == 0 or extent >= 2 * most else lanes
+
+
+def _part_of_vector(extent: int, lanes: int) -> int | None:
+    """Columns that divide ``extent``, which whole vectors do not: more than half a vector.
+
+    Of a block that is cut off, each sum is masked, and kept twice where an elementwise
+    operation reads it: 3136 x 24 of 144 take 0.29 ms in blocks of 12 columns, 1.03 of 16.
+    """
+    if extent % lanes == 0:
+        return None
+    fitting = (n for n in range(lanes - 2, lanes // 2, -2) if extent % n == 0)
+    return next(fitting, None)
 
 
 def _wide_columns(extent: int, lanes: int) -> int:

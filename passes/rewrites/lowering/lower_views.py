@@ -11,6 +11,7 @@ from smartmem.index_map import Domain, Shape, identity, is_reshape, restrict
 from smartmem.passes.analysis.ir.chains import origin, readers
 from smartmem.passes.analysis.ir.loops import loop_nest
 from smartmem.passes.analysis.ir.movement import domain_of, shape_of, view_map
+from smartmem.passes.analysis.operators.strided_slices import whole_read
 from smartmem.passes.rewrites.builders import tensor_ops as build
 from smartmem.passes.rewrites.builders.read_through import GatherPiece, gather, read
 
@@ -41,7 +42,18 @@ def _lower_padded(view: ViewOp, fill: ir.Value) -> ir.Value:
     if is_argument and not is_reshape(inside, shape_of(view.source)):
         # Nothing before it could move or pad: one kernel does both.
         return gather([GatherPiece(view.source, view_map(view), domain)], fill, type_)
-    return build.pad(read(view.source, inside), box, shape, fill)
+    made = origin(view.source)
+    if made is None or loop_nest(made) is None:
+        return build.pad(read(view.source, inside), box, shape, fill)
+    # What computes the source writes all of it into the padding: of a part it would be a copy.
+    padded = [(low, high) != (0, n) for (low, high), n in zip(box, shape, strict=True)]
+    whole = whole_read(inside, shape_of(view.source), padded)
+    longer = tuple(n if p else w for n, w, p in zip(shape, whole.shape, padded, strict=True))
+    ends = [low + n for (low, _), n in zip(box, whole.shape, strict=True)]
+    larger = [(low, end) for (low, _), end in zip(box, ends, strict=True)]
+    padding = build.pad(read(view.source, whole), larger, longer, fill)
+    zeros, ones = [0] * len(shape), [1] * len(shape)
+    return build.extract_slice(padding, zeros, list(shape), ones)
 
 
 def _volume(box: build.Box) -> int:

@@ -19,7 +19,7 @@ from smartmem.index_map.digits import (
     inverse,
     is_reshape,
 )
-from smartmem.index_map.expr import Dim, Expr, Shape, atoms, bounds, constant, dim
+from smartmem.index_map.expr import Dim, Expr, Shape, atoms, bounds, constant, dim, indexes
 from smartmem.index_map.index_map import (
     Domain,
     IndexMap,
@@ -66,6 +66,7 @@ __all__ = [
     "extract_slice",
     "from_affine",
     "identity",
+    "indexes",
     "inverse",
     "is_reshape",
     "is_within",

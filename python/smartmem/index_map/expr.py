@@ -313,6 +313,11 @@ def evaluate(expr: Expr, indices: Sequence[npt.NDArray[np.int64]]) -> npt.NDArra
     return total
 
 
+def indexes(expr: Expr, d: int) -> bool:
+    """Whether ``expr`` depends on a dim, in whatever part of it."""
+    return any(isinstance(atom, Dim) and atom.index == d for atom in atoms(expr))
+
+
 def atoms(expr: Expr) -> Iterable[Atom]:
     """Every atom of ``expr``, nested ones after the one that holds them."""
     for atom, _ in expr.terms:

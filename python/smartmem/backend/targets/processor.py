@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from smartmem.backend.targets.vectors import AVX512, SPIRV, Vectors
 
+_NOT_BEST = 0.05
+"""Longer dims that are the best multiple are as good as others that are shorter by this part."""
+
 
 @dataclass(frozen=True)
 class Granularity:
@@ -26,11 +29,13 @@ class Granularity:
     most: float
     fewest: int = 2
 
-    def longer(self, extent: int) -> int | None:
-        """The length that ``extent`` is to become; None if that is too much work."""
+    def longer(self, extent: int) -> list[int]:
+        """The lengths that ``extent`` may become, the best first; none if all are too much work."""
         longest = int(extent * (1 + self.most))
-        found = (-(-extent // multiple) * multiple for multiple in self.multiples)
-        return next((n for n in found if extent < n <= longest), None)
+        best, least = self.multiples[0], self.multiples[-1]
+        found = range(extent + 1, longest + 1)
+        fitting = [n for n in found if n % least == 0]
+        return sorted(fitting, key=lambda n: n * (1 if n % best == 0 else 1 + _NOT_BEST))
 
     def fits(self, extent: int) -> bool:
         """Whether a dim is best as it is."""
@@ -52,7 +57,7 @@ class Cpu:
     @property
     def columns(self) -> Granularity:
         """Of the innermost dim that a contraction computes, of which it has blocks."""
-        return Granularity((2 * self.vectors.lanes, self.vectors.lanes), 0.04)
+        return Granularity((2 * self.vectors.lanes, self.vectors.lanes), 0.12)
 
     @property
     def masked_columns(self) -> Granularity | None:
