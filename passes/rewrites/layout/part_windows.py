@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from torch_mlir import ir
 
@@ -56,7 +56,8 @@ def part_window(found: Windows, parts: Parts) -> ir.Operation:
         return _replace(found, operands, accesses, len(new))
 
 
-class Cut(NamedTuple):
+@dataclass(frozen=True)
+class Cut:
     """A dim as ``count`` parts, each ``extent`` long, that begin ``step`` apart."""
 
     dim: int
