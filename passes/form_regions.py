@@ -70,6 +70,7 @@ from smartmem.passes.analysis.fusion.tile_space import connected_parts, refuse_t
 from smartmem.passes.analysis.ir.loops import contracts
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.row_reductions import closed_parts
+from smartmem.passes.analysis.tiling.cpu_multi_reductions import pooled_tiles
 from smartmem.passes.base import (
     REGION,
     RETURN,
@@ -164,6 +165,9 @@ class FormRegions(Pass):
                 yield from _around_sums(group) if spirv else ()
                 continue
             group.operations = inline_lookups(group.operations, spirv)
+            if not spirv and isinstance(pooled_tiles(group.operations, context.vectors), dict):
+                # Between two sums, iree-compile 3.13 finds no tiles for an operation.
+                group.operations = merge_elementwise(group.operations, into_sums=True)
             for part in self._tile_spaces(group, context) if spirv else (group,):
                 yield part.operations, self._end(part, context, spirv)
 

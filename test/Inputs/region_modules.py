@@ -244,7 +244,19 @@ class BetweenVectors(torch.nn.Module):
         return torch.nn.functional.pad(inner, (2, 2), value=1.0)
 
 
+class MeanOfResidual(torch.nn.Module):
+    """A residual between a linear layer and the mean of its rows, which one kernel computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(16, 128)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.linear(x) + x.repeat(1, 1, 8)).mean(1)
+
+
 MODULES = {
+    "mean of a residual": (MeanOfResidual(), (1, 49, 16)),
     "between vectors": (BetweenVectors(), (16, 68)),
     "rows between vectors": (
         torch.nn.ConvTranspose2d(3, 2, 3, stride=2, padding=1, output_padding=1),

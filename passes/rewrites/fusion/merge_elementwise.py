@@ -15,7 +15,12 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.ir.loops import generic_nest, indexing_maps, loop_nest
+from smartmem.passes.analysis.ir.loops import (
+    contracts,
+    generic_nest,
+    indexing_maps,
+    loop_nest,
+)
 from smartmem.passes.rewrites.builders.generalize import generalize
 from smartmem.passes.rewrites.fusion.inline_producer import inline_producer
 from smartmem.passes.rewrites.loops.interchange_loops import interchange_loops
@@ -26,17 +31,20 @@ def generalized(operations: Sequence[ir.Operation]) -> list[ir.Operation]:
     return [generalize(op) if _is_named_elementwise(op) else op for op in operations]
 
 
-def merge_elementwise(operations: Sequence[ir.Operation]) -> list[ir.Operation]:
+def merge_elementwise(
+    operations: Sequence[ir.Operation], *, into_sums: bool = False
+) -> list[ir.Operation]:
     """The operations of a kernel without elementwise ones that one elementwise one reads.
 
     Kept are those that are read in two orders: they would be computed twice.
 
     Args:
         operations: in program order.
+        into_sums: whether a sum that reads one computes it, too.
     """
     kept = list(operations)
     for producer in list(reversed(kept)):
-        reader = _only_reader(producer, kept)
+        reader = _only_reader(producer, kept, into_sums)
         if reader is None or (order := _written_order(producer)) is None:
             continue
         number, place = kept.index(reader), kept.index(producer)
@@ -55,14 +63,18 @@ def _is_named_elementwise(op: ir.Operation) -> bool:
     return nest.is_elementwise and not nest.is_contraction  # as of one step
 
 
-def _only_reader(producer: ir.Operation, kept: Sequence[ir.Operation]) -> ir.Operation | None:
-    """The elementwise operation of the kernel that alone reads ``producer``, in one order."""
+def _only_reader(
+    producer: ir.Operation, kept: Sequence[ir.Operation], into_sums: bool
+) -> ir.Operation | None:
+    """The operation of the kernel that alone reads ``producer``, in one order."""
     readers = {use.owner.operation for use in producer.results[0].uses}
     if len(readers) != 1 or not readers <= set(kept):
         return None
     (reader,) = readers
     nest, value = generic_nest(reader), producer.results[0]
-    if nest is None or nest.reductions or reader.operands[-1] == value:
+    if nest is None or reader.operands[-1] == value:
+        return None
+    if nest.reductions and (not into_sums or contracts(reader)):
         return None
     read = [k for k, v in enumerate(reader.operands) if v == value]
     maps = indexing_maps(reader)
