@@ -25,6 +25,7 @@ NOT_IDEMPOTENT = {
     "pack-weights": "packs a weight of two readers a second time for one of them",
     "pack-weights-quantized": "packs what is packed again, into an equal constant",
     "select-layouts": "writes a window operation anew that reads the layout it wants",
+    "select-layouts-parts": "writes a window operation anew that reads the layout it wants",
     "select-layouts-pictures": "as select-layouts",
 }
 

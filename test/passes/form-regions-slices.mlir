@@ -118,3 +118,32 @@ func.func @a_slice_that_groups_do_not_divide_stays(%x: tensor<9x62xf32>, %w: ten
   } -> tensor<15x4x8xf32>
   return %m : tensor<15x4x8xf32>
 }
+
+// -----
+// The sum of a window's slices is read with its channels split: two kernels, as no loop of one
+// splits the slices.
+// CHECK-LABEL: func @slices_whose_sum_is_reshaped
+// CHECK: "flow.dispatch.region"
+// CHECK: arith.maximumf
+// CHECK-NOT: arith.negf
+// CHECK: "flow.return"
+// CHECK: tensor.expand_shape
+// CHECK: arith.negf
+func.func @slices_whose_sum_is_reshaped(%x: tensor<9x16xf32>) -> tensor<8x2x8xf32> {
+  %0 = tensor.extract_slice %x[0, 0] [8, 16] [1, 1] : tensor<9x16xf32> to tensor<8x16xf32>
+  %1 = tensor.extract_slice %x[1, 0] [8, 16] [1, 1] : tensor<9x16xf32> to tensor<8x16xf32>
+  %e = tensor.empty() : tensor<8x16xf32>
+  %2 = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%0, %1 : tensor<8x16xf32>, tensor<8x16xf32>) outs(%e : tensor<8x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %m = arith.maximumf %a, %b : f32
+    linalg.yield %m : f32
+  } -> tensor<8x16xf32>
+  %3 = tensor.expand_shape %2 [[0], [1, 2]] output_shape [8, 2, 8] : tensor<8x16xf32> into tensor<8x2x8xf32>
+  %e3 = tensor.empty() : tensor<8x2x8xf32>
+  %4 = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, j, k)>, affine_map<(i, j, k) -> (i, j, k)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%3 : tensor<8x2x8xf32>) outs(%e3 : tensor<8x2x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %n = arith.negf %a : f32
+    linalg.yield %n : f32
+  } -> tensor<8x2x8xf32>
+  return %4 : tensor<8x2x8xf32>
+}

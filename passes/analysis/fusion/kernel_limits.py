@@ -43,7 +43,9 @@ class FusionLimits:
                 return None
             return _refuse_prologue(producer, consumer, self.spirv)
         behind = any(ends_reduction(op, self._ends) for op in producer.operations)
-        return _refuse_epilogue(producer, consumer) if behind or _reduces(producer) else None
+        if behind or _reduces(producer):
+            return _refuse_epilogue(producer, consumer)
+        return None if self.spirv else _refuse_reshaped_slices(producer, consumer)
 
 
 def refuse_region(group: Group, gpu: Gpu | None = None) -> Refusal | None:
@@ -198,6 +200,20 @@ def _refuse_lookup(lookup: Group, consumer: Group, spirv: bool) -> Refusal | Non
     for op in readers(lookup.result):
         if op.name != "linalg.generic" or contracts(op):
             return Refusal("a contraction loads its operands as vectors: it reads stored ones")
+    return None
+
+
+def _refuse_reshaped_slices(producer: Group, consumer: Group) -> Refusal | None:
+    """Slices of a window, whose sum is read in other dims: no loop of the kernel splits them.
+
+    iree-compile 3.13 would compute the sum of all of a workgroup's slices as one vector.
+    """
+    last = producer.operations[-1]
+    operands = [value for op in consumer.operations for value in list(op.operands)[:-1]]
+    direct = sum(value in list(last.results) for value in operands)
+    made = sum(source == last for v in operands if (source := origin(v)) is not None)
+    if made > direct and _reads_slices(producer):
+        return Refusal("a reshape lies between: its slices have other loops")
     return None
 
 
