@@ -11,6 +11,12 @@ Rewrites, for all tensors that must be equally long along a dim:
     ->
   contraction(normalization(%t'), W)  %t' = smartmem.concat(%zeros, %class, %patches) of 208 rows
 
+  %a = end(contraction(%x, W))        rows of 1024 columns on a CPU: all in one set of its cache
+  %b = contraction(%a, V)             that reads many rows at once
+    ->
+  %a = end(contraction(%x, W'))       rows of 1056 columns
+  %b = contraction(%a[.., 0:1024], V)
+
   softmax(Q K^T + bias) V             over 49 keys, on a GPU
     ->
   softmax(Q K'^T + bias') V'          over 52 keys
@@ -38,10 +44,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from smartmem.passes.analysis.ir.loops import contracts
+from smartmem.passes.analysis.ir.loops import contracts, reduces
 from smartmem.passes.analysis.ir.movement import Refusal
 from smartmem.passes.analysis.operators.classification import tensor_operations
 from smartmem.passes.analysis.padding.granularities import Padding, paddings
+from smartmem.passes.analysis.padding.row_pitch import wider_pitch
 from smartmem.passes.base import Pass, PassContext, erase_unused
 from smartmem.passes.rewrites.padding.pad_dims import pad_dims
 
@@ -76,6 +83,24 @@ class PadDims(Pass):
         for op, refusals in kept.values():
             for refusal in refusals:
                 context.remark(self.argument, op, False, refusal.reason)
+        erase_unused(module)
+        self._move_rows_apart(module, context)
+
+    def _move_rows_apart(self, module: ir.Operation, context: PassContext) -> None:
+        """Pads the rows that contractions and convolutions read from one set of the cache."""
+        waiting = {op.results[0]: op for op in tensor_operations(module) if reduces(op)}
+        for op in context.each(_next(waiting)):
+            found = wider_pitch(op, context.processor, context.parameters)
+            if found is None:
+                continue
+            if isinstance(found, Refusal):
+                context.remark(self.argument, op, False, found.reason)
+                continue
+            context.remark(self.argument, op, True, str(found))
+            for value in {value for value, _ in found.found.places}:
+                waiting.pop(value, None)
+            changed = pad_dims(found.found, context.parameters)
+            waiting |= {other.results[0]: other for other in changed if reduces(other)}
         erase_unused(module)
 
 

@@ -17,7 +17,7 @@ from smartmem.index_map import Shape, dim, indexes
 from smartmem.parameters import Parameters
 from smartmem.passes.analysis.ir.accesses import plain_nest
 from smartmem.passes.analysis.ir.chains import defining_op
-from smartmem.passes.analysis.ir.loops import loop_nest
+from smartmem.passes.analysis.ir.loops import LoopNest, loop_nest
 from smartmem.passes.analysis.ir.movement import (
     Refusal,
     domain_of,
@@ -115,6 +115,16 @@ class Search:
         if (refusal := cannot_have_more(op)) is not None:
             return refusal
         self._take_loop(op, loop)
+        return self._walk()
+
+    def run_at(self, op: ir.Operation, place: Place) -> DimClass | Refusal:
+        """The widest class of a dim that ``op`` reads, and of which it takes the first elements."""
+        self._block = op.block
+        self._take(*place)
+        return self._walk()
+
+    def _walk(self) -> DimClass | Refusal:
+        refusal: Refusal | None = None
         while self._waiting and refusal is None:
             value, d = self._waiting.pop()
             refusal = self._produced(value, d)
@@ -237,9 +247,9 @@ class Search:
             return Refusal("a concat has the dim twice") if several else None
         if op.name == ViewOp.OPERATION_NAME:
             return self._viewed(op, d)
-        nest = plain_nest(op)
-        loop = None if isinstance(nest, Refusal) else loop_along(nest, nest.output, d)
-        if loop is None:
+        nest = loop_nest(op)
+        loop = None if nest is None or nest.uses_index else loop_along(nest, nest.output, d)
+        if nest is None or loop is None or not _runs_alone(nest, loop):
             return Refusal(f"{op.name} makes the dim, and cannot make more")
         if (refusal := cannot_have_more(op)) is None:
             self._take_loop(op, loop)
@@ -294,6 +304,12 @@ class Search:
         anyway = nest.is_contraction or self._masks or self._parts
         if anyway or not _is_summed(op.results[0], nest.axis_of(nest.output, loop)):
             self._take_loop(op, loop)
+
+
+def _runs_alone(nest: LoopNest, loop: int) -> bool:
+    """Whether a loop indexes dims by itself alone: not with a window that slides along it."""
+    indexed = (e for access in nest.accesses for e in access.exprs if indexes(e, loop))
+    return all(expr == dim(loop) for expr in indexed)
 
 
 def sums_along(use: ir.OpOperand, d: int) -> bool:

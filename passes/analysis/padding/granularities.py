@@ -146,7 +146,7 @@ def _longer_columns(
     summed = any(sums_along(use, d) for value, d in found.places for use in value.uses)
     if summed and not parts:
         return None
-    return next(_refusals(found), None) or found
+    return next(readers_in_place(found), None) or found
 
 
 def _has_blocks(op: ir.Operation, nest: LoopNest, processor: Processor) -> bool:
@@ -158,8 +158,8 @@ def _has_blocks(op: ir.Operation, nest: LoopNest, processor: Processor) -> bool:
     return isinstance(packed, Packing) and packed.width >= processor.vectors.lanes
 
 
-def _refusals(found: DimClass) -> Iterator[Refusal]:
-    """Why readers that keep their columns could not read a part of longer rows in place."""
+def readers_in_place(found: DimClass) -> Iterator[Refusal]:
+    """Why readers that keep a dim could not read the first elements of it in place, if so."""
     longer = {value for value, _ in found.places}
     for value, d in found.places:
         for use in value.uses:

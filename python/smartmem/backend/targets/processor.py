@@ -42,6 +42,10 @@ class Granularity:
         return extent < self.fewest or any(extent % n == 0 for n in self.multiples)
 
 
+_WAY_BYTES = 4096
+"""Of a cache of the first level: 64 sets of 64 bytes, as x86 has them; Arm has as many or more."""
+
+
 @dataclass(frozen=True)
 class Cpu:
     """A processor whose threads have caches, vectors and no shared memory of their own.
@@ -53,6 +57,16 @@ class Cpu:
     """
 
     vectors: Vectors = AVX512
+
+    def rows_share_sets(self, pitch: int, *, window: bool) -> bool:
+        """Whether the rows of a block, ``pitch`` bytes apart, lie in the same sets of a cache.
+
+        Those of a window are three times as many. Milliseconds of one core, and with 16
+        elements more between rows: 196 rows of 3072 into 768, 10.3 and 8.0; 784 of 2048 into
+        512, 18.7 and 14.2; of 512, 3.5 and 3.6; 28 x 28 of 3 x 3 x 512 into 512, 44.9 and
+        32.3; 14 x 14 of 3 x 3 x 256 into 256, 1.9 and 1.9.
+        """
+        return pitch % (_WAY_BYTES // 2 if window else _WAY_BYTES) == 0
 
     @property
     def columns(self) -> Granularity:
