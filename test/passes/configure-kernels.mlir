@@ -93,7 +93,7 @@ func.func @window_of_a_depthwise_convolution(%x: tensor<8x29x32xf32>, %w: tensor
 // A picture of three channels, channels first: of a block of rows a vector would be loaded, and
 // taken apart. One row, and two vectors of columns.
 // CHECK-LABEL: func @window_of_a_picture
-// CHECK: vector_common_parallel = [1, 1, 32, 0], vector_reduction = [0, 0, 0, 1]
+// CHECK: vector_common_parallel = [2, 1, 32, 0], vector_reduction = [0, 0, 0, 1]
 func.func @window_of_a_picture(%x: tensor<3x28x29xf32>, %w: tensor<2x3x32xf32>) -> tensor<28x28x32xf32> {
   %x0 = tensor.extract_slice %x[0, 0, 0] [3, 28, 28] [1, 1, 1] : tensor<3x28x29xf32> to tensor<3x28x28xf32>
   %x1 = tensor.extract_slice %x[0, 0, 1] [3, 28, 28] [1, 1, 1] : tensor<3x28x29xf32> to tensor<3x28x28xf32>
