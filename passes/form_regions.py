@@ -82,7 +82,11 @@ from smartmem.passes.base import (
 from smartmem.passes.rewrites.fusion.copy_gathers import copy_lookups
 from smartmem.passes.rewrites.fusion.inline_gathers import BITCAST, inline_lookups
 from smartmem.passes.rewrites.fusion.merge_elementwise import generalized, merge_elementwise
-from smartmem.passes.rewrites.fusion.order_insertions import order_insertions
+from smartmem.passes.rewrites.fusion.order_insertions import (
+    Beginning,
+    order_insertions,
+    separate_insertions,
+)
 from smartmem.passes.rewrites.fusion.split_contraction import split_contraction
 from smartmem.passes.rewrites.fusion.wrap_region import wrap_region
 from smartmem.passes.rewrites.fusion.write_padded import write_padded
@@ -135,8 +139,10 @@ class FormRegions(Pass):
         erase_unused(module)
 
     def _kernels(self, function: ir.Operation, context: PassContext) -> Iterator[Kernel]:
+        separate_insertions(function.regions[0].blocks[0])
+        begun: set[Beginning] = set()
         for found in insertions(function.regions[0].blocks[0]):
-            order_insertions(found)
+            order_insertions(found, begun)
         plan = self.plan(function, context)
         self._remark(plan, context)
         yield from self._kernels_of(plan.groups, context)

@@ -91,7 +91,7 @@ func.func @window_of_a_depthwise_convolution(%x: tensor<8x29x32xf32>, %w: tensor
 
 // -----
 // A picture of three channels, channels first: of a block of rows a vector would be loaded, and
-// taken apart. One row, and two vectors of columns.
+// taken apart. One column of two rows of it, two vectors wide.
 // CHECK-LABEL: func @window_of_a_picture
 // CHECK: vector_common_parallel = [2, 1, 32, 0], vector_reduction = [0, 0, 0, 1]
 func.func @window_of_a_picture(%x: tensor<3x28x29xf32>, %w: tensor<2x3x32xf32>) -> tensor<28x28x32xf32> {

@@ -94,6 +94,15 @@ def insertions(block: ir.Block) -> list[Insertions]:
     return found[::-1]
 
 
+def destinations(op: ir.Operation) -> list[ir.OpOperand]:
+    """The uses of an insertion by others that insert into it, in program order."""
+    found = [use for use in _uses(op) if _is_part(use)] if op.name == INSERT else []
+    numbers = (
+        {view.operation: n for n, view in enumerate(op.block.operations)} if found[1:] else {}
+    )
+    return sorted(found, key=lambda use: numbers.get(use.owner.operation, 0))
+
+
 def _offsets_of(insert: ir.Operation) -> tuple[int, ...]:
     return tuple(ir.DenseI64ArrayAttr(insert.attributes["static_offsets"]))
 
